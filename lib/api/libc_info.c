@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The GNU C library's interfaces to its allocator's state: mallinfo(3),
+ * malloc_info(3), malloc_stats(3), malloc_trim(3), mallopt(3).
+ */
+#include <errno.h>
+#include <hakmem/hakmem.h>
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+
+#include "api/summary.h"
+#include "front/front.h"
+
+HAK_EXPORT struct mallinfo mallinfo(void);
+HAK_EXPORT struct mallinfo2 mallinfo2(void);
+HAK_EXPORT int malloc_info(int options, FILE *stream);
+HAK_EXPORT void malloc_stats(void);
+HAK_EXPORT int malloc_trim(size_t pad);
+HAK_EXPORT int mallopt(int parameter, int value);
+
+struct mallinfo2 mallinfo2(void)
+{
+    struct hak_summary summary;
+    hak__summarise(&summary);
+    size_t total = summary.live_bytes + summary.retained_bytes;
+    size_t used = summary.small_bytes + summary.large_bytes;
+    struct mallinfo2 info = {
+        .arena = total - summary.huge_bytes,
+        .ordblks = summary.superslabs,
+        .hblks = summary.huge_blocks,
+        .hblkhd = summary.huge_bytes,
+        .uordblks = used,
+        .fordblks = total > used ? total - used : 0,
+        .keepcost = summary.retained_bytes,
+    };
+    return info;
+}
+
+static int to_int(size_t value)
+{
+    return value > INT_MAX ? INT_MAX : (int)value;
+}
+
+/* Fields that do not fit an int hold INT_MAX; mallinfo2 has them whole. */
+struct mallinfo mallinfo(void)
+{
+    struct mallinfo2 whole = mallinfo2();
+    struct mallinfo info = {
+        .arena = to_int(whole.arena),
+        .ordblks = to_int(whole.ordblks),
+        .hblks = to_int(whole.hblks),
+        .hblkhd = to_int(whole.hblkhd),
+        .uordblks = to_int(whole.uordblks),
+        .fordblks = to_int(whole.fordblks),
+        .keepcost = to_int(whole.keepcost),
+    };
+    return info;
+}
+
+int malloc_info(int options, FILE *stream)
+{
+    if (options != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct hak_summary summary;
+    hak__summarise(&summary);
+    fprintf(stream, "<malloc version=\"hakmem-" PACKAGE_VERSION "\">\n<sizes>\n");
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        if (summary.class[i].slabs != 0)
+            fprintf(stream, "<size to=\"%zu\" slabs=\"%zu\" count=\"%zu\" capacity=\"%zu\"/>\n",
+                    hak__class_size(i), summary.class[i].slabs, summary.class[i].out,
+                    summary.class[i].capacity);
+    fprintf(stream, "</sizes>\n<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
+            summary.superslabs, summary.retained_bytes);
+    fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", summary.huge_blocks,
+            summary.huge_bytes);
+    fprintf(stream, "<system type=\"current\" size=\"%zu\"/>\n</malloc>\n",
+            summary.live_bytes + summary.retained_bytes + summary.metadata_bytes);
+    return ferror(stream) ? -1 : 0;
+}
+
+void malloc_stats(void)
+{
+    hak_stats_print(2, HAK_STATS_TEXT);
+}
+
+/* The pad is not used: what is live decides what stays. */
+int malloc_trim(size_t pad)
+{
+    (void)pad;
+    return hak__purge();
+}
+
+/*
+ * Parameters of mallopt(3) are accepted without effect, as programs set them in
+ * the belief that they speak to the GNU C library's allocator; others get 0.
+ */
+int mallopt(int parameter, int value)
+{
+    (void)value;
+    switch (parameter) {
+    case M_MXFAST:
+    case M_TRIM_THRESHOLD:
+    case M_TOP_PAD:
+    case M_MMAP_THRESHOLD:
+    case M_MMAP_MAX:
+    case M_CHECK_ACTION:
+    case M_PERTURB:
+    case M_ARENA_TEST:
+    case M_ARENA_MAX:
+        return 1;
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Arithmetic on powers of two and on bit masks. */
+#ifndef HAK_BASE_BITS_H
+#define HAK_BASE_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+HAK_INLINE bool hak__is_power_of_two(size_t n)
+{
+    return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* Rounds up to a multiple of a power of two; the caller excludes overflow. */
+HAK_INLINE size_t hak__align_up(size_t n, size_t alignment)
+{
+    return (n + alignment - 1) & ~(alignment - 1);
+}
+
+HAK_INLINE size_t hak__align_down(size_t n, size_t alignment)
+{
+    return n & ~(alignment - 1);
+}
+
+/* Index of the lowest set bit; mask is not 0. */
+HAK_INLINE unsigned hak__lowest_bit(uint64_t mask)
+{
+    return (unsigned)__builtin_ctzll(mask);
+}
+
+HAK_INLINE unsigned hak__count_bits(uint32_t mask)
+{
+    return (unsigned)__builtin_popcount(mask);
+}
+
+/* The smallest k with 2^k >= n; n is not 0. */
+HAK_INLINE unsigned hak__log2_ceil(size_t n)
+{
+    return n <= 1 ? 0 : (unsigned)(64 - __builtin_clzll((unsigned long long)(n - 1)));
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the compiler is told: branch weights, visibility, inlining. */
+#ifndef HAK_BASE_COMPILER_H
+#define HAK_BASE_COMPILER_H
+
+#include "config.h"
+
+#define hak_likely(x) __builtin_expect(!!(x), 1)
+#define hak_unlikely(x) __builtin_expect(!!(x), 0)
+
+#define HAK_INLINE static inline __attribute__((always_inline))
+#define HAK_NOINLINE __attribute__((noinline))
+#define HAK_COLD __attribute__((noinline, cold))
+#define HAK_NORETURN __attribute__((noreturn, noinline, cold))
+#define HAK_EXPORT __attribute__((visibility("default")))
+#define HAK_CACHE_ALIGNED __attribute__((aligned(64)))
+#define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
+#define HAK_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif

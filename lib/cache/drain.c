@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* From a thread cache back to slabs: drain, capacities, purging. */
+#include <string.h>
+
+#include "base/bits.h"
+#include "cache/thread_cache.h"
+#include "core/meta.h"
+#include "core/options.h"
+#include "core/stats.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+#include "slab/shared_pool.h"
+
+/* A bin starts with a handful of blocks and may grow to BIN_BYTES or a few blocks. */
+enum { BIN_FIRST_BYTES = 1024, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 65536 };
+enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 8, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
+
+static size_t capacity_of(const struct hak_bin *bin)
+{
+    return (size_t)(bin->limit - bin->base);
+}
+
+static size_t first_capacity(size_t size)
+{
+    size_t blocks = BIN_FIRST_BYTES / size;
+    return blocks > BIN_FIRST_MAX ? BIN_FIRST_MAX : blocks < BIN_FIRST_MIN ? BIN_FIRST_MIN : blocks;
+}
+
+static size_t largest_capacity(size_t size)
+{
+    size_t blocks = BIN_BYTES / size;
+    return blocks > HAK_BIN_CAPACITY_MAX ? HAK_BIN_CAPACITY_MAX
+                                         : blocks < BIN_LEAST ? BIN_LEAST : blocks;
+}
+
+/* What a thread may hold; with many threads each may hold less. */
+static size_t thread_bound(void)
+{
+    size_t bound = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
+    size_t heaps = hak__heap_count();
+    if (heaps > FULL_SHARE_HEAPS)
+        bound = bound / heaps * FULL_SHARE_HEAPS;
+    return bound < CACHE_LEAST ? CACHE_LEAST : bound;
+}
+
+static void **slots_acquire(struct hak_heap *heap, size_t capacity)
+{
+    unsigned order = hak__log2_ceil(capacity);
+    void **slots = heap->spare_slots[order];
+    if (slots != NULL)
+        heap->spare_slots[order] = slots[0];
+    else
+        slots = hak__meta_alloc(sizeof(void *) << order, sizeof(void *));
+    return slots;
+}
+
+static void slots_release(struct hak_heap *heap, void **slots, size_t capacity)
+{
+    unsigned order = hak__log2_ceil(capacity);
+    slots[0] = heap->spare_slots[order];
+    heap->spare_slots[order] = slots;
+}
+
+/* Gives a bin another array; its blocks fit. False without memory, when nothing changes. */
+static bool resize_bin(struct hak_heap *heap, unsigned class_idx, size_t capacity)
+{
+    struct hak_bin *bin = &heap->bin[class_idx];
+    size_t old = capacity_of(bin);
+    size_t held = (size_t)(bin->top - bin->base);
+    void **slots = slots_acquire(heap, capacity);
+    if (slots == NULL)
+        return false;
+    if (held > 0)
+        memcpy(slots, bin->base, held * sizeof *slots);
+    if (old > 0)
+        slots_release(heap, bin->base, old);
+    bin->base = slots;
+    bin->top = slots + held;
+    bin->limit = slots + capacity;
+    heap->capacity_bytes += (capacity - old) * hak__class_size(class_idx);
+    return true;
+}
+
+static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count)
+{
+    struct hak_bin *bin = &heap->bin[class_idx];
+    for (size_t i = 0; i < count; i++) {
+        void *block = bin->base[i];
+        hak__handback_add(heap, block, hak__pagemap_word((uintptr_t)block));
+    }
+    size_t rest = (size_t)(bin->top - bin->base) - count;
+    if (rest > 0 && count > 0)
+        memmove(bin->base, bin->base + count, rest * sizeof *bin->base);
+    bin->top = bin->base + rest;
+}
+
+void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
+{
+    struct hak_bin *bin = &heap->bin[class_idx];
+    flush_bottom(heap, class_idx, (size_t)(bin->top - bin->base));
+}
+
+/* Takes capacity from bins that were not used since the last look, until there is enough. */
+static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        size_t first = first_capacity(hak__class_size(i));
+        if (!heap->used_lately[i] && capacity_of(&heap->bin[i]) > first) {
+            hak__cache_empty_bin(heap, i);
+            resize_bin(heap, i, first);
+        }
+        heap->used_lately[i] = false;
+    }
+    return heap->capacity_bytes + needed <= bound;
+}
+
+bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx)
+{
+    struct hak_bin *bin = &heap->bin[class_idx];
+    size_t size = hak__class_size(class_idx);
+    size_t old = capacity_of(bin);
+    if (hak_unlikely(old == 0))
+        return resize_bin(heap, class_idx, first_capacity(size));
+    size_t most = largest_capacity(size);
+    if (old >= most)
+        return false;
+    size_t capacity = old * 2 < most ? old * 2 : most;
+    size_t needed = (capacity - old) * size;
+    size_t bound = thread_bound();
+    if (heap->capacity_bytes + needed > bound && !reclaim_capacity(heap, needed, bound))
+        return false;
+    return resize_bin(heap, class_idx, capacity);
+}
+
+void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
+{
+    struct hak_bin *bin = &heap->bin[class_idx];
+    heap->used_lately[class_idx] = true;
+    if (hak__cache_grow_bin(heap, class_idx))
+        return;
+    hak__count(HAK_COUNTER_DRAINS, 1);
+    flush_bottom(heap, class_idx, (capacity_of(bin) + 1) / 2);
+    hak__handback_flush(heap);
+    hak__cache_poll(heap);
+}
+
+size_t hak__cache_purge(size_t bytes)
+{
+    size_t done = hak__huge_purge(bytes);
+    if (done < bytes)
+        done += hak__arena_purge(bytes - done);
+    if (done < bytes) {
+        done += hak__pool_purge(bytes - done);
+        if (done < bytes)
+            done += hak__arena_purge(bytes - done);
+    }
+    return done;
+}
+
+void hak__cache_poll(struct hak_heap *heap)
+{
+    size_t surplus = hak__retain_excess();
+    if (hak_likely(surplus == 0) && ++heap->polls % POLLS_A_CLOCK == 0)
+        surplus = hak__retain_decay();
+    if (hak_unlikely(surplus != 0))
+        hak__cache_purge(surplus);
+}

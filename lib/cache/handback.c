@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/handback.h"
+
+#include "cache/heap.h"
+#include "core/stats.h"
+#include "page/pagemap.h"
+#include "slab/shared_pool.h"
+#include "slab/slab_freelist_atomic.h"
+
+/* After the push the slab may be anybody's: only what the push told is used then. */
+static void push(struct hak_heap *heap, struct hak_chain *chain)
+{
+    TinySlabMeta *slab = chain->slab;
+    unsigned class_idx = slab->class_idx;
+    bool keep = chain->owner == heap->id && hak__l0_has_room(heap, class_idx);
+    struct slab_view now;
+    enum slab_state before =
+        slab_freelist_push_chain(slab, chain->first, chain->last, chain->count, chain->highest,
+                                 keep ? SLAB_OWNED : SLAB_PARTIAL, &now);
+    chain->slab = NULL;
+    if (now.state == SLAB_CLAIMED)
+        hak__pool_release(slab);
+    else if (before == SLAB_FULL && keep)
+        hak__l0_add(heap, class_idx, slab, now.tag);
+    else if (before == SLAB_FULL)
+        hak__pool_publish(slab, class_idx, now.tag);
+    hak__count(HAK_COUNTER_REMOTE_CHAINS, 1);
+    hak__count(HAK_COUNTER_REMOTE_BLOCKS, chain->count);
+}
+
+static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint32_t index,
+                  uint32_t word)
+{
+    chain->slab = slab;
+    chain->last = block;
+    chain->first = chain->highest = index;
+    chain->count = 1;
+    chain->owner = word >> 8;
+}
+
+void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
+{
+    TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
+    uint32_t index = slab_freelist_index(slab, block);
+    struct hak_chain *chain = &heap->chains[(uintptr_t)slab / sizeof *slab % HAK_CHAINS];
+    if (chain->slab == slab) {
+        slab_freelist_link(block, chain->first);
+        chain->first = index;
+        if (index > chain->highest)
+            chain->highest = index;
+        chain->count++;
+    } else {
+        if (chain->slab != NULL)
+            push(heap, chain);
+        begin(chain, slab, block, index, word);
+    }
+    if (chain->count >= HAK_CHAIN_BLOCKS || (size_t)chain->count * slab->size >= HAK_CHAIN_BYTES)
+        push(heap, chain);
+}
+
+void hak__handback_flush(struct hak_heap *heap)
+{
+    for (int i = 0; i < HAK_CHAINS; i++)
+        if (heap->chains[i].slab != NULL)
+            push(heap, &heap->chains[i]);
+}
+
+void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)
+{
+    TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
+    struct hak_chain chain;
+    begin(&chain, slab, block, slab_freelist_index(slab, block), word);
+    push(heap, &chain);
+}

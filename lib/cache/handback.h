@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handing blocks back to their slabs, chain by chain.
+ *
+ * Blocks that leave a thread's cache, and blocks that belong to another heap,
+ * are gathered in a few chains, one a slab, and pushed with one atomic
+ * operation a chain: when a chain is long enough, when its place is needed for
+ * another slab, and at every slow path of the thread.
+ *
+ * What a sleeping thread can pin: HAK_CHAINS chains of at most
+ * max(HAK_CHAIN_BYTES, one block) each, 128 KiB for blocks up to 8 KiB; larger
+ * blocks are handed back one by one.
+ */
+#ifndef HAK_CACHE_HANDBACK_H
+#define HAK_CACHE_HANDBACK_H
+
+#include <stdint.h>
+
+#include "slab/slab_meta.h"
+
+struct hak_heap;
+
+enum { HAK_CHAINS = 16, HAK_CHAIN_BYTES = 8192, HAK_CHAIN_BLOCKS = 64 };
+
+/* Owner thread only. */
+struct hak_chain {
+    TinySlabMeta *slab; /* NULL: unused */
+    void *last;         /* its link is written by the push */
+    uint32_t first;     /* number of the first block */
+    uint32_t highest;   /* largest number in the chain */
+    uint32_t count;
+    uint32_t owner; /* of the slab, as the page map showed it */
+};
+
+/* Adds a freed block to its chain. word is that of the page map. */
+void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word);
+
+/* Pushes all chains. */
+void hak__handback_flush(struct hak_heap *heap);
+
+/* Pushes one block at once; heap may be one without a cache. */
+void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* Life and death of heaps. */
+#include "cache/heap.h"
+
+#include "core/meta.h"
+#include "core/stats.h"
+#include "os/thread.h"
+#include "page/pagemap.h"
+#include "slab/shared_pool.h"
+#include "slab/slab_freelist_atomic.h"
+
+enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0xffffff };
+enum { EXIT_ROUNDS = 4 }; /* rounds of thread-specific destructors that POSIX grants at least */
+
+struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
+struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
+
+HAK_TLS struct hak_heap *hak__heap = &hak__heap_none;
+uint64_t hak__heap_secret;
+
+struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+
+static struct hak_heap *free_heaps;           /* under hak__heap_lock */
+static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
+static struct hak_heap *shared;               /* under hak__heap_shared_lock */
+static _Atomic size_t in_use;                 /* heaps with a thread; only steers and reports */
+
+static struct hak_heap *create_locked(void)
+{
+    if (next_id > ID_LAST)
+        return NULL;
+    struct hak_heap *heap = hak__meta_alloc(sizeof *heap, 64);
+    if (heap == NULL)
+        return NULL;
+    heap->id = next_id++;
+    heap->owner_tag = heap->id << 8;
+    heap->secret = hak__heap_secret;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        heap->bin[i].reciprocal = hak__class_info[i].reciprocal;
+    return heap;
+}
+
+static struct hak_heap *acquire(void)
+{
+    hak__lock_acquire(&hak__heap_lock);
+    struct hak_heap *heap = free_heaps;
+    if (heap != NULL)
+        free_heaps = heap->next_free;
+    else
+        heap = create_locked();
+    hak__lock_release(&hak__heap_lock);
+    if (heap != NULL)
+        hak_add_relaxed(&in_use, 1);
+    return heap;
+}
+
+/* Among the thread's other destructors: asks to come last, since they may still allocate. */
+static void thread_ends(void *value)
+{
+    struct hak_heap *heap = value;
+    if (++heap->exit_rounds < EXIT_ROUNDS && hak__thread_at_exit(thread_ends, heap))
+        return;
+    hak__heap_detach();
+}
+
+struct hak_heap *hak__heap_attach(void)
+{
+    if (hak__heap == &hak__heap_gone)
+        return NULL;
+    struct hak_heap *heap = acquire();
+    if (heap == NULL)
+        return NULL;
+    heap->exit_rounds = 0;
+    hak__heap = heap;
+    hak__count(HAK_COUNTER_THREADS_STARTED, 1);
+    hak__thread_at_exit(thread_ends, heap);
+    return heap;
+}
+
+static void let_go(TinySlabMeta *slab, unsigned class_idx)
+{
+    struct slab_view now;
+    slab_freelist_let_go(slab, &now);
+    if (now.state == SLAB_CLAIMED)
+        hak__pool_release(slab);
+    else if (now.state == SLAB_PARTIAL)
+        hak__pool_publish(slab, class_idx, now.tag);
+}
+
+void hak__heap_flush(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        hak__cache_empty_bin(heap, i);
+    hak__handback_flush(heap);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        TinySlabMeta *slab = heap->current[i];
+        heap->current[i] = NULL;
+        if (slab != NULL)
+            let_go(slab, i);
+        while ((slab = hak__l0_take(heap, i)) != NULL)
+            let_go(slab, i);
+    }
+}
+
+void hak__heap_detach(void)
+{
+    struct hak_heap *heap = hak__heap;
+    if (!hak__heap_is_real(heap))
+        return;
+    hak__heap = &hak__heap_gone;
+    hak__heap_flush(heap);
+    hak__count(HAK_COUNTER_THREADS_ENDED, 1);
+    hak_sub_relaxed(&in_use, 1);
+    hak__lock_acquire(&hak__heap_lock);
+    heap->next_free = free_heaps;
+    free_heaps = heap;
+    hak__lock_release(&hak__heap_lock);
+}
+
+struct hak_heap *hak__heap_shared_locked(void)
+{
+    if (shared == NULL)
+        shared = acquire();
+    return shared;
+}
+
+size_t hak__heap_count(void)
+{
+    return hak_load_relaxed(&in_use);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A heap: the owner of slabs, with the thread cache in front of them.
+ *
+ *     bin        base ──────────── top ─────────── limit
+ *                │ blocks, coldest first │  room    │
+ *
+ * Each thread has one heap by default and is the only one to touch it. A heap
+ * belongs to a thread from attach to detach; then everything in it is handed
+ * back and the record waits for another thread. Ids are part of the record and
+ * never given to another one.
+ */
+#ifndef HAK_CACHE_HEAP_H
+#define HAK_CACHE_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/handback.h"
+#include "os/lock.h"
+#include "slab/size_class.h"
+#include "slab/slab_meta.h"
+
+enum {
+    HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
+    HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
+};
+
+/* Cached blocks of one class; the reciprocal of its block size is at hand for free. */
+struct hak_bin {
+    void **top, **base, **limit;
+    uint64_t reciprocal;
+};
+
+/* A slab that was OWNED when it had this tag; stale ones are skipped. */
+struct hak_l0 {
+    TinySlabMeta *slab;
+    uint32_t tag;
+};
+
+struct hak_heap {
+    /* read by every malloc and free */
+    uint32_t owner_tag; /* id << 8 */
+    uint32_t id;
+    uint64_t secret; /* mixed with the address in the mark of a freed block */
+    struct hak_bin bin[HAK_CLASS_COUNT];
+
+    /* slow paths; owner only */
+    TinySlabMeta *current[HAK_CLASS_COUNT];
+    struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
+    struct hak_chain chains[HAK_CHAINS];
+    bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
+    size_t capacity_bytes;             /* sum of bin capacity * block size */
+    uint32_t polls;
+    unsigned exit_rounds; /* how often the thread's exit hook was called */
+    void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
+    struct hak_heap *next_free; /* under hak__heap_lock */
+};
+
+/* The heap of this thread; one of the two below when it has none of its own. */
+extern HAK_TLS struct hak_heap *hak__heap;
+
+/* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
+extern struct hak_heap hak__heap_none, hak__heap_gone;
+
+extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+
+HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
+{
+    return heap->id > 1;
+}
+
+/* Gives the calling thread a heap; NULL when there is no memory for one. */
+struct hak_heap *hak__heap_attach(void);
+
+/* Empties the calling thread's heap and gives it up; the thread goes on without. */
+void hak__heap_detach(void);
+
+/* Hands back all that the heap holds; it stays usable. */
+void hak__heap_flush(struct hak_heap *heap);
+
+/* For threads without a heap: one that all of them share, under hak__heap_shared_lock. */
+struct hak_heap *hak__heap_shared_locked(void);
+
+/* Heaps that belong to a thread. */
+size_t hak__heap_count(void);
+
+/* The value by which all heaps recognise freed blocks; set once, before any heap exists. */
+extern uint64_t hak__heap_secret;
+
+/* refill.c: moves blocks from slabs to an empty bin; false without memory. */
+bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx);
+
+/* drain.c: makes room in a full bin. */
+void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
+/* Empties a bin; its chains are left to the caller's flush. */
+void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
+/* Enlarges a bin within the thread's bound; false when it stays as it is. */
+bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx);
+
+/* Purges if a bound is crossed or a decay period is over; from slow paths, without locks held. */
+void hak__cache_poll(struct hak_heap *heap);
+/* Purges at least that many bytes if there are so many; how many went. */
+size_t hak__cache_purge(size_t bytes);
+
+/* The heap keeps a slab that it made OWNED with that tag; room says whether it can. */
+bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx);
+void hak__l0_add(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t tag);
+TinySlabMeta *hak__l0_take(struct hak_heap *heap, unsigned class_idx);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for the library's own records, apart from user data.
+ *
+ * Records are never given back: each module recycles its own as the same
+ * type, so that a stale pointer to a record always leads to a record.
+ */
+#ifndef HAK_CORE_META_H
+#define HAK_CORE_META_H
+
+#include <stddef.h>
+
+#include "os/lock.h"
+
+/* Zeroed memory; alignment is a power of two up to 64. NULL when there is none. Any thread. */
+void *hak__meta_alloc(size_t size, size_t alignment);
+
+/* Bytes mapped for records so far. */
+size_t hak__meta_mapped(void);
+
+extern struct hak_lock hak__meta_lock;
+
+#endif

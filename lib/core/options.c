@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/options.h"
+
+#include <string.h>
+
+#include "core/report.h"
+
+enum kind { KIND_BOOL, KIND_NUMBER, KIND_SIZE, KIND_STATS };
+
+struct row {
+    const char *key;
+    enum kind kind;
+    int64_t minimum, maximum;
+};
+
+static const struct row rows[HAK_OPTION_COUNT] = {
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum) {key, KIND_##kind, minimum, maximum},
+#include "core/options.def"
+#undef HAK_OPTION
+};
+
+_Atomic int64_t hak__options[HAK_OPTION_COUNT] = {
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum) initial,
+#include "core/options.def"
+#undef HAK_OPTION
+};
+
+/* The words of the kinds that have words; a word's value is its position modulo the stride. */
+static const char *const bool_words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
+static const char *const stats_words[] = {"none", "text", "json"};
+
+static bool equals(const char *word, const char *text, size_t length)
+{
+    return strlen(word) == length && memcmp(word, text, length) == 0;
+}
+
+static bool parse_word(const char *const *words, size_t count, int64_t stride, const char *text,
+                       size_t length, int64_t *value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (equals(words[i], text, length)) {
+            *value = (int64_t)i % stride;
+            return true;
+        }
+    return false;
+}
+
+static bool parse_number(const char *text, size_t length, bool suffixes, int64_t *value)
+{
+    size_t at = 0;
+    bool negative = length > 0 && text[0] == '-';
+    int64_t sum = 0;
+    for (at = negative; at < length && text[at] >= '0' && text[at] <= '9'; at++)
+        if (__builtin_mul_overflow(sum, 10, &sum) ||
+            __builtin_add_overflow(sum, text[at] - '0', &sum))
+            return false;
+    if (at == (size_t)negative)
+        return false;
+    if (suffixes && at + 1 == length) {
+        static const char suffix[] = "KMG";
+        const char *found = memchr(suffix, text[at], sizeof suffix - 1);
+        if (found == NULL ||
+            __builtin_mul_overflow(sum, (int64_t)1 << (10 * (found - suffix + 1)), &sum))
+            return false;
+        at++;
+    }
+    *value = negative ? -sum : sum;
+    return at == length;
+}
+
+static bool parse_value(const struct row *row, const char *text, size_t length, int64_t *value)
+{
+    bool read = false;
+    switch (row->kind) {
+    case KIND_BOOL:
+        read = parse_word(bool_words, HAK_COUNT_OF(bool_words), 2, text, length, value);
+        break;
+    case KIND_STATS:
+        read = parse_word(stats_words, HAK_COUNT_OF(stats_words), 3, text, length, value);
+        break;
+    case KIND_NUMBER:
+    case KIND_SIZE:
+        read = parse_number(text, length, row->kind == KIND_SIZE, value);
+        break;
+    }
+    return read && *value >= row->minimum && *value <= row->maximum;
+}
+
+static int find(const char *key, size_t length)
+{
+    for (int i = 0; i < HAK_OPTION_COUNT; i++)
+        if (equals(rows[i].key, key, length))
+            return i;
+    return -1;
+}
+
+enum hak_option_result hak__options_set(const char *key, size_t key_length, const char *value,
+                                        size_t value_length)
+{
+    int option = find(key, key_length);
+    if (option < 0)
+        return HAK_OPTION_UNKNOWN;
+    int64_t number = 0;
+    if (!parse_value(&rows[option], value, value_length, &number))
+        return HAK_OPTION_BAD_VALUE;
+    hak_store_relaxed(&hak__options[option], number);
+    return HAK_OPTION_OK;
+}
+
+const char *hak__option_key(enum hak_option option)
+{
+    return rows[option].key;
+}
+
+int hak__options_get(const char *key, char *buffer, size_t size)
+{
+    int option = find(key, strlen(key));
+    if (option < 0)
+        return -1;
+    struct hak_text text;
+    hak__text_begin(&text, -1);
+    int64_t value = hak_load_relaxed(&hak__options[option]);
+    if (rows[option].kind == KIND_STATS)
+        hak__text_string(&text, stats_words[value]);
+    else
+        hak__text_signed(&text, value);
+    if (size > 0) {
+        size_t copied = text.used < size ? text.used : size - 1;
+        memcpy(buffer, text.bytes, copied);
+        buffer[copied] = '\0';
+    }
+    return (int)text.used;
+}
+
+static void complain(enum hak_option_result result, const char *key, size_t key_length,
+                     const char *value, size_t value_length)
+{
+    struct hak_text text;
+    hak__text_begin(&text, 2);
+    hak__text_string(&text, "hakmem: HAKMEM_CONF: ");
+    if (result == HAK_OPTION_UNKNOWN) {
+        hak__text_string(&text, "unknown option '");
+    } else {
+        hak__text_string(&text, "bad value '");
+        hak__text_bytes(&text, value, value_length);
+        hak__text_string(&text, "' for '");
+    }
+    hak__text_bytes(&text, key, key_length);
+    hak__text_string(&text, "' ignored\n");
+    hak__text_end(&text);
+}
+
+void hak__options_parse(const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, ",");
+        const char *equal = memchr(text, '=', length);
+        size_t key_length = equal != NULL ? (size_t)(equal - text) : length;
+        const char *value = equal != NULL ? equal + 1 : text + length;
+        size_t value_length = (size_t)(text + length - value);
+        if (length > 0) {
+            enum hak_option_result result =
+                hak__options_set(text, key_length, value, value_length);
+            if (result != HAK_OPTION_OK)
+                complain(result, text, key_length, value, value_length);
+        }
+        text += length + (text[length] == ',');
+    }
+}

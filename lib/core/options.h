@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of the process: one table, read once from HAKMEM_CONF. */
+#ifndef HAK_CORE_OPTIONS_H
+#define HAK_CORE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+enum hak_option {
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum) HAK_OPTION_##id,
+#include "core/options.def"
+#undef HAK_OPTION
+    HAK_OPTION_COUNT
+};
+
+enum hak_option_result { HAK_OPTION_OK, HAK_OPTION_UNKNOWN, HAK_OPTION_BAD_VALUE };
+
+extern _Atomic int64_t hak__options[HAK_OPTION_COUNT];
+
+HAK_INLINE int64_t hak__option(enum hak_option option)
+{
+    return hak_load_relaxed(&hak__options[option]);
+}
+
+/* Reads "key=value,…"; every unknown key and bad value is reported once and ignored. */
+void hak__options_parse(const char *text);
+
+/* Sets one option from text; key and value need not end in a null byte. */
+enum hak_option_result hak__options_set(const char *key, size_t key_length, const char *value,
+                                        size_t value_length);
+
+/* Writes an option's value as HAKMEM_CONF takes it; the length, or -1 when there is none. */
+int hak__options_get(const char *key, char *buffer, size_t size);
+
+/* The key of an option. */
+const char *hak__option_key(enum hak_option option);
+
+#endif

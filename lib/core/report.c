@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "os/os.h"
+
+enum { STANDARD_ERROR = 2 };
+
+void hak__text_begin(struct hak_text *text, int fd)
+{
+    text->fd = fd;
+    text->error = 0;
+    text->used = 0;
+}
+
+static void flush(struct hak_text *text)
+{
+    if (text->fd < 0)
+        return;
+    int error = hak__os_write(text->fd, text->bytes, text->used);
+    if (text->error == 0)
+        text->error = error;
+    text->used = 0;
+}
+
+void hak__text_bytes(struct hak_text *text, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        if (text->used == sizeof text->bytes)
+            flush(text);
+        size_t part = sizeof text->bytes - text->used;
+        if (part == 0)
+            return;
+        if (part > size)
+            part = size;
+        memcpy(text->bytes + text->used, bytes, part);
+        text->used += part;
+        bytes += part;
+        size -= part;
+    }
+}
+
+void hak__text_string(struct hak_text *text, const char *string)
+{
+    hak__text_bytes(text, string, strlen(string));
+}
+
+static void number(struct hak_text *text, uint64_t value, unsigned base)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value != 0);
+    hak__text_bytes(text, digits + at, sizeof digits - at);
+}
+
+void hak__text_unsigned(struct hak_text *text, uint64_t value)
+{
+    number(text, value, 10);
+}
+
+void hak__text_signed(struct hak_text *text, int64_t value)
+{
+    if (value < 0)
+        hak__text_string(text, "-");
+    number(text, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10);
+}
+
+void hak__text_pointer(struct hak_text *text, const void *pointer)
+{
+    hak__text_string(text, "0x");
+    number(text, (uintptr_t)pointer, 16);
+}
+
+int hak__text_end(struct hak_text *text)
+{
+    flush(text);
+    return text->error;
+}
+
+HAK_NORETURN void hak__text_abort(struct hak_text *text)
+{
+    hak__text_end(text);
+    abort();
+}
+
+HAK_NORETURN void hak__assert_failed(const char *file, int line, const char *expression)
+{
+    struct hak_text text;
+    hak__text_begin(&text, STANDARD_ERROR);
+    hak__text_string(&text, "hakmem: invariant broken: ");
+    hak__text_string(&text, expression);
+    hak__text_string(&text, " (");
+    hak__text_string(&text, file);
+    hak__text_string(&text, ":");
+    hak__text_signed(&text, line);
+    hak__text_string(&text, ")\n");
+    hak__text_abort(&text);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text to a file descriptor without malloc or stdio: a buffer on the stack
+ * that is written when it is full and at the end.
+ */
+#ifndef HAK_CORE_REPORT_H
+#define HAK_CORE_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+struct hak_text {
+    int fd;      /* -1: nothing is written, what does not fit is dropped */
+    int error;   /* the first errno value that a write met, or 0 */
+    size_t used; /* bytes in the buffer */
+    char bytes[512];
+};
+
+void hak__text_begin(struct hak_text *text, int fd);
+void hak__text_string(struct hak_text *text, const char *string);
+void hak__text_bytes(struct hak_text *text, const char *bytes, size_t size);
+void hak__text_signed(struct hak_text *text, int64_t value);
+void hak__text_unsigned(struct hak_text *text, uint64_t value);
+void hak__text_pointer(struct hak_text *text, const void *pointer);
+/* Writes what is left; returns text->error. */
+int hak__text_end(struct hak_text *text);
+
+/* Ends a report and the process. */
+HAK_NORETURN void hak__text_abort(struct hak_text *text);
+
+#endif

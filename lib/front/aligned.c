@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks with an alignment above the default. */
+#include <errno.h>
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "front/fast.h"
+
+/*
+ * Slabs start on a granule, so the blocks of a class are aligned to every power
+ * of two that divides their size; the first such class that is large enough.
+ */
+static size_t class_size_for(size_t alignment, size_t size)
+{
+    size_t wanted = hak__align_up(size > 0 ? size : 1, alignment);
+    while (wanted <= HAK_SMALL_MAX) {
+        size_t found = hak__class_size(hak__class_of(wanted));
+        if (found % alignment == 0)
+            return found;
+        wanted = hak__align_up(found, alignment);
+    }
+    return 0;
+}
+
+void *hak__aligned(size_t alignment, size_t size)
+{
+    if (alignment <= HAK_ALIGNMENT)
+        return hak__malloc(size);
+    if (hak_unlikely(!hak__heap_is_real(hak__heap))) {
+        hak__init();
+        if (hak__disabled)
+            return hak__libc_memalign(alignment, size);
+    }
+    void *block = NULL;
+    if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment) {
+        size_t fitting = alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX
+                             ? class_size_for(alignment, size)
+                             : 0;
+        if (fitting != 0)
+            return hak__malloc(fitting);
+        block = hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
+    }
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
+void *hak__aligned_alloc(size_t alignment, size_t size)
+{
+    if (!hak__is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return hak__aligned(alignment, size);
+}
+
+int hak__posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (!hak__is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *block = hak__aligned(alignment, size);
+    errno = saved;
+    if (block == NULL)
+        return ENOMEM;
+    *out = block;
+    return 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* malloc and calloc where the fast path ends. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "front/fast.h"
+#include "os/os.h"
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Threads without a heap, which is most often one that is ending, share one under a lock. */
+static void *alloc_shared(unsigned class_idx)
+{
+    void *block = NULL;
+    hak__lock_acquire(&hak__heap_shared_lock);
+    struct hak_heap *heap = hak__heap_shared_locked();
+    if (heap != NULL) {
+        block = hak__cache_pop(heap, class_idx);
+        if (block == NULL && hak__cache_refill(heap, class_idx))
+            block = hak__cache_pop(heap, class_idx);
+        if (block != NULL)
+            block = hak__block_begin(block, class_idx, heap);
+    }
+    hak__lock_release(&hak__heap_shared_lock);
+    return block;
+}
+
+static void *alloc_class(unsigned class_idx)
+{
+    struct hak_heap *heap = hak__heap;
+    void *block = hak__cache_pop(heap, class_idx);
+    if (block == NULL) {
+        if (hak_unlikely(!hak__heap_is_real(heap))) {
+            heap = hak__heap_attach();
+            if (heap == NULL)
+                return alloc_shared(class_idx);
+        }
+        if (!hak__cache_refill(heap, class_idx))
+            return NULL;
+        block = hak__cache_pop(heap, class_idx);
+    }
+    return hak__block_begin(block, class_idx, heap);
+}
+
+HAK_NOINLINE void *hak__malloc_slow(size_t size)
+{
+    if (hak_unlikely(!hak__heap_is_real(hak__heap))) {
+        hak__init();
+        if (hak__disabled)
+            return hak__libc_malloc(size);
+    }
+    void *block = NULL;
+    if (hak_likely(size <= HAK_SMALL_MAX))
+        block = alloc_class(hak__class_of(size));
+    else if (size <= PTRDIFF_MAX)
+        block = hak__large_alloc(size, HAK_GRANULE, false);
+    return hak_likely(block != NULL) ? block : out_of_memory();
+}
+
+void *hak__calloc(size_t count, size_t size)
+{
+    size_t bytes = 0;
+    if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    if (hak_unlikely(!hak__heap_is_real(hak__heap))) {
+        hak__init();
+        if (hak__disabled)
+            return hak__libc_calloc(count, size);
+    }
+    if (hak_likely(bytes <= HAK_SMALL_MAX)) {
+        void *block = hak__malloc(bytes);
+        return block != NULL ? memset(block, 0, bytes) : NULL;
+    }
+    void *block = bytes <= PTRDIFF_MAX ? hak__large_alloc(bytes, HAK_GRANULE, true) : NULL;
+    return block != NULL ? block : out_of_memory();
+}
+
+size_t hak__good_size(size_t size)
+{
+    if (size <= HAK_SMALL_MAX)
+        return hak__class_size(hak__class_of(size));
+    if (size > PTRDIFF_MAX)
+        return size;
+    return hak__align_up(size, size <= HAK_LARGE_MAX ? HAK_GRANULE : hak__os_page_size());
+}
+
+bool hak__purge(void)
+{
+    struct hak_heap *heap = hak__heap;
+    if (hak__heap_is_real(heap))
+        hak__heap_flush(heap);
+    return hak__cache_purge(SIZE_MAX) > 0;
+}
+
+bool hak__owns(const void *address)
+{
+    return hak__pagemap_word((uintptr_t)address) != HAK_CODE_NONE;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* HOT: malloc and free of blocks that the thread's cache serves. */
+#ifndef HAK_FRONT_FAST_H
+#define HAK_FRONT_FAST_H
+
+#include "cache/thread_cache.h"
+#include "front/front.h"
+#include "page/pagemap.h"
+#include "slab/size_class.h"
+
+/* A block that leaves the cache is live: it carries no mark any more. */
+HAK_INLINE void *hak__block_begin(void *block, unsigned class_idx, const struct hak_heap *heap)
+{
+    if (HAK_DEBUG && (*hak__block_mark(block) != hak__mark_of(heap->secret, block) ||
+                      !hak__block_is_poisoned(block, hak__class_size(class_idx))))
+        hak__misuse("malloc", block, "found written after free: a block", hak__class_size(class_idx));
+    if (HAK_CHECKS)
+        *hak__block_mark(block) = 0;
+    return block;
+}
+
+/* Marks a block as free; a block that is marked already is freed twice. */
+HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak_heap *heap)
+{
+    if (!HAK_CHECKS)
+        return true;
+    uint64_t mark = hak__mark_of(heap->secret, block);
+    if (hak_unlikely(*hak__block_mark(block) == mark))
+        return false;
+    *hak__block_mark(block) = mark;
+    if (HAK_DEBUG)
+        hak__block_poison(block, hak__class_size(class_idx));
+    return true;
+}
+
+HAK_INLINE void *hak__malloc(size_t size)
+{
+    struct hak_heap *heap = hak__heap;
+    if (hak_likely(size <= HAK_TINY_MAX)) {
+        unsigned class_idx = hak__class_of_tiny[(size + 15) >> 4];
+        void *block = hak__cache_pop(heap, class_idx);
+        if (hak_likely(block != NULL))
+            return hak__block_begin(block, class_idx, heap);
+    }
+    return hak__malloc_slow(size);
+}
+
+/*
+ * One load chain (root, leaf, word), one XOR and one compare tell that the block
+ * is of a class with small slabs and mine; code 0 never passes, since its owner
+ * is 0 and mine is not. The start of the block and the mark are checked before
+ * anything is written.
+ */
+HAK_INLINE void hak__free(void *block, const char *call)
+{
+    struct hak_heap *heap = hak__heap;
+    uintptr_t address = (uintptr_t)block;
+    uint32_t code = hak__pagemap_word(address) ^ heap->owner_tag;
+    if (hak_likely(code <= HAK_CLASS_FAST_COUNT)) {
+        unsigned class_idx = code - 1;
+        struct hak_bin *bin = &heap->bin[class_idx];
+        void **top = bin->top;
+        if (hak_likely(top != bin->limit) &&
+            (!HAK_CHECKS || hak_likely(hak__is_block_start(address & (HAK_GRANULE - 1),
+                                                           bin->reciprocal))) &&
+            hak_likely(hak__block_end(block, class_idx, heap))) {
+            *top = block;
+            bin->top = top + 1;
+            return;
+        }
+    }
+    hak__free_slow(block, call);
+}
+
+#endif

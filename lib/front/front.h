@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The front: allocation and freeing with the semantics of the C library. The
+ * functions here set errno as the public ones do.
+ */
+#ifndef HAK_FRONT_FRONT_H
+#define HAK_FRONT_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+/* Slow ends of the fast paths in fast.h. */
+void *hak__malloc_slow(size_t size);
+void hak__free_slow(void *block, const char *call);
+
+void *hak__calloc(size_t count, size_t size);
+void *hak__realloc(void *block, size_t size, const char *call);
+void *hak__reallocarray(void *block, size_t count, size_t size, const char *call);
+/* Alignment is a power of two. */
+void *hak__aligned(size_t alignment, size_t size);
+void *hak__aligned_alloc(size_t alignment, size_t size);
+int hak__posix_memalign(void **out, size_t alignment, size_t size);
+/* Whether the library holds the memory at an address. */
+bool hak__owns(const void *address);
+void hak__free_sized(void *block, size_t alignment, size_t size, const char *call);
+size_t hak__usable_size(const void *block, const char *call);
+size_t hak__good_size(size_t size);
+bool hak__purge(void);
+
+/* large.c: blocks above HAK_SMALL_MAX. Without errno. */
+void *hak__large_alloc(size_t size, size_t alignment, bool zero);
+void hak__large_free(void *block);
+size_t hak__large_usable(const void *block);
+/* Changes the size where it is or by moving pages; NULL when it must be copied. */
+void *hak__large_resize(void *block, size_t size);
+
+/* misuse.c */
+/* The usable size of a live block; anything else ends the process in a message. */
+size_t hak__checked_size(const void *block, uint32_t word, const char *call);
+HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size);
+HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word);
+
+/* init.c */
+/* Reads options and secrets once; cheap afterwards. */
+void hak__init(void);
+/* HAKMEM_DISABLE: everything goes to libc. */
+extern bool hak__disabled;
+/* Whether libc's own heap holds the pointer: its early blocks, or all blocks while disabled. */
+bool hak__is_libc_block(const void *block);
+
+/* passthrough.c: libc's own allocator. */
+void *hak__libc_malloc(size_t size);
+void *hak__libc_calloc(size_t count, size_t size);
+void *hak__libc_realloc(void *block, size_t size);
+void *hak__libc_memalign(size_t alignment, size_t size);
+void hak__libc_free(void *block);
+size_t hak__libc_usable_size(void *block);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The beginning of the library in a process. */
+#define _GNU_SOURCE
+#include <unistd.h>
+
+#include "cache/heap.h"
+#include "core/options.h"
+#include "front/front.h"
+#include "os/os.h"
+#include "slab/slab_freelist_atomic.h"
+
+bool hak__disabled;
+
+static struct hak_lock init_lock;
+static _Atomic bool initialised; /* release after everything below is set; acquire by all */
+static bool environment_read;    /* under init_lock */
+static uintptr_t brk_start;      /* where libc's heap began when we did */
+
+/* The environment is not there yet when ld.so allocates before libc has started. */
+static void read_environment_locked(void)
+{
+    if (environment_read || environ == NULL)
+        return;
+    environment_read = true;
+    if (hak__os_is_secure())
+        return;
+    const char *disable = hak__os_environment("HAKMEM_DISABLE");
+    hak__disabled = disable != NULL && disable[0] == '1' && disable[1] == '\0';
+    const char *options = hak__os_environment("HAKMEM_CONF");
+    if (options != NULL && !hak__disabled)
+        hak__options_parse(options);
+}
+
+void hak__init(void)
+{
+    if (hak_likely(hak_load_acquire(&initialised)))
+        return;
+    hak__lock_acquire(&init_lock);
+    if (!hak_load_relaxed(&initialised)) {
+        hak__heap_secret = hak__os_random();
+        hak__heap_none.secret = hak__heap_gone.secret = hak__heap_secret;
+        hak__slab_link_secret = (uint32_t)hak__os_random();
+        brk_start = hak__os_brk();
+        read_environment_locked();
+        hak_store_release(&initialised, true);
+    }
+    hak__lock_release(&init_lock);
+}
+
+/* Allocations may have come before: then only the environment is still to be read. */
+static __attribute__((constructor(101))) void start(void)
+{
+    hak__init();
+    hak__lock_acquire(&init_lock);
+    read_environment_locked();
+    hak__lock_release(&init_lock);
+    if (hak__disabled)
+        hak__heap_detach();
+}
+
+bool hak__is_libc_block(const void *block)
+{
+    uintptr_t address = (uintptr_t)block;
+    return hak__disabled || (address >= brk_start && address < hak__os_brk());
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks above the size classes: spans of the page arena, and mappings of their own above those. */
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "cache/heap.h"
+#include "core/stats.h"
+#include "front/front.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+
+static size_t units_of(size_t size)
+{
+    return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
+}
+
+static struct hak_span *arena_block(size_t size, size_t alignment)
+{
+    size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
+    struct hak_span *span = hak__arena_alloc(units_of(size), align_units);
+    if (span == NULL)
+        return NULL;
+    span->size = span->units << HAK_GRANULE_SHIFT;
+    hak__live_add(span->size);
+    hak__pagemap_set_run(span->base, span->units, HAK_CODE_LARGE, span);
+    hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);
+    return span;
+}
+
+/* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
+void *hak__large_alloc(size_t size, size_t alignment, bool zero)
+{
+    struct hak_span *span = NULL;
+    if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX)
+        span = arena_block(size, alignment);
+    if (span == NULL)
+        span = hak__huge_alloc(size, alignment);
+    if (span == NULL)
+        return NULL;
+    void *block = (void *)span->base;
+    if (zero && span->dirty)
+        memset(block, 0, size);
+    return block;
+}
+
+static bool is_huge(const void *block)
+{
+    return (hak__pagemap_word((uintptr_t)block) & 0xff) == HAK_CODE_HUGE;
+}
+
+static struct hak_span *span_of(const void *block)
+{
+    struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    return span != NULL && span->base == (uintptr_t)block ? span : NULL;
+}
+
+size_t hak__large_usable(const void *block)
+{
+    struct hak_span *span = span_of(block);
+    return span != NULL ? span->size : 0;
+}
+
+void hak__large_free(void *block)
+{
+    struct hak_span *span = span_of(block);
+    if (is_huge(block)) {
+        hak__huge_free(span);
+    } else {
+        hak__pagemap_set_run(span->base, span->units, HAK_CODE_NONE, NULL);
+        hak__live_sub(span->size);
+        span->dirty = true;
+        hak__arena_free(span);
+    }
+    hak__cache_poll(hak__heap);
+}
+
+/* Takes granules from the neighbour or gives some back; the page map shows only what is live. */
+static bool resize_span(struct hak_span *span, size_t units)
+{
+    size_t old = span->units;
+    if (units < old) {
+        hak__pagemap_set_run(span->base + units * HAK_GRANULE, old - units, HAK_CODE_NONE, NULL);
+        if (!hak__arena_shrink(span, units)) {
+            hak__pagemap_set_run(span->base, old, HAK_CODE_LARGE, span);
+            return false;
+        }
+    } else if (units > old) {
+        if (!hak__arena_grow(span, units))
+            return false;
+        hak__pagemap_set_run(span->base, units, HAK_CODE_LARGE, span);
+    }
+    size_t size = units << HAK_GRANULE_SHIFT;
+    hak__live_add(size - span->size); /* wraps as intended when the block shrinks */
+    span->size = size;
+    return true;
+}
+
+void *hak__large_resize(void *block, size_t size)
+{
+    struct hak_span *span = span_of(block);
+    if (is_huge(block)) {
+        if (size <= HAK_LARGE_MAX || !hak__huge_resize(span, size))
+            return NULL;
+        return (void *)span->base;
+    }
+    size_t units = units_of(size);
+    if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX)
+        return NULL;
+    if (!resize_span(span, units))
+        return NULL;
+    return block;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What is said about pointers that are not live blocks; every report ends the process. */
+#include "base/params.h"
+#include "cache/thread_cache.h"
+#include "core/report.h"
+#include "front/front.h"
+#include "page/pagemap.h"
+#include "slab/size_class.h"
+
+HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size)
+{
+    struct hak_text text;
+    hak__text_begin(&text, 2);
+    hak__text_string(&text, "hakmem: ");
+    hak__text_string(&text, call);
+    hak__text_string(&text, "(");
+    hak__text_pointer(&text, block);
+    hak__text_string(&text, "): ");
+    hak__text_string(&text, reason);
+    if (size != 0) {
+        hak__text_string(&text, " of ");
+        hak__text_unsigned(&text, size);
+        hak__text_string(&text, " bytes");
+    }
+    hak__text_string(&text, "\n");
+    hak__text_abort(&text);
+}
+
+HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word)
+{
+    switch (word & 0xff) {
+    case HAK_CODE_SLAB_FREE:
+        hak__misuse(call, block, "double free or use after free: no block lives here any more", 0);
+    case HAK_CODE_SPAN_FREE:
+        hak__misuse(call, block, "double free or use after free of a large block", 0);
+    case HAK_CODE_LARGE:
+    case HAK_CODE_HUGE:
+        hak__misuse(call, block, "not the start of a block: inside a large one", 0);
+    default:
+        hak__misuse(call, block,
+                    "not allocated by hakmem, or freed before and given back to the system", 0);
+    }
+}
+
+static size_t checked_class_size(const void *block, uint32_t word, const char *call)
+{
+    const struct hak_class_info *info = &hak__class_info[(word & 0xff) - 1];
+    uintptr_t offset = (uintptr_t)block & (((uintptr_t)1 << info->slab_shift) - 1);
+    if (!hak__is_block_start(offset, info->reciprocal) ||
+        offset / info->size >= info->capacity)
+        hak__misuse(call, block, "not the start of a block: inside a slab of blocks", info->size);
+    const uint64_t *mark = (const uint64_t *)block + 1;
+    if (*mark == hak__mark_of(hak__heap_secret, block))
+        hak__misuse(call, block, "double free or use after free of a block", info->size);
+    return info->size;
+}
+
+size_t hak__checked_size(const void *block, uint32_t word, const char *call)
+{
+    uint32_t code = word & 0xff;
+    if (hak_likely(code - 1 < HAK_CLASS_COUNT))
+        return HAK_CHECKS ? checked_class_size(block, word, call)
+                          : hak__class_size(code - 1);
+    if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
+        size_t size = hak__large_usable(block);
+        if (size != 0)
+            return size;
+    }
+    hak__misuse_foreign(call, block, word);
+}

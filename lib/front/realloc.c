@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* realloc: in place where the block's size allows it, by moving pages, or by copying. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/params.h"
+#include "front/fast.h"
+
+/* A block stays where it is unless less than half of it would be used. */
+static bool stays(size_t usable, size_t size)
+{
+    return size <= usable && (size >= usable / 2 || usable <= 2 * HAK_ALIGNMENT);
+}
+
+static void *foreign(void *block, size_t size, const char *call)
+{
+    hak__init();
+    if (!hak__is_libc_block(block))
+        hak__misuse_foreign(call, block, 0);
+    return hak__libc_realloc(block, size);
+}
+
+static void *copy(void *block, size_t usable, size_t size, const char *call)
+{
+    void *fresh = hak__malloc(size);
+    if (fresh == NULL)
+        return NULL;
+    memcpy(fresh, block, usable < size ? usable : size);
+    hak__free(block, call);
+    return fresh;
+}
+
+void *hak__realloc(void *block, size_t size, const char *call)
+{
+    if (block == NULL)
+        return hak__malloc(size);
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (hak_unlikely(word == HAK_CODE_NONE))
+        return foreign(block, size, call);
+    size_t usable = hak__checked_size(block, word, call);
+    if (size == 0) {
+        hak__free(block, call);
+        return NULL;
+    }
+    if (size > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if ((word & 0xff) > HAK_CLASS_COUNT) {
+        void *moved = hak__large_resize(block, size);
+        if (moved != NULL)
+            return moved;
+    }
+    if (stays(usable, size))
+        return block;
+    void *fresh = copy(block, usable, size, call);
+    if (fresh == NULL && size <= usable)
+        return block;
+    return fresh;
+}
+
+void *hak__reallocarray(void *block, size_t count, size_t size, const char *call)
+{
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return hak__realloc(block, bytes, call);
+}
+
+size_t hak__usable_size(const void *block, const char *call)
+{
+    if (block == NULL)
+        return 0;
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (hak_likely(word != HAK_CODE_NONE))
+        return hak__checked_size(block, word, call);
+    hak__init();
+    if (!hak__is_libc_block(block))
+        hak__misuse_foreign(call, block, word);
+    return hak__libc_usable_size((void *)(uintptr_t)block);
+}

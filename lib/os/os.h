@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract with the operating system: all system calls of the library.
+ *
+ * A port implements these. None allocates, none goes through a libc function
+ * that a program may interpose and that could allocate, all keep errno. Sizes
+ * and addresses are multiples of the page size unless said otherwise.
+ */
+#ifndef HAK_OS_OS_H
+#define HAK_OS_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+/* The page size in bytes. */
+size_t hak__os_page_size(void);
+
+/* Maps zeroed, readable and writable memory; NULL on failure. */
+void *hak__os_map(size_t size);
+/* The same, starting at a multiple of a power of two that is at least a page. */
+void *hak__os_map_aligned(size_t size, size_t alignment);
+/* Sets address space aside without memory behind it; NULL on failure. */
+void *hak__os_reserve(size_t size, size_t alignment);
+/* Makes a part of a reservation readable and writable; it then reads as zero. */
+bool hak__os_commit(void *address, size_t size);
+/* Gives address space back; false leaves it mapped. */
+bool hak__os_unmap(void *address, size_t size);
+/* Gives the memory behind a range back, which afterwards reads as zero; false leaves it as it was. */
+bool hak__os_purge(void *address, size_t size);
+/* Grows or shrinks a mapping where it is; false leaves it as it was. */
+bool hak__os_resize(void *address, size_t old_size, size_t new_size);
+/* Moves a mapping over the reservation at target, resizing it; false leaves both as they were. */
+bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target);
+
+/* The end of the brk heap, which belongs to libc. */
+uintptr_t hak__os_brk(void);
+/* Unpredictable bits. */
+uint64_t hak__os_random(void);
+/* Milliseconds of a clock that does not jump; coarse. */
+int64_t hak__os_now_ms(void);
+/* True when the program runs with more rights than its user (AT_SECURE). */
+bool hak__os_is_secure(void);
+/* The value of an environment variable, or NULL; does not call getenv. */
+const char *hak__os_environment(const char *name);
+/* Writes all bytes; 0, or an errno value. */
+int hak__os_write(int fd, const char *bytes, size_t size);
+/* Sleeps while *word == value, wakes spuriously at times. */
+void hak__os_wait(void *word, uint32_t value);
+/* Wakes one sleeper on the word. */
+void hak__os_wake(void *word);
+
+#endif

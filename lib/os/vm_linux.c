@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory from Linux. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "os/os.h"
+
+#ifndef MREMAP_FIXED
+#define MREMAP_MAYMOVE 1
+#define MREMAP_FIXED 2
+#endif
+
+/* Which call maps memory differs; offsets are always zero here. */
+#ifdef SYS_mmap2
+#define HAK_SYS_MMAP SYS_mmap2
+#else
+#define HAK_SYS_MMAP SYS_mmap
+#endif
+
+static void *map(size_t size, int protection)
+{
+    int saved = errno;
+    long address = syscall(HAK_SYS_MMAP, NULL, size, protection,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
+    errno = saved;
+    return address == -1 ? NULL : (void *)address;
+}
+
+size_t hak__os_page_size(void)
+{
+    static _Atomic size_t cached;
+    size_t size = hak_load_relaxed(&cached);
+    if (size == 0) {
+        size = (size_t)getauxval(AT_PAGESZ);
+        if (!hak__is_power_of_two(size))
+            size = 4096;
+        hak_store_relaxed(&cached, size);
+    }
+    return size;
+}
+
+/* Maps more than is needed and gives back what lies outside the aligned part. */
+static void *map_aligned(size_t size, size_t alignment, int protection)
+{
+    char *start = map(size, protection);
+    if (start == NULL || ((uintptr_t)start & (alignment - 1)) == 0)
+        return start;
+    hak__os_unmap(start, size);
+    size_t slack = alignment - hak__os_page_size();
+    if (size > SIZE_MAX - slack)
+        return NULL;
+    start = map(size + slack, protection);
+    if (start == NULL)
+        return NULL;
+    char *aligned = (char *)hak__align_up((uintptr_t)start, alignment);
+    size_t head = (size_t)(aligned - start);
+    if (head != 0)
+        hak__os_unmap(start, head);
+    if (slack != head)
+        hak__os_unmap(aligned + size, slack - head);
+    return aligned;
+}
+
+void *hak__os_map(size_t size)
+{
+    return map(size, PROT_READ | PROT_WRITE);
+}
+
+void *hak__os_map_aligned(size_t size, size_t alignment)
+{
+    return map_aligned(size, alignment, PROT_READ | PROT_WRITE);
+}
+
+void *hak__os_reserve(size_t size, size_t alignment)
+{
+    return map_aligned(size, alignment, PROT_NONE);
+}
+
+static bool succeeds(long result, int saved)
+{
+    errno = saved;
+    return result != -1;
+}
+
+bool hak__os_commit(void *address, size_t size)
+{
+    int saved = errno;
+    return succeeds(syscall(SYS_mprotect, address, size, PROT_READ | PROT_WRITE), saved);
+}
+
+bool hak__os_unmap(void *address, size_t size)
+{
+    int saved = errno;
+    return succeeds(syscall(SYS_munmap, address, size), saved);
+}
+
+bool hak__os_purge(void *address, size_t size)
+{
+    int saved = errno;
+    return succeeds(syscall(SYS_madvise, address, size, MADV_DONTNEED), saved);
+}
+
+bool hak__os_resize(void *address, size_t old_size, size_t new_size)
+{
+    int saved = errno;
+    return succeeds(syscall(SYS_mremap, address, old_size, new_size, 0, NULL), saved);
+}
+
+bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
+{
+    int saved = errno;
+    return succeeds(
+        syscall(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target),
+        saved);
+}
+
+uintptr_t hak__os_brk(void)
+{
+    int saved = errno;
+    long end = syscall(SYS_brk, 0);
+    errno = saved;
+    return end == -1 ? 0 : (uintptr_t)end;
+}

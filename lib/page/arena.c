@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/arena.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/params.h"
+#include "core/meta.h"
+#include "core/stats.h"
+#include "os/os.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+
+enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1, COLD = 0, WARM = 1 };
+
+#define FIRST_REGION ((size_t)4 << 20)
+#define LARGEST_REGION ((size_t)1 << 30)
+/* Large blocks are committed in steps of this, to save system calls. */
+#define COMMIT_STEP ((size_t)1 << 20)
+
+struct region {
+    struct region *next;
+    uintptr_t low, high;      /* the fresh part */
+    uintptr_t committed_high; /* from here up to the end all is readable and writable */
+};
+
+struct hak_lock hak__arena_lock;
+
+/* All under hak__arena_lock. */
+static struct hak_span *bins[2][BINS];
+static uint64_t filled[2]; /* bit b: bins[][b] is not empty */
+static struct hak_span *spare_records;
+static struct region *regions;
+static size_t reserved;
+
+static _Atomic size_t committed; /* written under the lock, read by any thread */
+
+static unsigned bin_of(size_t units)
+{
+    return units <= EXACT_BINS ? (unsigned)units - 1 : EXACT_BINS;
+}
+
+static struct hak_span *record_acquire_locked(void)
+{
+    struct hak_span *span = spare_records;
+    if (span != NULL)
+        spare_records = span->next;
+    else
+        span = hak__meta_alloc(sizeof *span, _Alignof(struct hak_span));
+    return span;
+}
+
+static void record_release_locked(struct hak_span *span)
+{
+    span->state = HAK_SPAN_UNUSED;
+    span->next = spare_records;
+    spare_records = span;
+}
+
+struct hak_span *hak__span_acquire(void)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    struct hak_span *span = record_acquire_locked();
+    hak__lock_release(&hak__arena_lock);
+    return span;
+}
+
+void hak__span_release(struct hak_span *span)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    record_release_locked(span);
+    hak__lock_release(&hak__arena_lock);
+}
+
+static uintptr_t span_end(const struct hak_span *span)
+{
+    return span->base + span->units * HAK_GRANULE;
+}
+
+static void list_insert_locked(struct hak_span *span)
+{
+    unsigned bin = bin_of(span->units);
+    struct hak_span **head = &bins[span->dirty][bin];
+    span->state = HAK_SPAN_FREE;
+    span->prev = NULL;
+    span->next = *head;
+    if (*head != NULL)
+        (*head)->prev = span;
+    *head = span;
+    filled[span->dirty] |= (uint64_t)1 << bin;
+    hak__pagemap_set(span->base, HAK_CODE_SPAN_FREE, span);
+    hak__pagemap_set(span_end(span) - HAK_GRANULE, HAK_CODE_SPAN_FREE, span);
+}
+
+static void list_remove_locked(struct hak_span *span)
+{
+    unsigned bin = bin_of(span->units);
+    struct hak_span **head = &bins[span->dirty][bin];
+    if (span->prev != NULL)
+        span->prev->next = span->next;
+    else
+        *head = span->next;
+    if (span->next != NULL)
+        span->next->prev = span->prev;
+    if (*head == NULL)
+        filled[span->dirty] &= ~((uint64_t)1 << bin);
+    hak__pagemap_set(span->base, HAK_CODE_NONE, NULL);
+    hak__pagemap_set(span_end(span) - HAK_GRANULE, HAK_CODE_NONE, NULL);
+}
+
+/* The free span that holds the granule and is like the given one, or NULL. */
+static struct hak_span *neighbour_locked(uintptr_t address, bool dirty)
+{
+    if (hak__pagemap_word(address) != HAK_CODE_SPAN_FREE)
+        return NULL;
+    struct hak_span *span = hak__pagemap_record(address);
+    return span->dirty == dirty ? span : NULL;
+}
+
+/* Joins a span that is on no list with its equals, and lists it. */
+static void insert_joined_locked(struct hak_span *span)
+{
+    struct hak_span *before = neighbour_locked(span->base - HAK_GRANULE, span->dirty);
+    if (before != NULL) {
+        list_remove_locked(before);
+        span->base = before->base;
+        span->units += before->units;
+        record_release_locked(before);
+    }
+    struct hak_span *after = neighbour_locked(span_end(span), span->dirty);
+    if (after != NULL) {
+        list_remove_locked(after);
+        span->units += after->units;
+        record_release_locked(after);
+    }
+    list_insert_locked(span);
+}
+
+/* Makes a span of a part of an unlisted one and lists it; false without a record for it. */
+static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t units)
+{
+    if (units == 0)
+        return true;
+    struct hak_span *rest = record_acquire_locked();
+    if (rest == NULL)
+        return false;
+    rest->base = base;
+    rest->units = units;
+    rest->dirty = from->dirty;
+    list_insert_locked(rest);
+    return true;
+}
+
+/* Cuts an aligned part out of a listed span. */
+static struct hak_span *take_locked(struct hak_span *span, size_t units, size_t align_units)
+{
+    list_remove_locked(span);
+    uintptr_t end = span_end(span);
+    uintptr_t start = hak__align_up(span->base, align_units * HAK_GRANULE);
+    uintptr_t stop = start + units * HAK_GRANULE;
+    size_t head = (start - span->base) >> HAK_GRANULE_SHIFT;
+    size_t tail = (end - stop) >> HAK_GRANULE_SHIFT;
+    if (!split_off_locked(span, span->base, head)) {
+        list_insert_locked(span);
+        return NULL;
+    }
+    span->base = start;
+    span->units = units;
+    if (!split_off_locked(span, stop, tail)) {
+        span->units += tail;
+        insert_joined_locked(span);
+        return NULL;
+    }
+    return span;
+}
+
+static bool fits(const struct hak_span *span, size_t units, size_t align_units)
+{
+    uintptr_t start = hak__align_up(span->base, align_units * HAK_GRANULE);
+    uintptr_t end = span_end(span);
+    return start < end && (end - start) >> HAK_GRANULE_SHIFT >= units;
+}
+
+/* The smallest listed span of the kind that fits, or NULL. */
+static struct hak_span *find_locked(int kind, size_t units, size_t align_units)
+{
+    enum { TRIES = 64 };
+    struct hak_span *best = NULL;
+    uint64_t candidates = filled[kind] & ~(((uint64_t)1 << bin_of(units)) - 1);
+    int tries = 0;
+    while (candidates != 0 && best == NULL && tries < TRIES) {
+        unsigned bin = hak__lowest_bit(candidates);
+        candidates &= candidates - 1;
+        for (struct hak_span *span = bins[kind][bin]; span != NULL && tries < TRIES;
+             span = span->next, tries++) {
+            if (!fits(span, units, align_units) || (best != NULL && best->units <= span->units))
+                continue;
+            best = span;
+            if (bin < EXACT_BINS)
+                break;
+        }
+    }
+    return best;
+}
+
+static bool region_add_locked(size_t bytes)
+{
+    struct region *region = hak__meta_alloc(sizeof *region, _Alignof(struct region));
+    if (region == NULL)
+        return false;
+    size_t size = reserved > FIRST_REGION ? reserved : FIRST_REGION;
+    if (size > LARGEST_REGION)
+        size = LARGEST_REGION;
+    if (size < bytes)
+        size = bytes;
+    void *base = NULL;
+    while ((base = hak__os_reserve(size, HAK_SUPERSLAB)) == NULL && size > bytes)
+        size = size / 2 > bytes ? hak__align_up(size / 2, HAK_GRANULE) : bytes;
+    if (base == NULL || !hak__pagemap_ensure((uintptr_t)base, size)) {
+        if (base != NULL)
+            hak__os_unmap(base, size);
+        return false; /* the record is lost, as it can happen at the end of memory only */
+    }
+    region->low = (uintptr_t)base;
+    region->high = region->committed_high = (uintptr_t)base + size;
+    region->next = regions;
+    regions = region;
+    reserved += size;
+    return true;
+}
+
+static bool commit_locked(uintptr_t start, uintptr_t end)
+{
+    if (start >= end)
+        return true;
+    if (!hak__os_commit((void *)start, end - start))
+        return false;
+    hak_add_relaxed(&committed, end - start);
+    return true;
+}
+
+/* SuperSlabs grow upwards from the bottom of a region, all else downwards from its top. */
+static uintptr_t fresh_low_locked(struct region *region, size_t bytes)
+{
+    uintptr_t start = region->low;
+    if (region->high - start < bytes || !commit_locked(start, start + bytes))
+        return 0;
+    region->low = start + bytes;
+    return start;
+}
+
+static uintptr_t fresh_high_locked(struct region *region, size_t bytes, size_t alignment)
+{
+    if (region->high - region->low < bytes)
+        return 0;
+    uintptr_t start = hak__align_down(region->high - bytes, alignment);
+    if (start < region->low)
+        return 0;
+    uintptr_t step = hak__align_down(start, COMMIT_STEP);
+    if (step < region->low)
+        step = region->low;
+    if (start < region->committed_high) {
+        if (commit_locked(step, region->committed_high))
+            region->committed_high = step;
+        else if (commit_locked(start, region->committed_high))
+            region->committed_high = start;
+        else
+            return 0;
+    }
+    return start;
+}
+
+static struct hak_span *fresh_locked(size_t units, size_t align_units)
+{
+    size_t bytes = units * HAK_GRANULE;
+    size_t alignment = align_units * HAK_GRANULE;
+    bool low = bytes == HAK_SUPERSLAB && alignment == HAK_SUPERSLAB;
+    struct hak_span *span = record_acquire_locked();
+    if (span == NULL)
+        return NULL;
+    for (struct region *region = regions; region != NULL; region = region->next) {
+        uintptr_t base = low && region->committed_high >= region->low + bytes
+                             ? fresh_low_locked(region, bytes)
+                             : fresh_high_locked(region, bytes, alignment);
+        if (base == 0)
+            continue;
+        span->base = base;
+        span->units = units;
+        span->dirty = false;
+        uintptr_t end = base + bytes;
+        if (base >= region->low && end <= region->high) {
+            /* the gap that alignment left stays usable as a cold span */
+            split_off_locked(span, end, (region->high - end) >> HAK_GRANULE_SHIFT);
+            region->high = base;
+        }
+        return span;
+    }
+    record_release_locked(span);
+    return NULL;
+}
+
+static struct hak_span *alloc_locked(size_t units, size_t align_units)
+{
+    for (int kind = WARM; kind >= COLD; kind--) {
+        struct hak_span *span = find_locked(kind, units, align_units);
+        if (span != NULL)
+            return take_locked(span, units, align_units);
+    }
+    struct hak_span *span = fresh_locked(units, align_units);
+    if (span != NULL)
+        return span;
+    size_t bytes = units * HAK_GRANULE;
+    if (align_units > HAK_SUPERSLAB_UNITS)
+        bytes += align_units * HAK_GRANULE;
+    return region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
+}
+
+struct hak_span *hak__arena_alloc(size_t units, size_t align_units)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    struct hak_span *span = alloc_locked(units, align_units);
+    if (span != NULL)
+        span->state = HAK_SPAN_LIVE;
+    hak__lock_release(&hak__arena_lock);
+    if (span != NULL && span->dirty)
+        hak__retained_sub(units * HAK_GRANULE);
+    return span;
+}
+
+void hak__arena_free(struct hak_span *span)
+{
+    if (span->dirty)
+        hak__retained_add(span->units * HAK_GRANULE);
+    hak__lock_acquire(&hak__arena_lock);
+    insert_joined_locked(span);
+    hak__lock_release(&hak__arena_lock);
+}
+
+bool hak__arena_grow(struct hak_span *span, size_t units)
+{
+    bool grown = false;
+    size_t more = units - span->units;
+    size_t warm = 0;
+    hak__lock_acquire(&hak__arena_lock);
+    uintptr_t end = span_end(span);
+    if (hak__pagemap_word(end) == HAK_CODE_SPAN_FREE) {
+        struct hak_span *after = hak__pagemap_record(end);
+        if (after->base == end && after->units >= more) {
+            struct hak_span *part = take_locked(after, more, 1);
+            if (part != NULL) {
+                warm = part->dirty ? more : 0;
+                record_release_locked(part);
+                span->units = units;
+                grown = true;
+            }
+        }
+    }
+    hak__lock_release(&hak__arena_lock);
+    if (warm != 0)
+        hak__retained_sub(warm * HAK_GRANULE);
+    return grown;
+}
+
+bool hak__arena_shrink(struct hak_span *span, size_t units)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    struct hak_span *rest = record_acquire_locked();
+    if (rest != NULL) {
+        rest->base = span->base + units * HAK_GRANULE;
+        rest->units = span->units - units;
+        rest->dirty = true;
+        span->units = units;
+        hak__retained_add(rest->units * HAK_GRANULE);
+        insert_joined_locked(rest);
+    }
+    hak__lock_release(&hak__arena_lock);
+    return rest != NULL;
+}
+
+/* The largest warm span, taken off its list, or NULL. */
+static struct hak_span *purge_candidate_locked(void)
+{
+    if (filled[WARM] == 0)
+        return NULL;
+    unsigned bin = 63 - (unsigned)__builtin_clzll(filled[WARM]);
+    struct hak_span *span = bins[WARM][bin];
+    list_remove_locked(span);
+    span->state = HAK_SPAN_LIVE;
+    return span;
+}
+
+size_t hak__arena_purge(size_t bytes)
+{
+    size_t done = 0;
+    while (done < bytes) {
+        hak__lock_acquire(&hak__arena_lock);
+        struct hak_span *span = purge_candidate_locked();
+        hak__lock_release(&hak__arena_lock);
+        if (span == NULL)
+            break;
+        size_t size = span->units * HAK_GRANULE;
+        bool purged = hak__os_purge((void *)span->base, size);
+        hak__lock_acquire(&hak__arena_lock);
+        span->dirty = !purged;
+        insert_joined_locked(span);
+        hak__lock_release(&hak__arena_lock);
+        if (!purged)
+            break;
+        hak__retained_sub(size);
+        hak__count(HAK_COUNTER_PURGES, 1);
+        hak__count(HAK_COUNTER_PURGED_BYTES, size);
+        done += size;
+    }
+    return done;
+}
+
+size_t hak__arena_committed(void)
+{
+    return hak_load_relaxed(&committed);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page arena: spans of whole granules for large blocks and SuperSlabs.
+ *
+ *     warm   free spans with memory behind them, by size: 1 to 32 granules, more
+ *     cold   free spans without memory behind them, by size
+ *     fresh  the untouched middle of a region:
+ *
+ *            region [ SuperSlabs ►  |   fresh, PROT_NONE   |  ◄ large blocks ]
+ *                   base          low                     high            end
+ *
+ * Warm comes before cold, cold before fresh, fresh before a new region. Equal
+ * neighbours (both warm or both cold) are joined. Regions are address space
+ * set aside: the first has 4 MiB, each further one as much as all before, less
+ * when the system refuses.
+ */
+#ifndef HAK_PAGE_ARENA_H
+#define HAK_PAGE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "os/lock.h"
+#include "page/span.h"
+
+extern struct hak_lock hak__arena_lock;
+
+/*
+ * A span of that many granules, aligned to a power of two of granules, or NULL.
+ * span->dirty tells whether it may hold something else than zeroes. Any thread.
+ */
+struct hak_span *hak__arena_alloc(size_t units, size_t align_units);
+
+/*
+ * Gives a span back that the page map no longer shows as live; span->dirty says
+ * whether it may hold something else than zeroes. Any thread.
+ */
+void hak__arena_free(struct hak_span *span);
+
+/* Enlarges a live span where it is; false when its neighbour is not free. Any thread. */
+bool hak__arena_grow(struct hak_span *span, size_t units);
+
+/* Gives the end of a live span back; false when that cannot be recorded. Any thread. */
+bool hak__arena_shrink(struct hak_span *span, size_t units);
+
+/* Returns warm memory to the system until that many bytes have gone; how many went. */
+size_t hak__arena_purge(size_t bytes);
+
+/* A span record for other users, recycled by hak__span_release. NULL when there is none. */
+struct hak_span *hak__span_acquire(void);
+void hak__span_release(struct hak_span *span);
+
+/* Bytes of address space in regions that are readable and writable. */
+size_t hak__arena_committed(void);
+
+#endif

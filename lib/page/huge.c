@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/huge.h"
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "core/stats.h"
+#include "os/os.h"
+#include "page/arena.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+
+struct hak_lock hak__huge_lock;
+
+/* The kept mappings, newest first; under hak__huge_lock. */
+static struct hak_span *newest, *oldest;
+
+static _Atomic size_t live_bytes, live_count; /* any thread adds; only reported */
+
+static void unlink_locked(struct hak_span *span)
+{
+    if (span->prev != NULL)
+        span->prev->next = span->next;
+    else
+        newest = span->next;
+    if (span->next != NULL)
+        span->next->prev = span->prev;
+    else
+        oldest = span->prev;
+}
+
+static void keep_locked(struct hak_span *span)
+{
+    span->state = HAK_SPAN_FREE;
+    span->prev = NULL;
+    span->next = newest;
+    if (newest != NULL)
+        newest->prev = span;
+    else
+        oldest = span;
+    newest = span;
+}
+
+static size_t granules(const struct hak_span *span)
+{
+    return (span->size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
+}
+
+static void show(struct hak_span *span)
+{
+    span->state = HAK_SPAN_LIVE;
+    hak__pagemap_set_run(span->base, granules(span), HAK_CODE_HUGE, span);
+    hak__live_add(span->size);
+    hak_add_relaxed(&live_bytes, span->size);
+    hak_add_relaxed(&live_count, 1);
+}
+
+static void hide(struct hak_span *span)
+{
+    hak__pagemap_set_run(span->base, granules(span), HAK_CODE_NONE, NULL);
+    hak__live_sub(span->size);
+    hak_sub_relaxed(&live_bytes, span->size);
+    hak_sub_relaxed(&live_count, 1);
+}
+
+/* The best fitting kept mapping that wastes at most an eighth, or NULL. */
+static struct hak_span *reuse(size_t size, size_t alignment)
+{
+    struct hak_span *best = NULL;
+    hak__lock_acquire(&hak__huge_lock);
+    for (struct hak_span *span = newest; span != NULL; span = span->next)
+        if (span->size >= size && span->size - size <= size / 8 &&
+            (span->base & (alignment - 1)) == 0 && (best == NULL || span->size < best->size))
+            best = span;
+    if (best != NULL)
+        unlink_locked(best);
+    hak__lock_release(&hak__huge_lock);
+    if (best != NULL && best->dirty)
+        hak__retained_sub(best->size);
+    return best;
+}
+
+static struct hak_span *map_new(size_t size, size_t alignment)
+{
+    struct hak_span *span = hak__span_acquire();
+    if (span == NULL)
+        return NULL;
+    void *base = hak__os_map_aligned(size, alignment);
+    if (base == NULL || !hak__pagemap_ensure((uintptr_t)base, size)) {
+        if (base != NULL)
+            hak__os_unmap(base, size);
+        hak__span_release(span);
+        return NULL;
+    }
+    span->base = (uintptr_t)base;
+    span->units = 0;
+    span->size = size;
+    span->dirty = false;
+    return span;
+}
+
+struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
+{
+    size = hak__align_up(size, hak__os_page_size());
+    if (alignment < HAK_GRANULE)
+        alignment = HAK_GRANULE;
+    struct hak_span *span = reuse(size, alignment);
+    if (span != NULL)
+        hak__count(HAK_COUNTER_HUGE_REUSES, 1);
+    else
+        span = map_new(size, alignment);
+    if (span != NULL) {
+        hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
+        show(span);
+    }
+    return span;
+}
+
+/* Gives a mapping that is on no list back; when that fails it is kept without memory behind it. */
+static void discard(struct hak_span *span)
+{
+    if (hak__os_unmap((void *)span->base, span->size)) {
+        hak__span_release(span);
+        return;
+    }
+    if (hak__os_purge((void *)span->base, span->size))
+        span->dirty = false;
+    else
+        hak__retained_add(span->size);
+    hak__lock_acquire(&hak__huge_lock);
+    keep_locked(span);
+    hak__lock_release(&hak__huge_lock);
+}
+
+void hak__huge_free(struct hak_span *span)
+{
+    hide(span);
+    span->dirty = true;
+    if (span->size > hak__retain_limit() / 2) {
+        discard(span);
+        return;
+    }
+    hak__retained_add(span->size);
+    hak__lock_acquire(&hak__huge_lock);
+    keep_locked(span);
+    hak__lock_release(&hak__huge_lock);
+}
+
+/* Moves the pages to a fresh aligned place. */
+static bool move(struct hak_span *span, size_t size)
+{
+    void *target = hak__os_reserve(size, HAK_GRANULE);
+    if (target == NULL)
+        return false;
+    if (!hak__pagemap_ensure((uintptr_t)target, size) ||
+        !hak__os_move((void *)span->base, span->size, size, target)) {
+        hak__os_unmap(target, size);
+        return false;
+    }
+    span->base = (uintptr_t)target;
+    return true;
+}
+
+bool hak__huge_resize(struct hak_span *span, size_t size)
+{
+    size = hak__align_up(size, hak__os_page_size());
+    if (size == span->size)
+        return true;
+    struct hak_span old = *span;
+    /* hidden before the address space is given up, since another thread may get it at once */
+    hide(span);
+    bool done = hak__pagemap_ensure(span->base, size) &&
+                hak__os_resize((void *)span->base, span->size, size);
+    if (!done && size > span->size)
+        done = move(span, size);
+    span->size = done ? size : old.size;
+    show(span);
+    return done;
+}
+
+size_t hak__huge_purge(size_t bytes)
+{
+    size_t done = 0;
+    while (done < bytes) {
+        hak__lock_acquire(&hak__huge_lock);
+        struct hak_span *span = oldest;
+        while (span != NULL && !span->dirty)
+            span = span->prev;
+        if (span != NULL)
+            unlink_locked(span);
+        hak__lock_release(&hak__huge_lock);
+        if (span == NULL)
+            break;
+        done += span->size;
+        hak__retained_sub(span->size);
+        hak__count(HAK_COUNTER_PURGES, 1);
+        hak__count(HAK_COUNTER_PURGED_BYTES, span->size);
+        discard(span);
+    }
+    return done;
+}
+
+size_t hak__huge_live(size_t *count)
+{
+    *count = hak_load_relaxed(&live_count);
+    return hak_load_relaxed(&live_bytes);
+}

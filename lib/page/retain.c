@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/retain.h"
+
+#include <stdint.h>
+
+#include "core/options.h"
+#include "os/os.h"
+
+_Atomic size_t hak__live_bytes;
+_Atomic size_t hak__retained_bytes;
+
+static _Atomic size_t period_minimum; /* least retained in this period; any thread, only steers */
+static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
+
+void hak__retained_sub(size_t bytes)
+{
+    size_t left = hak_sub_relaxed(&hak__retained_bytes, bytes) - bytes;
+    if (left < hak_load_relaxed(&period_minimum))
+        hak_store_relaxed(&period_minimum, left);
+}
+
+size_t hak__retain_limit(void)
+{
+    size_t least = (size_t)hak__option(HAK_OPTION_RETAIN_MIN);
+    size_t live = hak_load_relaxed(&hak__live_bytes);
+    size_t share = live / 100 * (size_t)hak__option(HAK_OPTION_RETAIN_PERCENT);
+    return share > least ? share : least;
+}
+
+size_t hak__retain_excess(void)
+{
+    size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    if (hak_likely(retained <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))
+        return 0;
+    size_t limit = hak__retain_limit();
+    return retained > limit ? retained - limit / 4 * 3 : 0;
+}
+
+size_t hak__retain_decay(void)
+{
+    int64_t period = hak__option(HAK_OPTION_DECAY_MS);
+    size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    if (period <= 0)
+        return period == 0 ? retained : 0;
+    int64_t now = hak__os_now_ms();
+    int64_t end = hak_load_relaxed(&period_end);
+    if (now < end || !hak_cas_acquire(&period_end, &end, now + period))
+        return 0;
+    size_t surplus = hak_load_relaxed(&period_minimum);
+    hak_store_relaxed(&period_minimum, retained);
+    return end == 0 ? 0 : surplus;
+}

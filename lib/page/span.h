@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The record of a run of granules. */
+#ifndef HAK_PAGE_SPAN_H
+#define HAK_PAGE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+
+enum hak_span_state { HAK_SPAN_UNUSED, HAK_SPAN_FREE, HAK_SPAN_LIVE };
+
+/*
+ * A free span is on one list of the page arena and its first and last granule
+ * lead to it; a live one belongs to whoever allocated it. All fields change
+ * under the lock of the arena, or of the cache of huge mappings for those.
+ */
+struct hak_span {
+    struct hak_span *next, *prev;
+    uintptr_t base;
+    size_t units;         /* granules */
+    size_t size;          /* usable bytes of a live block */
+    uint8_t state;        /* hak_span_state */
+    bool dirty;           /* may hold something else than zeroes */
+};
+
+#endif

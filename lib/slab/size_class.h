@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Size classes: from a request to a class, from a class to its block.
+ *
+ * The lookups are generated from size_class.def: a byte a 16-byte step up to
+ * 1 KiB, a byte a 256-byte step above.
+ */
+#ifndef HAK_SLAB_SIZE_CLASS_H
+#define HAK_SLAB_SIZE_CLASS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/params.h"
+#include "page/pagemap.h"
+#include "slab/size_class.def"
+
+#define HAK_TINY_MAX ((size_t)1024)
+
+#define HAK_CLASS_COUNT_ROW(size, shift, a) +1
+enum { HAK_CLASS_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_COUNT_ROW, 0) };
+static_assert((int)HAK_CLASS_COUNT <= (int)HAK_CODE_CLASS_MAX, "a class has a code of the page map");
+
+/* The classes below have slabs of one granule; free takes its short way for them. */
+#define HAK_CLASS_FAST_ROW(size, shift, a) +((shift) == HAK_GRANULE_SHIFT)
+enum { HAK_CLASS_FAST_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_FAST_ROW, 0) };
+
+struct hak_class_info {
+    uint64_t reciprocal; /* ceil(2^64 / size): offset * reciprocal < reciprocal at block starts */
+    uint32_t size;       /* of a block, in bytes */
+    uint16_t capacity;   /* blocks of a slab */
+    uint8_t slab_shift;  /* log2 of the slab's size */
+};
+
+enum { HAK_TINY_STEPS = 65, HAK_SMALL_STEPS = 257 };
+
+extern const struct hak_class_info hak__class_info[HAK_CLASS_COUNT];
+extern const uint8_t hak__class_of_tiny[HAK_TINY_STEPS];
+extern const uint8_t hak__class_of_small[HAK_SMALL_STEPS];
+
+/* The class of a request up to HAK_SMALL_MAX. */
+HAK_INLINE unsigned hak__class_of(size_t size)
+{
+    if (hak_likely(size <= HAK_TINY_MAX))
+        return hak__class_of_tiny[(size + 15) >> 4];
+    return hak__class_of_small[(size + 255) >> 8];
+}
+
+HAK_INLINE size_t hak__class_size(unsigned class_idx)
+{
+    return hak__class_info[class_idx].size;
+}
+
+/*
+ * Whether an offset in a slab is a multiple of the block size, by the method of
+ * Lemire, Kaser and Kurz, "Faster remainder by direct computation" (2019): with
+ * c = ceil(2^64 / size) and offset, size < 2^32 that is offset * c mod 2^64 < c.
+ */
+HAK_INLINE bool hak__is_block_start(uintptr_t offset, uint64_t reciprocal)
+{
+    return (uint64_t)offset * reciprocal < reciprocal;
+}
+
+#endif
