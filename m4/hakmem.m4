@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+
+# HAK_ADD_FLAG(VARIABLE, FLAG): appends a flag that the compiler takes.
+AC_DEFUN([HAK_ADD_FLAG], [
+    AS_VAR_PUSHDEF([known], [hak_cv_flag_$2])
+    AC_CACHE_CHECK([whether $CC takes $2], [known], [
+        hak_saved="$CFLAGS"
+        CFLAGS="$CFLAGS -Werror $2"
+        AC_COMPILE_IFELSE([AC_LANG_PROGRAM()], [AS_VAR_SET([known], [yes])],
+            [AS_VAR_SET([known], [no])])
+        CFLAGS="$hak_saved"])
+    AS_VAR_IF([known], [yes], [$1="$$1 $2"])
+    AS_VAR_POPDEF([known])
+])
+
+# HAK_WARNINGS: WARN_CFLAGS, with -Werror on request.
+AC_DEFUN([HAK_WARNINGS], [
+    AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [treat warnings as errors])],
+        [], [enable_werror=no])
+    WARN_CFLAGS=
+    m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
+        -Wmissing-prototypes -Wundef -Wpointer-arith -Wcast-align -Wwrite-strings -Wvla],
+        [HAK_ADD_FLAG([WARN_CFLAGS], flag)])
+    AS_IF([test "x$enable_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
+    AC_SUBST([WARN_CFLAGS])
+])
+
+# HAK_SANITIZER: SANITIZER_CFLAGS from --with-sanitizer.
+AC_DEFUN([HAK_SANITIZER], [
+    AC_ARG_WITH([sanitizer],
+        [AS_HELP_STRING([--with-sanitizer=KIND], [address, thread or undefined])],
+        [], [with_sanitizer=no])
+    SANITIZER_CFLAGS=
+    AS_CASE([$with_sanitizer],
+        [no], [],
+        [address|thread], [SANITIZER_CFLAGS="-fsanitize=$with_sanitizer -fno-omit-frame-pointer"],
+        [undefined], [SANITIZER_CFLAGS="-fsanitize=undefined -fno-sanitize-recover=all"],
+        [AC_MSG_ERROR([--with-sanitizer takes address, thread or undefined, not '$with_sanitizer'])])
+    AC_SUBST([SANITIZER_CFLAGS])
+    # the malloc of these two must win: only the core is tested under them
+    AM_CONDITIONAL([CORE_ONLY], [test "x$with_sanitizer" = xaddress || test "x$with_sanitizer" = xthread])
+    AM_CONDITIONAL([SANITIZED], [test "x$with_sanitizer" != xno])
+])
+
+# HAK_COVERAGE: COVERAGE_CFLAGS from --enable-coverage.
+AC_DEFUN([HAK_COVERAGE], [
+    AC_ARG_ENABLE([coverage], [AS_HELP_STRING([--enable-coverage], [count executed lines for gcov])],
+        [], [enable_coverage=no])
+    COVERAGE_CFLAGS=
+    AS_IF([test "x$enable_coverage" = xyes], [COVERAGE_CFLAGS="--coverage"])
+    AC_SUBST([COVERAGE_CFLAGS])
+])
+
+# HAK_LINKER: HARDEN_LDFLAGS for the shared library.
+AC_DEFUN([HAK_LINKER], [
+    HARDEN_LDFLAGS="-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,noexecstack"
+    AC_SUBST([HARDEN_LDFLAGS])
+])

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every misuse of the heap ends in one line on standard error, which names the
+ * call, the pointer and the reason, and SIGABRT.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+enum call { FREE, REALLOC, USABLE_SIZE };
+static const char *const call_names[] = {"free", "realloc", "malloc_usable_size"};
+
+static void *volatile sink;
+
+/* What the child tells its parent before it sins. */
+static int tell;
+
+static void misuse(enum call call, void *pointer)
+{
+    REQUIRE(write(tell, &pointer, sizeof pointer) == (ssize_t)sizeof pointer);
+    pointer = opaque(pointer);
+    switch (call) {
+    case FREE:
+        free(pointer);
+        break;
+    case REALLOC:
+        sink = realloc(pointer, 100);
+        break;
+    case USABLE_SIZE:
+        sink = (void *)malloc_usable_size(pointer);
+        break;
+    }
+}
+
+static void *freed(size_t size)
+{
+    void *block = opaque(malloc(size));
+    memset(block, 1, size);
+    free(block);
+    return block;
+}
+
+static void *free_it(void *block)
+{
+    free(block);
+    return NULL;
+}
+
+static char static_bytes[64] __attribute__((aligned(16)));
+
+enum pointer_kind {
+    FREED_16, FREED_100, FREED_5000, FREED_50000, FREED_300000, FREED_HUGE,
+    FREED_LONG_AGO, FREED_BY_THREAD, STACK, STATIC, INTERIOR, INTERIOR_LARGE, INTERIOR_HUGE,
+    MISALIGNED, UNMAPPED, KERNEL_HALF, SMALL_NUMBER, FOREIGN_MAPPING, KINDS
+};
+
+static const char *const reasons[KINDS] = {
+    "double free", "double free", "double free", "double free", "free", "freed before",
+    "free", "double free", "not allocated", "not allocated", "not the start",
+    "not the start", "not the start", "not the start", "not allocated", "not allocated",
+    "not allocated", "not allocated"};
+
+static void *long_ago(void)
+{
+    enum { MANY = 100000 };
+    void **block = malloc(MANY * sizeof *block);
+    for (int i = 0; i < MANY; i++)
+        block[i] = opaque(malloc(100));
+    for (int i = 0; i < MANY; i++)
+        free(block[i]);
+    return block[MANY / 2];
+}
+
+static void *by_thread(void)
+{
+    pthread_t thread;
+    void *block = opaque(malloc(200));
+    REQUIRE(pthread_create(&thread, NULL, free_it, block) == 0);
+    pthread_join(thread, NULL);
+    return block;
+}
+
+static void *make(enum pointer_kind kind)
+{
+    static const size_t sizes[] = {16, 100, 5000, 50000, 300000, (size_t)20 << 20};
+    char *block = NULL;
+    switch (kind) {
+    case FREED_16: case FREED_100: case FREED_5000: case FREED_50000: case FREED_300000:
+    case FREED_HUGE:
+        return freed(sizes[kind - FREED_16]);
+    case FREED_LONG_AGO:
+        return long_ago();
+    case FREED_BY_THREAD:
+        return by_thread();
+    case STACK:
+        return &block;
+    case STATIC:
+        return static_bytes;
+    case INTERIOR:
+        block = opaque(malloc(200));
+        return block + 16;
+    case INTERIOR_LARGE:
+        block = opaque(malloc(300000));
+        return block + 131072;
+    case INTERIOR_HUGE:
+        block = opaque(malloc((size_t)10 << 20));
+        return block + 16;
+    case MISALIGNED:
+        block = opaque(malloc(64));
+        return block + 1;
+    case UNMAPPED:
+        return (void *)(uintptr_t)0x123450;
+    case KERNEL_HALF:
+        return (void *)(UINTPTR_MAX - 0xffff);
+    case SMALL_NUMBER:
+        return (void *)(uintptr_t)1;
+    default:
+        return mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+}
+
+static size_t read_all(int fd, char *text, size_t size)
+{
+    size_t length = 0;
+    ssize_t got = 0;
+    while (length < size && (got = read(fd, text + length, size - length)) > 0)
+        length += (size_t)got;
+    return length;
+}
+
+static void check(void (*sin)(int), int argument, const char *call, const char *reason)
+{
+    int told[2], said[2];
+    REQUIRE(pipe(told) == 0 && pipe(said) == 0);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        tell = told[1];
+        dup2(said[1], 2);
+        sin(argument);
+        _exit(0);
+    }
+    close(told[1]);
+    close(said[1]);
+    void *pointer = NULL;
+    char text[1000], expected[100];
+    REQUIRE(read(told[0], &pointer, sizeof pointer) == (ssize_t)sizeof pointer);
+    size_t length = read_all(said[0], text, sizeof text - 1);
+    text[length] = '\0';
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    snprintf(expected, sizeof expected, "hakmem: %s(%p): ", call, pointer);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT ||
+        strncmp(text, expected, strlen(expected)) != 0 || strstr(text, reason) == NULL ||
+        strchr(text, '\n') != text + length - 1) {
+        fprintf(stderr, "expected '%s…%s', status %d, got '%s'\n", expected, reason, status, text);
+        exit(1);
+    }
+    close(told[0]);
+    close(said[0]);
+}
+
+static void sin_by_number(int number)
+{
+    misuse((enum call)(number / KINDS), make((enum pointer_kind)(number % KINDS)));
+}
+
+static void wrong_size(int argument)
+{
+    void (*sized)(void *, size_t) = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
+    void *block = opaque(malloc(64));
+    REQUIRE(write(tell, &block, sizeof block) == (ssize_t)sizeof block);
+    sized(block, (size_t)argument);
+}
+
+/* Debug builds look for changes when the block is handed out again. */
+static void write_after_free(int argument)
+{
+    char *block = freed(100);
+    REQUIRE(write(tell, &block, sizeof block) == (ssize_t)sizeof block);
+    ((char *)opaque(block))[argument] = 7;
+    for (int i = 0; i < 100; i++)
+        sink = malloc(100);
+}
+
+int main(void)
+{
+    for (int number = 0; number < 3 * KINDS; number++)
+        check(sin_by_number, number, call_names[number / KINDS], reasons[number % KINDS]);
+    check(wrong_size, 4000, "free_sized", "wrong size");
+    Dl_info info;
+    REQUIRE(dladdr((void *)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), &info) != 0);
+    if (strstr(info.dli_fname, "debug") != NULL)
+        check(write_after_free, 50, "malloc", "written after free");
+    return 0;
+}

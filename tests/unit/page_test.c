@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Page map, page arena, huge mappings, options, text. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/meta.h"
+#include "core/options.h"
+#include "core/report.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+
+START_TEST(addresses_of_nobody_have_no_word)
+{
+    int local = 0;
+    ck_assert_uint_eq(hak__pagemap_word(0), 0);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)&local), 0);
+    ck_assert_uint_eq(hak__pagemap_word(UINTPTR_MAX), 0);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 1)), 0);
+}
+END_TEST
+
+START_TEST(spans_do_not_overlap_and_join_again)
+{
+    enum { SPANS = 300 };
+    struct hak_span *span[SPANS];
+    size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    for (size_t i = 0; i < SPANS; i++) {
+        size_t units = i * 7 % 32 + 1;
+        span[i] = hak__arena_alloc(units, 1);
+        ck_assert_ptr_nonnull(span[i]);
+        ck_assert_uint_eq(span[i]->units, units);
+        for (size_t at = 0; at < units * HAK_GRANULE; at += HAK_GRANULE) {
+            ck_assert_int_eq(*((char *)span[i]->base + at), 0);
+            *((char *)span[i]->base + at) = (char)i;
+        }
+    }
+    for (size_t i = 0; i < SPANS; i++)
+        for (size_t at = 0; at < span[i]->units * HAK_GRANULE; at += HAK_GRANULE)
+            ck_assert_int_eq(*((char *)span[i]->base + at), (char)i);
+    for (size_t i = 0; i < SPANS; i++) {
+        span[i]->dirty = true;
+        hak__arena_free(span[(i * 7) % SPANS]);
+    }
+    ck_assert_uint_gt(hak_load_relaxed(&hak__retained_bytes), retained);
+    /* a span as large as a SuperSlab can only come from joined ones or fresh memory */
+    struct hak_span *large = hak__arena_alloc(HAK_SUPERSLAB_UNITS, HAK_SUPERSLAB_UNITS);
+    ck_assert_ptr_nonnull(large);
+    ck_assert_uint_eq(large->base % HAK_SUPERSLAB, 0);
+    hak__arena_free(large);
+    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX), 0);
+    struct hak_span *clean = hak__arena_alloc(3, 1);
+    ck_assert(!clean->dirty);
+    ck_assert_int_eq(*(char *)clean->base, 0);
+    hak__arena_free(clean);
+}
+END_TEST
+
+START_TEST(spans_grow_and_shrink_in_place)
+{
+    struct hak_span *span = hak__arena_alloc(8, 1);
+    uintptr_t base = span->base;
+    ck_assert(hak__arena_shrink(span, 2));
+    ck_assert_uint_eq(span->units, 2);
+    ck_assert(hak__arena_grow(span, 8));
+    ck_assert_uint_eq(span->units, 8);
+    ck_assert_uint_eq(span->base, base);
+    span->dirty = true;
+    hak__arena_free(span);
+}
+END_TEST
+
+START_TEST(huge_mappings_move_and_come_back)
+{
+    size_t size = (size_t)5 << 20;
+    struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
+    ck_assert_ptr_nonnull(span);
+    ck_assert_uint_eq(span->base % HAK_GRANULE, 0);
+    memset((void *)span->base, 7, size);
+    ck_assert(hak__huge_resize(span, size * 3));
+    ck_assert_int_eq(*((char *)span->base + size - 1), 7);
+    ck_assert_int_eq(*((char *)span->base + size), 0);
+    ck_assert_uint_eq(hak__pagemap_word(span->base) & 0xff, HAK_CODE_HUGE);
+    ck_assert(hak__huge_resize(span, size / 2 * 2));
+    uintptr_t base = span->base;
+    hak__huge_free(span);
+    ck_assert_uint_eq(hak__pagemap_word(base), 0);
+    hak__huge_purge(SIZE_MAX);
+}
+END_TEST
+
+START_TEST(options_are_parsed_and_refused)
+{
+    char text[32];
+    ck_assert_int_eq(hak__options_set("retain_min", 10, "3M", 2), HAK_OPTION_OK);
+    ck_assert_int_eq(hak__options_get("retain_min", text, sizeof text), 7);
+    ck_assert_str_eq(text, "3145728");
+    ck_assert_int_eq(hak__options_set("retain_min", 10, "-1", 2), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(hak__options_set("retain_min", 10, "1X", 2), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(hak__options_set("retain_min", 10, "", 0), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(hak__options_set("retain_min", 10, "99999999999999999999", 20),
+                     HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(hak__options_set("retain", 6, "1", 1), HAK_OPTION_UNKNOWN);
+    ck_assert_int_eq(hak__options_set("stats", 5, "json", 4), HAK_OPTION_OK);
+    ck_assert_int_eq(hak__options_get("stats", text, 3), 4);
+    ck_assert_str_eq(text, "js");
+    ck_assert_int_eq(hak__options_set("stats", 5, "none", 4), HAK_OPTION_OK);
+    ck_assert_int_eq(hak__options_get("nothing", text, sizeof text), -1);
+}
+END_TEST
+
+START_TEST(records_are_zero_and_aligned)
+{
+    for (size_t size = 1; size < 100000; size = size * 3 + 1) {
+        char *record = hak__meta_alloc(size, 64);
+        ck_assert_ptr_nonnull(record);
+        ck_assert_uint_eq((uintptr_t)record % 64, 0);
+        for (size_t i = 0; i < size; i++)
+            ck_assert_int_eq(record[i], 0);
+        memset(record, 1, size);
+    }
+}
+END_TEST
+
+START_TEST(text_is_written_whole)
+{
+    struct hak_text text;
+    hak__text_begin(&text, -1);
+    hak__text_signed(&text, INT64_MIN);
+    hak__text_string(&text, " ");
+    hak__text_unsigned(&text, UINT64_MAX);
+    hak__text_string(&text, " ");
+    hak__text_pointer(&text, (void *)0x1f);
+    static const char expected[] = "-9223372036854775808 18446744073709551615 0x1f";
+    ck_assert_uint_eq(text.used, sizeof expected - 1);
+    ck_assert_mem_eq(text.bytes, expected, text.used);
+    hak__text_begin(&text, 9999);
+    hak__text_string(&text, "x");
+    ck_assert_int_eq(hak__text_end(&text), EBADF);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("page");
+    TCase *tests = tcase_create("page");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, addresses_of_nobody_have_no_word);
+    tcase_add_test(tests, spans_do_not_overlap_and_join_again);
+    tcase_add_test(tests, spans_grow_and_shrink_in_place);
+    tcase_add_test(tests, huge_mappings_move_and_come_back);
+    tcase_add_test(tests, options_are_parsed_and_refused);
+    tcase_add_test(tests, records_are_zero_and_aligned);
+    tcase_add_test(tests, text_is_written_whole);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

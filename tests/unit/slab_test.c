@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Size classes, freelist, slab states, shared pool, each below the caches. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "page/pagemap.h"
+#include "page/retain.h"
+#include "slab/shared_pool.h"
+#include "slab/size_class.h"
+#include "slab/slab_freelist_atomic.h"
+
+enum { OWNER = 77 };
+
+START_TEST(every_request_has_the_smallest_class_that_fits)
+{
+    for (size_t size = 0; size <= HAK_SMALL_MAX; size++) {
+        unsigned class_idx = hak__class_of(size);
+        ck_assert_uint_ge(hak__class_size(class_idx), size);
+        if (class_idx > 0)
+            ck_assert_uint_lt(hak__class_size(class_idx - 1), size);
+        if (size > 64)
+            ck_assert_uint_le((hak__class_size(class_idx) - size) * 4, hak__class_size(class_idx));
+    }
+}
+END_TEST
+
+START_TEST(block_starts_are_recognised)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        const struct hak_class_info *info = &hak__class_info[i];
+        for (uintptr_t offset = 0; offset < (uintptr_t)1 << info->slab_shift; offset++)
+            if (hak__is_block_start(offset, info->reciprocal) != (offset % info->size == 0))
+                ck_abort_msg("size %u offset %lu", info->size, (unsigned long)offset);
+    }
+}
+END_TEST
+
+START_TEST(carve_pop_and_push_keep_the_counts)
+{
+    TinySlabMeta *slab = hak__pool_acquire(hak__class_of(64), OWNER);
+    ck_assert_ptr_nonnull(slab);
+    ck_assert(slab_freelist_is_empty(slab));
+    ck_assert_ptr_null(slab_freelist_pop_lockfree(slab, slab->class_idx));
+    uint32_t first = 99;
+    ck_assert_uint_eq(slab_freelist_carve(slab, 5, &first), 5);
+    ck_assert_uint_eq(first, 0);
+    slab_freelist_uncarve(slab, 2);
+    ck_assert_uint_eq(slab_freelist_view(slab).carved, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
+    ck_assert_uint_eq(slab_freelist_view(slab).free, 3);
+    ck_assert_ptr_eq(slab_freelist_load_relaxed(slab), slab_freelist_block(slab, 2));
+    ck_assert_ptr_eq(SLAB_FREELIST_DEBUG_PTR(slab), slab_freelist_block(slab, 2));
+    ck_assert_ptr_eq(slab_freelist_pop_lockfree(slab, slab->class_idx),
+                     slab_freelist_block(slab, 2));
+    uint32_t count = 0, carved = 0;
+    void *chain = slab_freelist_take_all(slab, &count, &carved);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_ptr_eq(chain, slab_freelist_block(slab, 1));
+    ck_assert_uint_eq(slab_freelist_next(slab, chain, carved), 0);
+    ck_assert(!slab_freelist_is_nonempty(slab));
+    for (uint32_t i = 0; i < 3; i++)
+        slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
+    /* CURRENT is exempt from claiming although it is empty */
+    ck_assert_uint_eq(slab_freelist_view(slab).state, SLAB_CURRENT);
+    struct slab_view now;
+    slab_freelist_let_go(slab, &now);
+    ck_assert_uint_eq(now.state, SLAB_CLAIMED);
+    hak__pool_release(slab);
+}
+END_TEST
+
+START_TEST(the_last_push_claims_a_slab)
+{
+    TinySlabMeta *slab = hak__pool_acquire(hak__class_of(8192), OWNER);
+    uint32_t first = 0;
+    ck_assert_uint_eq(slab_freelist_carve(slab, slab->capacity, &first), slab->capacity);
+    ck_assert(slab_freelist_retire(slab));
+    struct slab_view now;
+    ck_assert_uint_eq(slab_freelist_push_chain(slab, 0, slab_freelist_block(slab, 0), 1, 0,
+                                               SLAB_PARTIAL, &now),
+                      SLAB_FULL);
+    ck_assert_uint_eq(now.state, SLAB_PARTIAL);
+    uint32_t tag = now.tag;
+    for (uint32_t i = 1; i < slab->capacity; i++)
+        slab_freelist_push_chain(slab, i, slab_freelist_block(slab, i), 1, i, SLAB_PARTIAL, &now);
+    ck_assert_uint_eq(now.state, SLAB_CLAIMED);
+    /* publishing with the old tag must not list what somebody claimed since */
+    hak__pool_publish(slab, slab->class_idx, tag);
+    ck_assert(!slab->listed);
+    hak__pool_release(slab);
+}
+END_TEST
+
+START_TEST(a_partial_slab_is_found_again)
+{
+    unsigned class_idx = hak__class_of(1024);
+    TinySlabMeta *slab = hak__pool_acquire(class_idx, OWNER);
+    uint32_t first = 0;
+    slab_freelist_carve(slab, 3, &first);
+    struct slab_view now;
+    slab_freelist_let_go(slab, &now);
+    ck_assert_uint_eq(now.state, SLAB_PARTIAL);
+    hak__pool_publish(slab, class_idx, now.tag);
+    /* empty slabs come first: take those that earlier tests left */
+    TinySlabMeta *other[64];
+    int taken = 0;
+    while (taken < 64 && (other[taken] = hak__pool_acquire(class_idx, OWNER + 1)) != slab)
+        taken++;
+    ck_assert_int_lt(taken, 64);
+    ck_assert_uint_eq(hak__pagemap_word(slab->base) >> 8, OWNER + 1);
+    other[taken] = NULL;
+    for (int i = 0; i < taken; i++) {
+        slab_freelist_let_go(other[i], &now);
+        hak__pool_release(other[i]);
+    }
+}
+END_TEST
+
+START_TEST(empty_superslabs_go_back)
+{
+    enum { SLABS = 200 };
+    TinySlabMeta *slab[SLABS];
+    size_t before = hak_load_relaxed(&hak__live_bytes);
+    for (int i = 0; i < SLABS; i++) {
+        slab[i] = hak__pool_acquire(hak__class_of(48), OWNER);
+        ck_assert_ptr_nonnull(slab[i]);
+        *(char *)slab[i]->base = 1;
+    }
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), before + SLABS * HAK_GRANULE);
+    for (int i = 0; i < SLABS; i++) {
+        struct slab_view now;
+        uintptr_t base = slab[i]->base;
+        slab_freelist_let_go(slab[i], &now);
+        hak__pool_release(slab[i]);
+        ck_assert_uint_ne(hak__pagemap_word(base) & 0xff, hak__class_of(48) + 1);
+    }
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), before);
+    ck_assert_uint_gt(hak__pool_purge(SIZE_MAX), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("slab");
+    TCase *tests = tcase_create("slab");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, every_request_has_the_smallest_class_that_fits);
+    tcase_add_test(tests, block_starts_are_recognised);
+    tcase_add_test(tests, carve_pop_and_push_keep_the_counts);
+    tcase_add_test(tests, the_last_push_claims_a_slab);
+    tcase_add_test(tests, a_partial_slab_is_found_again);
+    tcase_add_test(tests, empty_superslabs_go_back);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
