@@ -14,7 +14,9 @@ tls=$("$READELF" -lW "$HAK_LIBRARY" | awk '$1 == "TLS" { print $6 }')
 "$READELF" -dW "$HAK_LIBRARY" | grep -q NODELETE || fail "can be unloaded"
 "$READELF" -dW "$HAK_LIBRARY" | grep -q 'BIND_NOW\|NOW' || fail "binds lazily"
 ! "$READELF" -rW "$HAK_LIBRARY" | grep -q __tls_get_addr || fail "calls __tls_get_addr"
-symbols=$("$NM" -D --defined-only "$HAK_LIBRARY" | awk '{ print $NF }')
+# NM may hold options
+# shellcheck disable=SC2086
+symbols=$($NM -D --defined-only "$HAK_LIBRARY" | awk '{ print $NF }')
 long=m
 [ "$("$READELF" -hW "$HAK_LIBRARY" | awk '/Class:/ { print $2 }')" = ELF64 ] || long=j
 expected=$(sed -n "s/#.*//; s/@/$long/g; /./p" "$srcdir/tests/symbols.txt")

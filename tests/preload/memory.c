@@ -79,13 +79,15 @@ static void case_limit(size_t megabytes)
         block[count] = opaque(malloc(size));
         failed = block[count] == NULL;
         REQUIRE(!failed || errno == ENOMEM);
-        if (!failed)
-            memset(block[count++], count & 127, size);
+        if (!failed) {
+            memset(block[count], count & 127, size);
+            count++;
+        }
         size = size * 7 % 300007 + 1;
     }
     REQUIRE(failed);
     for (int i = 0; i < count; i++)
-        REQUIRE(block[i][0] == ((i + 1) & 127));
+        REQUIRE(block[i][0] == (i & 127));
     for (int i = 0; i < count; i++)
         free(block[i]);
     char *again = opaque(malloc(100000));

@@ -103,7 +103,7 @@ static void *make(enum pointer_kind kind)
     case FREED_BY_THREAD:
         return by_thread();
     case STACK:
-        return &block;
+        return opaque(&block);
     case STATIC:
         return static_bytes;
     case INTERIOR:

@@ -57,9 +57,9 @@ static void too_large(void)
         fails_with_nomem(malloc(size));
         fails_with_nomem(calloc(1, size));
         fails_with_nomem(calloc(size, 2));
-        fails_with_nomem(realloc(block, size));
-        fails_with_nomem(reallocarray(block, size, 1));
-        fails_with_nomem(reallocarray(block, size, 16));
+        fails_with_nomem(realloc(opaque(block), size));
+        fails_with_nomem(reallocarray(opaque(block), size, 1));
+        fails_with_nomem(reallocarray(opaque(block), size, 16));
         fails_with_nomem(memalign(64, size));
         fails_with_nomem(aligned_alloc(64, size));
         fails_with_nomem(valloc(size));

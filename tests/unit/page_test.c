@@ -41,10 +41,10 @@ START_TEST(spans_do_not_overlap_and_join_again)
     for (size_t i = 0; i < SPANS; i++)
         for (size_t at = 0; at < span[i]->units * HAK_GRANULE; at += HAK_GRANULE)
             ck_assert_int_eq(*((char *)span[i]->base + at), (char)i);
-    for (size_t i = 0; i < SPANS; i++) {
+    for (size_t i = 0; i < SPANS; i++)
         span[i]->dirty = true;
+    for (size_t i = 0; i < SPANS; i++)
         hak__arena_free(span[(i * 7) % SPANS]);
-    }
     ck_assert_uint_gt(hak_load_relaxed(&hak__retained_bytes), retained);
     /* a span as large as a SuperSlab can only come from joined ones or fresh memory */
     struct hak_span *large = hak__arena_alloc(HAK_SUPERSLAB_UNITS, HAK_SUPERSLAB_UNITS);
