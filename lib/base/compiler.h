@@ -17,4 +17,15 @@
 #define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
 #define HAK_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAK_THREAD_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define HAK_THREAD_SANITIZER 1
+#endif
+#ifndef HAK_THREAD_SANITIZER
+#define HAK_THREAD_SANITIZER 0
+#endif
+
 #endif
