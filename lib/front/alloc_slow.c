@@ -41,8 +41,12 @@ static void *alloc_class(unsigned class_idx)
             if (heap == NULL)
                 return alloc_shared(class_idx);
         }
-        if (!hak__cache_refill(heap, class_idx))
-            return NULL;
+        if (hak_unlikely(!hak__cache_refill(heap, class_idx))) {
+            /* what other classes keep ready may be all that is left */
+            hak__purge();
+            if (!hak__cache_refill(heap, class_idx))
+                return NULL;
+        }
         block = hak__cache_pop(heap, class_idx);
     }
     return hak__block_begin(block, class_idx, heap);

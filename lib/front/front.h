@@ -28,6 +28,7 @@ bool hak__owns(const void *address);
 void hak__free_sized(void *block, size_t alignment, size_t size, const char *call);
 size_t hak__usable_size(const void *block, const char *call);
 size_t hak__good_size(size_t size);
+/* Gives back all that this thread and the process keep ready; true when memory was returned. */
 bool hak__purge(void);
 
 /* large.c: blocks above HAK_SMALL_MAX. Without errno. */

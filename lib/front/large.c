@@ -30,14 +30,22 @@ static struct hak_span *arena_block(size_t size, size_t alignment)
     return span;
 }
 
-/* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
-void *hak__large_alloc(size_t size, size_t alignment, bool zero)
+static struct hak_span *try(size_t size, size_t alignment)
 {
     struct hak_span *span = NULL;
     if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX)
         span = arena_block(size, alignment);
-    if (span == NULL)
-        span = hak__huge_alloc(size, alignment);
+    return span != NULL ? span : hak__huge_alloc(size, alignment);
+}
+
+/* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
+void *hak__large_alloc(size_t size, size_t alignment, bool zero)
+{
+    struct hak_span *span = try(size, alignment);
+    if (hak_unlikely(span == NULL)) {
+        hak__purge();
+        span = try(size, alignment);
+    }
     if (span == NULL)
         return NULL;
     void *block = (void *)span->base;
