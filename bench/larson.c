@@ -80,7 +80,7 @@ static void *generation(void *argument)
 
 static struct lineage *prepare(uint64_t threads, uint32_t seed, bool endless)
 {
-    struct lineage *all = calloc(threads, sizeof *all);
+    struct lineage *all = calloc((size_t)threads, sizeof *all);
     if (all == NULL)
         bench_fail("out of memory");
     for (uint64_t i = 0; i < threads; i++) {
@@ -89,7 +89,7 @@ static struct lineage *prepare(uint64_t threads, uint32_t seed, bool endless)
         pthread_cond_init(&lineage->ended_changed, NULL);
         lineage->endless = endless;
         lineage->state = seed + (uint32_t)i * 7919u;
-        lineage->block = calloc(work.blocks, sizeof *lineage->block);
+        lineage->block = calloc((size_t)work.blocks, sizeof *lineage->block);
         if (lineage->block == NULL)
             bench_fail("out of memory");
         for (uint64_t j = 0; j < work.blocks; j++)
