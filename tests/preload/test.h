@@ -17,7 +17,7 @@
 /* Keeps the compiler from knowing what allocation functions return. */
 static inline void *opaque(void *pointer)
 {
-    __asm__ volatile("" : "+r"(pointer) : : "memory");
+    __asm__ volatile("" : "+r"(pointer)::"memory");
     return pointer;
 }
 
