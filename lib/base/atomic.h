@@ -22,9 +22,6 @@
 #define hak_cas_acquire(p, expected, desired)                                                      \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire,      \
                                             memory_order_relaxed)
-#define hak_cas_release(p, expected, desired)                                                      \
-    atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_release,      \
-                                            memory_order_relaxed)
 #define hak_cas_acq_rel(p, expected, desired)                                                      \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acq_rel,      \
                                             memory_order_acquire)

@@ -107,11 +107,6 @@ enum hak_option_result hak__options_set(const char *key, size_t key_length, cons
     return HAK_OPTION_OK;
 }
 
-const char *hak__option_key(enum hak_option option)
-{
-    return rows[option].key;
-}
-
 int hak__options_get(const char *key, char *buffer, size_t size)
 {
     int option = find(key, strlen(key));

@@ -36,7 +36,4 @@ enum hak_option_result hak__options_set(const char *key, size_t key_length, cons
 /* Writes an option's value as HAKMEM_CONF takes it; the length, or -1 when there is none. */
 int hak__options_get(const char *key, char *buffer, size_t size);
 
-/* The key of an option. */
-const char *hak__option_key(enum hak_option option);
-
 #endif

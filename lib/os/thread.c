@@ -38,9 +38,3 @@ bool hak__thread_at_exit(void (*function)(void *value), void *value)
     errno = saved;
     return done;
 }
-
-void hak__thread_forget_exit(void)
-{
-    if (hak_load_acquire(&key_state) == KEY_READY)
-        pthread_setspecific(key, NULL);
-}

@@ -24,7 +24,4 @@ HAK_INLINE uintptr_t hak__thread_self(void)
  */
 bool hak__thread_at_exit(void (*function)(void *value), void *value);
 
-/* Withdraws the request of the calling thread. */
-void hak__thread_forget_exit(void);
-
 #endif

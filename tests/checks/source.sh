@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 fresh() {
     rm -rf "$work/tree"
     mkdir "$work/tree"
-    for part in lib include bench tests tools; do cp -R "$srcdir/$part" "$work/tree/"; done
+    for part in lib include bench tests tools man; do cp -R "$srcdir/$part" "$work/tree/"; done
     chmod -R u+w "$work/tree"
 }
 catches() {
@@ -19,6 +19,7 @@ catches() {
 }
 "$tools/check-layers" "$srcdir"
 "$tools/check-shape" "$srcdir"
+"$tools/check-options" "$srcdir"
 "$tools/freelist-verify" "$srcdir" "$builddir"
 
 fresh
@@ -27,6 +28,9 @@ catches "$tools/check-layers" "$work/tree"
 fresh
 { echo 'void f(void)'; echo '{'; yes '    ;' | head -61; echo '}'; } >> "$work/tree/lib/page/arena.c"
 catches "$tools/check-shape" "$work/tree"
+fresh
+echo 'HAK_COUNTER(NEW, "new", "new")' >> "$work/tree/lib/core/stats.def"
+catches "$tools/check-options" "$work/tree"
 fresh
 echo 'uint64_t f(TinySlabMeta *m) { return m->freelist_word; }' >> "$work/tree/lib/slab/superslab.c"
 catches "$tools/freelist-verify" "$work/tree"
