@@ -13,7 +13,8 @@ static void free_class(void *block, uint32_t word)
         if (HAK_DEBUG)
             hak__block_poison(block, hak__class_size(class_idx));
     }
-    if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = hak__heap_attach()) == NULL) {
+    if (hak_unlikely(!hak__heap_is_real(heap)) &&
+        (hak__disabled || (heap = hak__heap_attach()) == NULL)) {
         hak__handback_now(hak__heap, block, word);
     } else if (word >> 8 != heap->id) {
         hak__handback_add(heap, block, word);

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Options from the environment: what is unknown is reported once, the rest takes effect.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+victim() { LD_PRELOAD=$HAK_LIBRARY perl -e 'my %h = map { $_ => "x" x $_ } 1 .. 2000; print STDERR "";' 2>&1; }
+expected="hakmem: HAKMEM_CONF: unknown option 'no_such' ignored
+hakmem: HAKMEM_CONF: bad value 'zz' for 'cache_max' ignored
+hakmem: HAKMEM_CONF: bad value '' for 'decay_ms' ignored"
+got=$(HAKMEM_CONF=no_such=1,cache_max=zz,retain_min=1M,,decay_ms victim)
+[ "$got" = "$expected" ] || fail "wrong reports: $got"
+[ -z "$(HAKMEM_CONF='' victim)" ] || fail "says something without being asked"
+HAKMEM_CONF=stats=text victim | grep -q 'STAGE3 ' || fail "no statistics as text"
+json=$(HAKMEM_CONF=stats=json victim)
+case $json in '{"version":'*'"counters":{'*'"lock_waits":'*']}') ;; *) fail "no statistics as JSON: $json" ;; esac
+printf '%s' "$json" | perl -MJSON::PP -0777 -ne 'JSON::PP::decode_json($_)' 2> /dev/null ||
+    ! perl -MJSON::PP -e 1 2> /dev/null || fail "not JSON: $json"
+[ -z "$(HAKMEM_DISABLE=1 HAKMEM_CONF=stats=text,no_such=1 victim)" ] || fail "not disabled"
+traced=$(HAKMEM_CONF=trace=1 victim)
+case $HAK_LIBRARY in
+*-debug.so*)
+    for stage in STAGE2_LOCKFREE STAGE3; do
+        printf '%s\n' "$traced" | grep -q "^hakmem: $stage slab 0x" || fail "$stage is not traced"
+    done ;;
+*) [ -z "$traced" ] || fail "a release build traces" ;;
+esac
