@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Thread cache, heaps and the hak_* functions, linked with the core. */
+#include <check.h>
+#include <errno.h>
+#include <hakmem/hakmem.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/thread_cache.h"
+#include "core/stats.h"
+#include "os/lock.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+
+START_TEST(a_freed_block_comes_back_first)
+{
+    void *first = hak_malloc(100);
+    hak_free(first);
+    ck_assert_ptr_eq(hak_malloc(100), first);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)first) >> 8, hak__heap->id);
+    hak_free(first);
+    ck_assert_uint_eq(*hak__block_mark(first), hak__mark_of(hak__heap_secret, first));
+}
+END_TEST
+
+START_TEST(a_bin_grows_within_its_bound)
+{
+    enum { BLOCKS = 20000 };
+    static void *block[BLOCKS];
+    unsigned class_idx = hak__class_of(64);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < BLOCKS; i++)
+            block[i] = hak_malloc(64);
+        for (int i = 0; i < BLOCKS; i++)
+            hak_free(block[i]);
+    }
+    const struct hak_bin *bin = &hak__heap->bin[class_idx];
+    ck_assert_int_ge(bin->limit - bin->base, 256);
+    ck_assert_int_le(bin->limit - bin->base, HAK_BIN_CAPACITY_MAX);
+    ck_assert_uint_le(hak__heap->capacity_bytes, (size_t)1 << 20);
+    ck_assert_uint_gt(hak__counter_sum(HAK_COUNTER_DRAINS), 0);
+}
+END_TEST
+
+static void *free_all(void *blocks)
+{
+    void **block = blocks;
+    for (int i = 0; i < 1000; i++)
+        hak_free(block[i]);
+    return NULL;
+}
+
+START_TEST(blocks_freed_by_others_return_to_their_slabs)
+{
+    enum { BLOCKS = 1000 };
+    void *block[BLOCKS];
+    hak_purge();
+    size_t live = hak_load_relaxed(&hak__live_bytes);
+    for (int i = 0; i < BLOCKS; i++)
+        block[i] = hak_malloc(1000);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, free_all, block), 0);
+    pthread_join(thread, NULL);
+    hak_purge();
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live);
+}
+END_TEST
+
+static void *allocate_one(void *unused)
+{
+    return unused == NULL ? hak_malloc(48) : NULL;
+}
+
+START_TEST(slabs_of_a_dead_thread_are_adopted)
+{
+    hak_purge();
+    pthread_t thread;
+    void *block = NULL;
+    pthread_create(&thread, NULL, allocate_one, NULL);
+    pthread_join(thread, &block);
+    uint32_t dead = hak__pagemap_word((uintptr_t)block) >> 8;
+    ck_assert_uint_ne(dead, hak__heap->id);
+    void *other[5000];
+    for (int i = 0; i < 5000; i++)
+        other[i] = hak_malloc(48);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)block) >> 8, hak__heap->id);
+    for (int i = 0; i < 5000; i++)
+        hak_free(other[i]);
+    hak_free(block);
+}
+END_TEST
+
+START_TEST(sizes_are_what_is_promised)
+{
+    for (size_t size = 0; size < (size_t)3 << 20; size = size * 5 / 4 + 7) {
+        void *block = hak_malloc(size);
+        ck_assert_ptr_nonnull(block);
+        ck_assert_uint_ge(hak_usable_size(block), size);
+        ck_assert_uint_eq(hak_usable_size(block), hak_good_size(size));
+        ck_assert(hak_owns(block));
+        hak_free_sized(block, size);
+    }
+    ck_assert_uint_eq(hak_good_size(SIZE_MAX), SIZE_MAX);
+    ck_assert(!hak_owns(NULL));
+    ck_assert_uint_eq(hak_usable_size(NULL), 0);
+}
+END_TEST
+
+START_TEST(failures_set_errno)
+{
+    void *out = &out;
+    volatile size_t large = SIZE_MAX - 100;
+    errno = 0;
+    ck_assert_ptr_null(hak_malloc(large));
+    ck_assert_int_eq(errno, ENOMEM);
+    errno = 0;
+    ck_assert_ptr_null(hak_calloc(large, 2));
+    ck_assert_int_eq(errno, ENOMEM);
+    errno = 0;
+    ck_assert_ptr_null(hak_aligned_alloc(48, 10));
+    ck_assert_int_eq(errno, EINVAL);
+    errno = 0;
+    ck_assert_int_eq(hak_posix_memalign(&out, 4096, large), ENOMEM);
+    ck_assert_int_eq(hak_posix_memalign(&out, 1, 8), EINVAL);
+    ck_assert_int_eq(errno, 0);
+    ck_assert_ptr_eq(out, &out);
+    ck_assert_int_eq(hak_posix_memalign(&out, 4096, 10), 0);
+    ck_assert_uint_eq((uintptr_t)out % 4096, 0);
+    hak_free_aligned_sized(out, 4096, 10);
+    ck_assert_ptr_null(hak_reallocarray(NULL, large, 8));
+}
+END_TEST
+
+START_TEST(options_and_statistics_are_reached)
+{
+    char text[32];
+    ck_assert_int_eq(hak_option_set("decay_ms", "50"), 0);
+    ck_assert_int_eq(hak_option_get("decay_ms", text, sizeof text), 2);
+    ck_assert_str_eq(text, "50");
+    ck_assert_int_eq(hak_option_set("decay_ms", "often"), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_int_eq(hak_option_set("nothing", "1"), -1);
+    ck_assert_int_eq(errno, ENOENT);
+    ck_assert_int_eq(hak_option_get("nothing", text, sizeof text), -1);
+    ck_assert_str_eq(hak_version(), PACKAGE_VERSION);
+    ck_assert_int_eq(hak_stats_print(-1, (hak_stats_format_t)7), -1);
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_int_eq(hak_stats_print(9999, HAK_STATS_TEXT), -1);
+    ck_assert_int_eq(errno, EBADF);
+    FILE *file = tmpfile();
+    ck_assert_int_eq(hak_stats_print(fileno(file), HAK_STATS_JSON), 0);
+    static char json[32768];
+    ssize_t length = pread(fileno(file), json, sizeof json - 1, 0);
+    ck_assert_int_gt(length, 0);
+    ck_assert_ptr_nonnull(strstr(json, "\"stage3\":"));
+    ck_assert_int_eq(json[length - 2], '}');
+    fclose(file);
+}
+END_TEST
+
+static struct hak_lock lock;
+static long guarded;
+
+static void *add_up(void *unused)
+{
+    for (int i = 0; i < 100000; i++) {
+        hak__lock_acquire(&lock);
+        guarded++;
+        hak__lock_release(&lock);
+    }
+    return unused;
+}
+
+START_TEST(a_lock_excludes)
+{
+    pthread_t thread[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&thread[i], NULL, add_up, NULL);
+    for (int i = 0; i < 4; i++)
+        pthread_join(thread[i], NULL);
+    ck_assert_int_eq(guarded, 400000);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("api");
+    TCase *tests = tcase_create("api");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_freed_block_comes_back_first);
+    tcase_add_test(tests, a_bin_grows_within_its_bound);
+    tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
+    tcase_add_test(tests, slabs_of_a_dead_thread_are_adopted);
+    tcase_add_test(tests, sizes_are_what_is_promised);
+    tcase_add_test(tests, failures_set_errno);
+    tcase_add_test(tests, options_and_statistics_are_reached);
+    tcase_add_test(tests, a_lock_excludes);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
