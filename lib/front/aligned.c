@@ -26,11 +26,8 @@ void *hak__aligned(size_t alignment, size_t size)
 {
     if (alignment <= HAK_ALIGNMENT)
         return hak__malloc(size);
-    if (hak_unlikely(!hak__heap_is_real(hak__heap))) {
-        hak__init();
-        if (hak__disabled)
-            return hak__libc_memalign(alignment, size);
-    }
+    if (hak_unlikely(hak__passes_through()))
+        return hak__libc_memalign(alignment, size);
     void *block = NULL;
     if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment) {
         size_t fitting = alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX

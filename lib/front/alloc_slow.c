@@ -54,11 +54,8 @@ static void *alloc_class(unsigned class_idx)
 
 HAK_NOINLINE void *hak__malloc_slow(size_t size)
 {
-    if (hak_unlikely(!hak__heap_is_real(hak__heap))) {
-        hak__init();
-        if (hak__disabled)
-            return hak__libc_malloc(size);
-    }
+    if (hak_unlikely(hak__passes_through()))
+        return hak__libc_malloc(size);
     void *block = NULL;
     if (hak_likely(size <= HAK_SMALL_MAX))
         block = alloc_class(hak__class_of(size));
@@ -72,11 +69,8 @@ void *hak__calloc(size_t count, size_t size)
     size_t bytes = 0;
     if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
-    if (hak_unlikely(!hak__heap_is_real(hak__heap))) {
-        hak__init();
-        if (hak__disabled)
-            return hak__libc_calloc(count, size);
-    }
+    if (hak_unlikely(hak__passes_through()))
+        return hak__libc_calloc(count, size);
     if (hak_likely(bytes <= HAK_SMALL_MAX)) {
         void *block = hak__malloc(bytes);
         return block != NULL ? memset(block, 0, bytes) : NULL;

@@ -33,6 +33,15 @@ HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak
     return true;
 }
 
+/* Whether libc serves the caller; only a thread without a heap can find that it does. */
+HAK_INLINE bool hak__passes_through(void)
+{
+    if (hak_likely(hak__heap_is_real(hak__heap)))
+        return false;
+    hak__init();
+    return hak__disabled;
+}
+
 HAK_INLINE void *hak__malloc(size_t size)
 {
     struct hak_heap *heap = hak__heap;

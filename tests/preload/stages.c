@@ -106,9 +106,14 @@ static void run(void *(*function)(void *), void *argument[THREADS], void *result
         pthread_join(thread[i], &result[i]);
 }
 
-static void best_shares(double best[STAGES], const long before[STAGES], const char *name)
+/* Runs a workload in rounds and keeps the best share of each stage. */
+static void measure(const char *name, void *(*function)(void *), void *argument[THREADS],
+                    int rounds, double best[STAGES])
 {
-    long after[STAGES], total = 0;
+    long before[STAGES], after[STAGES], total = 0;
+    read_counters(before);
+    for (int round = 0; round < rounds; round++)
+        run(function, argument, argument);
     read_counters(after);
     for (int i = 0; i < STAGES; i++)
         total += after[i] - before[i];
@@ -125,27 +130,15 @@ static void best_shares(double best[STAGES], const long before[STAGES], const ch
 int main(void)
 {
     double best[STAGES] = {0};
-    long before[STAGES];
-    void *tiny[THREADS] = {(void *)100, (void *)100};
     void *wide[THREADS] = {(void *)60000, (void *)60000};
-    void *none[THREADS] = {NULL, NULL}, *blocks[THREADS], *unused[THREADS];
+    void *blocks[THREADS] = {(void *)100, (void *)100};
+    void *none[THREADS] = {NULL, NULL};
 
-    read_counters(before);
-    run(grow, wide, unused);
-    best_shares(best, before, "wide slabs");
-    read_counters(before);
-    run(grow, tiny, blocks);
-    best_shares(best, before, "growth");
-    read_counters(before);
-    for (int round = 0; round < ROUNDS; round++)
-        run(inherit, blocks, blocks);
-    best_shares(best, before, "inheritance");
-    read_counters(before);
-    run(own_partial, none, unused);
-    best_shares(best, before, "own partial");
-    read_counters(before);
-    run(empty_again, none, unused);
-    best_shares(best, before, "empty again");
+    measure("wide slabs", grow, wide, 1, best);
+    measure("growth", grow, blocks, 1, best);
+    measure("inheritance", inherit, blocks, ROUNDS, best);
+    measure("own partial", own_partial, none, 1, best);
+    measure("empty again", empty_again, none, 1, best);
     for (int i = 0; i < STAGES; i++)
         REQUIRE(best[i] >= 0.1);
     return 0;

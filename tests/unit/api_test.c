@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Thread cache, heaps and the hak_* functions, linked with the core. */
-#include <check.h>
 #include <errno.h>
 #include <hakmem/hakmem.h>
 #include <pthread.h>
@@ -15,6 +14,7 @@
 #include "os/lock.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
+#include "unit.h"
 
 START_TEST(a_freed_block_comes_back_first)
 {
@@ -186,11 +186,8 @@ START_TEST(a_lock_excludes)
 }
 END_TEST
 
-int main(void)
+static void add(TCase *tests)
 {
-    Suite *suite = suite_create("api");
-    TCase *tests = tcase_create("api");
-    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_freed_block_comes_back_first);
     tcase_add_test(tests, a_bin_grows_within_its_bound);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
@@ -199,10 +196,9 @@ int main(void)
     tcase_add_test(tests, failures_set_errno);
     tcase_add_test(tests, options_and_statistics_are_reached);
     tcase_add_test(tests, a_lock_excludes);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(void)
+{
+    return unit_run("api", add);
 }

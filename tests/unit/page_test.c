@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Page map, page arena, huge mappings, options, text. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "page/huge.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
+#include "unit.h"
 
 START_TEST(addresses_of_nobody_have_no_word)
 {
@@ -143,11 +143,8 @@ START_TEST(text_is_written_whole)
 }
 END_TEST
 
-int main(void)
+static void add(TCase *tests)
 {
-    Suite *suite = suite_create("page");
-    TCase *tests = tcase_create("page");
-    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, addresses_of_nobody_have_no_word);
     tcase_add_test(tests, spans_do_not_overlap_and_join_again);
     tcase_add_test(tests, spans_grow_and_shrink_in_place);
@@ -155,10 +152,9 @@ int main(void)
     tcase_add_test(tests, options_are_parsed_and_refused);
     tcase_add_test(tests, records_are_zero_and_aligned);
     tcase_add_test(tests, text_is_written_whole);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(void)
+{
+    return unit_run("page", add);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Size classes, freelist, slab states, shared pool, each below the caches. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "page/arena.h"
@@ -9,6 +8,7 @@
 #include "slab/shared_pool.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "unit.h"
 
 enum { OWNER = 77 };
 
@@ -145,21 +145,17 @@ START_TEST(empty_superslabs_go_back)
 }
 END_TEST
 
-int main(void)
+static void add(TCase *tests)
 {
-    Suite *suite = suite_create("slab");
-    TCase *tests = tcase_create("slab");
-    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, every_request_has_the_smallest_class_that_fits);
     tcase_add_test(tests, block_starts_are_recognised);
     tcase_add_test(tests, carve_pop_and_push_keep_the_counts);
     tcase_add_test(tests, the_last_push_claims_a_slab);
     tcase_add_test(tests, a_partial_slab_is_found_again);
     tcase_add_test(tests, empty_superslabs_go_back);
-    suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(void)
+{
+    return unit_run("slab", add);
 }

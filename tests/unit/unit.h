@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The main program of the unit tests. */
+#ifndef HAK_TESTS_UNIT_H
+#define HAK_TESTS_UNIT_H
+
+#include <check.h>
+#include <stdlib.h>
+
+/* Runs the tests that add puts into a case; the exit status. */
+static inline int unit_run(const char *name, void (*add)(TCase *tests))
+{
+    Suite *suite = suite_create(name);
+    TCase *tests = tcase_create(name);
+    tcase_set_timeout(tests, 120);
+    add(tests);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
