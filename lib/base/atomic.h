@@ -2,7 +2,7 @@
 /*
  * Atomics whose names carry their order. Shared fields are _Atomic and are
  * only reached through these, so that no access falls back to the sequentially
- * consistent default by accident.
+ * consistent default by accident. doc/memory-orders.md has every one of them.
  */
 #ifndef HAK_BASE_ATOMIC_H
 #define HAK_BASE_ATOMIC_H
@@ -15,15 +15,20 @@
 #define hak_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define hak_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define hak_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define hak_or_relaxed(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
+#define hak_or_acq_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
+#define hak_and_relaxed(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
+#define hak_and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 #define hak_swap_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define hak_swap_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
 
-/* Compare and swap; on failure *expected holds what was found. */
-#define hak_cas_acquire(p, expected, desired)                                                      \
-    atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire,      \
-                                            memory_order_relaxed)
-#define hak_cas_acq_rel(p, expected, desired)                                                      \
-    atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acq_rel,      \
-                                            memory_order_acquire)
+/* Compare and swap; on failure *expected holds what was found, read with the second order. */
+#define HAK_CAS(p, expected, desired, success, failure)                                            \
+    atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_##success,    \
+                                            memory_order_##failure)
+#define hak_cas_relaxed(p, expected, desired) HAK_CAS(p, expected, desired, relaxed, relaxed)
+#define hak_cas_acquire(p, expected, desired) HAK_CAS(p, expected, desired, acquire, acquire)
+#define hak_cas_release(p, expected, desired) HAK_CAS(p, expected, desired, release, relaxed)
+#define hak_cas_acq_rel(p, expected, desired) HAK_CAS(p, expected, desired, acq_rel, acquire)
 
 #endif
