@@ -19,8 +19,12 @@ printf '%s' "$json" | perl -MJSON::PP -0777 -ne 'JSON::PP::decode_json($_)' 2> /
 traced=$(HAKMEM_CONF=trace=1 victim)
 case $HAK_LIBRARY in
 *-debug.so*)
-    for stage in STAGE2_LOCKFREE STAGE3; do
-        printf '%s\n' "$traced" | grep -q "^hakmem: $stage slab 0x" || fail "$stage is not traced"
-    done ;;
-*) [ -z "$traced" ] || fail "a release build traces" ;;
+    for what in STAGE2_LOCKFREE STAGE3; do
+        printf '%s\n' "$traced" | grep -q "^hakmem: pool: $what slab 0x" || fail "$what is not traced"
+    done
+    grep -q 'hakmem: pool: ' "$HAK_LIBRARY" || fail "a debug build has no lines to trace with" ;;
+*)
+    [ -z "$traced" ] || fail "a release build traces"
+    # not even the words are there, so that no path can print them
+    ! grep -q 'hakmem: pool: ' "$HAK_LIBRARY" || fail "a release build holds trace lines" ;;
 esac

@@ -8,7 +8,7 @@
 #include "core/report.h"
 #include "core/stats.h"
 #include "front/front.h"
-#include "os/lock.h"
+#include "front/locks.h"
 
 struct total {
     const char *name, *label;
@@ -56,7 +56,17 @@ static void print_text(struct hak_text *text, const struct hak_summary *summary)
     for (int i = 0; i < HAK_COUNTER_COUNT; i++)
         text_row(text, hak__counter_label((enum hak_counter)i),
                  hak__counter_sum((enum hak_counter)i));
-    text_row(text, "lock waits", hak_load_relaxed(&hak__lock_waits));
+    text_row(text, "lock waits", hak__lock_waits());
+    hak__text_string(text, "locks (name: acquisitions, waits)\n");
+    for (int i = 0; i < HAK_LOCK_COUNT; i++) {
+        hak__text_string(text, "  ");
+        hak__text_string(text, hak__locks[i].name);
+        hak__text_string(text, ": ");
+        hak__text_unsigned(text, hak_load_relaxed(&hak__locks[i].lock->acquisitions));
+        hak__text_string(text, ", ");
+        hak__text_unsigned(text, hak_load_relaxed(&hak__locks[i].lock->waits));
+        hak__text_string(text, "\n");
+    }
     hak__text_string(text, "classes (size: slabs, blocks out, blocks of the slabs)\n");
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         if (summary->class[i].slabs == 0)
@@ -93,7 +103,16 @@ static void print_json(struct hak_text *text, const struct hak_summary *summary)
     for (int i = 0; i < HAK_COUNTER_COUNT; i++)
         json_field(text, hak__counter_name((enum hak_counter)i),
                    hak__counter_sum((enum hak_counter)i), ",");
-    json_field(text, "lock_waits", hak_load_relaxed(&hak__lock_waits), "},\"classes\":[");
+    json_field(text, "lock_waits", hak__lock_waits(), "},\"locks\":{");
+    for (int i = 0; i < HAK_LOCK_COUNT; i++) {
+        struct hak_lock *lock = hak__locks[i].lock;
+        hak__text_string(text, "\"");
+        hak__text_string(text, hak__locks[i].name);
+        hak__text_string(text, "\":{");
+        json_field(text, "acquisitions", hak_load_relaxed(&lock->acquisitions), ",");
+        json_field(text, "waits", hak_load_relaxed(&lock->waits),
+                   i + 1 < HAK_LOCK_COUNT ? "}," : "}},\"classes\":[");
+    }
     const char *separator = "";
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         if (summary->class[i].slabs == 0)

@@ -9,7 +9,6 @@
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/retain.h"
-#include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
 
@@ -22,19 +21,23 @@ static void visit(TinySlabMeta *slab, void *context)
 {
     struct walk *walk = context;
     struct slab_view view = slab_freelist_view(slab);
-    unsigned class_idx = slab->class_idx;
-    walk->summary->class[class_idx].slabs++;
-    walk->summary->class[class_idx].capacity += slab->capacity;
-    walk->summary->class[class_idx].out += view.carved - view.free;
-    walk->summary->small_bytes += (size_t)(view.carved - view.free) * slab->size;
-    walk->slab_bytes += (size_t)slab->units * HAK_GRANULE;
+    if (view.state < SLAB_CURRENT)
+        return;
+    /* the word alone is safe to read while others work */
+    const struct hak_class_info *info = &hak__class_info[view.class_idx];
+    size_t out = view.carved - view.free;
+    walk->summary->class[view.class_idx].slabs++;
+    walk->summary->class[view.class_idx].capacity += info->capacity;
+    walk->summary->class[view.class_idx].out += out;
+    walk->summary->small_bytes += out * info->size;
+    walk->slab_bytes += (size_t)1 << info->slab_shift;
 }
 
 void hak__summarise(struct hak_summary *summary)
 {
     memset(summary, 0, sizeof *summary);
     struct walk walk = {summary, 0};
-    hak__pool_visit(visit, &walk);
+    hak__superslab_visit(visit, &walk);
     summary->live_bytes = hak_load_relaxed(&hak__live_bytes);
     summary->retained_bytes = hak_load_relaxed(&hak__retained_bytes);
     summary->committed_bytes = hak__arena_committed();

@@ -11,7 +11,7 @@
 #include "page/huge.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
-#include "slab/shared_pool.h"
+#include "slab/superslab.h"
 
 /* A bin starts with a handful of blocks and may grow to BIN_BYTES or a few blocks. */
 enum { BIN_FIRST_BYTES = 1024, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 65536 };
@@ -152,7 +152,7 @@ size_t hak__cache_purge(size_t bytes)
     if (done < bytes)
         done += hak__arena_purge(bytes - done);
     if (done < bytes) {
-        done += hak__pool_purge(bytes - done);
+        done += hak__superslab_purge(bytes - done);
         if (done < bytes)
             done += hak__arena_purge(bytes - done);
     }

@@ -6,6 +6,7 @@
 #include "page/pagemap.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/superslab.h"
 
 /* After the push the slab may be anybody's: only what the push told is used then. */
 static void push(struct hak_heap *heap, struct hak_chain *chain)
@@ -23,7 +24,7 @@ static void push(struct hak_heap *heap, struct hak_chain *chain)
     else if (before == SLAB_FULL && keep)
         hak__l0_add(heap, class_idx, slab, now.tag);
     else if (before == SLAB_FULL)
-        hak__pool_publish(slab, class_idx, now.tag);
+        hak__superslab_show(slab, class_idx);
     hak__count(HAK_COUNTER_REMOTE_CHAINS, 1);
     hak__count(HAK_COUNTER_REMOTE_BLOCKS, chain->count);
 }

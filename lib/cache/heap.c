@@ -2,12 +2,16 @@
 /* Life and death of heaps. */
 #include "cache/heap.h"
 
+#include <string.h>
+
 #include "core/meta.h"
+#include "core/report.h"
 #include "core/stats.h"
 #include "os/thread.h"
 #include "page/pagemap.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/superslab.h"
 
 enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0xffffff };
 /*
@@ -25,6 +29,7 @@ uint64_t hak__heap_secret;
 struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
+static struct hak_heap *newest;               /* under hak__heap_lock */
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 static _Atomic size_t in_use;                 /* heaps with a thread; only steers and reports */
@@ -41,6 +46,9 @@ static struct hak_heap *create_locked(void)
     heap->secret = hak__heap_secret;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         heap->bin[i].reciprocal = hak__class_info[i].reciprocal;
+    heap->older = newest;
+    newest = heap;
+    hak__counters_register(&heap->counters);
     return heap;
 }
 
@@ -67,15 +75,28 @@ static void thread_ends(void *value)
     hak__heap_detach();
 }
 
+/* Without atomics the slabs are one thread's. */
+HAK_NORETURN static void refuse_second_thread(void)
+{
+    struct hak_text text;
+    hak__text_begin(&text, 2);
+    hak__text_string(&text, "hakmem: built with the plain freelist, for one thread only\n");
+    hak__text_abort(&text);
+}
+
 struct hak_heap *hak__heap_attach(void)
 {
     if (hak__heap == &hak__heap_gone)
         return NULL;
+    if (HAK_FREELIST_PLAIN && hak__heap_count() > 0)
+        refuse_second_thread();
     struct hak_heap *heap = acquire();
     if (heap == NULL)
         return NULL;
     heap->exit_rounds = 0;
+    heap->attached = true;
     hak__heap = heap;
+    hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);
     hak__thread_at_exit(thread_ends, heap);
     return heap;
@@ -88,14 +109,11 @@ static void let_go(TinySlabMeta *slab, unsigned class_idx)
     if (now.state == SLAB_CLAIMED)
         hak__pool_release(slab);
     else if (now.state == SLAB_PARTIAL)
-        hak__pool_publish(slab, class_idx, now.tag);
+        hak__superslab_show(slab, class_idx);
 }
 
-void hak__heap_flush(struct hak_heap *heap)
+static void let_go_all(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
-        hak__cache_empty_bin(heap, i);
-    hak__handback_flush(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         TinySlabMeta *slab = heap->current[i];
         heap->current[i] = NULL;
@@ -106,6 +124,24 @@ void hak__heap_flush(struct hak_heap *heap)
     }
 }
 
+void hak__heap_flush(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        hak__cache_empty_bin(heap, i);
+    hak__handback_flush(heap);
+    let_go_all(heap);
+}
+
+static void give_up(struct hak_heap *heap)
+{
+    heap->attached = false;
+    hak_sub_relaxed(&in_use, 1);
+    hak__lock_acquire(&hak__heap_lock);
+    heap->next_free = free_heaps;
+    free_heaps = heap;
+    hak__lock_release(&hak__heap_lock);
+}
+
 void hak__heap_detach(void)
 {
     struct hak_heap *heap = hak__heap;
@@ -114,11 +150,33 @@ void hak__heap_detach(void)
     hak__heap = &hak__heap_gone;
     hak__heap_flush(heap);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
-    hak_sub_relaxed(&in_use, 1);
-    hak__lock_acquire(&hak__heap_lock);
-    heap->next_free = free_heaps;
-    free_heaps = heap;
-    hak__lock_release(&hak__heap_lock);
+    hak__counters = &hak__counters_shared;
+    give_up(heap);
+}
+
+/* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
+static void adopt(struct hak_heap *heap)
+{
+    let_go_all(heap);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        heap->bin[i].top = heap->bin[i].base = heap->bin[i].limit = NULL;
+    memset(heap->chains, 0, sizeof heap->chains);
+    memset(heap->spare_slots, 0, sizeof heap->spare_slots);
+    heap->capacity_bytes = 0;
+    give_up(heap);
+}
+
+void hak__heap_fork_child(void)
+{
+    for (struct hak_heap *heap = newest; heap != NULL; heap = heap->older)
+        if (heap->attached && heap != hak__heap)
+            adopt(heap);
+}
+
+void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context)
+{
+    for (struct hak_heap *heap = newest; heap != NULL; heap = heap->older)
+        visit(heap, context);
 }
 
 struct hak_heap *hak__heap_shared_locked(void)

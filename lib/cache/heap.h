@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "cache/handback.h"
+#include "core/stats.h"
 #include "os/lock.h"
 #include "slab/size_class.h"
 #include "slab/slab_meta.h"
@@ -46,7 +47,10 @@ struct hak_heap {
     uint64_t secret; /* mixed with the address in the mark of a freed block */
     struct hak_bin bin[HAK_CLASS_COUNT];
 
-    /* slow paths; owner only */
+    /*
+     * Slow paths; owner only. current[] never holds a slab that is not CURRENT of
+     * this heap: the child of a fork lets these go if the owner is not in it.
+     */
     TinySlabMeta *current[HAK_CLASS_COUNT];
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
@@ -56,6 +60,9 @@ struct hak_heap {
     unsigned exit_rounds; /* how often the thread's exit hook was called */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
+    struct hak_heap *older;     /* all heaps; constant */
+    bool attached;              /* to a thread; written by it, read while it stands still */
+    struct hak_counters counters;
 };
 
 /* The heap of this thread; one of the two below when it has none of its own. */
@@ -76,6 +83,12 @@ struct hak_heap *hak__heap_attach(void);
 
 /* Empties the calling thread's heap and gives it up; the thread goes on without. */
 void hak__heap_detach(void);
+
+/* In the child of a fork: lets go of the slabs of threads that are not there any more. */
+void hak__heap_fork_child(void);
+
+/* Calls visit for every heap that was ever made; while no thread changes any. */
+void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context);
 
 /* Hands back all that the heap holds; it stays usable. */
 void hak__heap_flush(struct hak_heap *heap);

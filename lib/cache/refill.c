@@ -43,7 +43,7 @@ TinySlabMeta *hak__l0_take(struct hak_heap *heap, unsigned class_idx)
         TinySlabMeta *slab = entry->slab;
         entry->slab = NULL;
         if (slab != NULL &&
-            slab_freelist_change_state(slab, SLAB_OWNED, &entry->tag, SLAB_CURRENT))
+            slab_freelist_claim(slab, SLAB_OWNED, class_idx, &entry->tag))
             return slab;
     }
     return NULL;
@@ -91,10 +91,12 @@ static uint32_t take(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *sl
 static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
 {
     TinySlabMeta *slab = hak__l0_take(heap, class_idx);
-    if (slab != NULL)
+    if (slab != NULL) {
         hak__count(HAK_COUNTER_STAGE0_L0, 1);
-    else
+        HAK_TRACE("STAGE0_L0", slab);
+    } else {
         slab = hak__pool_acquire(class_idx, heap->id);
+    }
     heap->current[class_idx] = slab;
     return slab;
 }
@@ -114,8 +116,11 @@ bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
         if (slab != NULL) {
             if (take(heap, class_idx, slab, want) > 0)
                 break;
-            if (!slab_freelist_retire(slab))
+            heap->current[class_idx] = NULL;
+            if (!slab_freelist_retire(slab)) {
+                heap->current[class_idx] = slab;
                 continue; /* somebody pushed just now */
+            }
         }
         slab = next_slab(heap, class_idx);
         if (slab == NULL)

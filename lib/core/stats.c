@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stats.h"
 
-struct hak_counter_shard hak__counter_shards[HAK_COUNTER_SHARDS];
+struct hak_counters hak__counters_shared;
+HAK_TLS struct hak_counters *hak__counters = &hak__counters_shared;
+
+/* Push only; release publishes a block's link, the acquire of a sum pairs with it. */
+static _Atomic(struct hak_counters *) newest = &hak__counters_shared;
 
 static const struct {
     const char *name, *label;
@@ -11,11 +15,18 @@ static const struct {
 #undef HAK_COUNTER
 };
 
+void hak__counters_register(struct hak_counters *counters)
+{
+    counters->older = hak_load_relaxed(&newest);
+    hak_store_release(&newest, counters);
+}
+
 uint64_t hak__counter_sum(enum hak_counter counter)
 {
     uint64_t sum = 0;
-    for (int i = 0; i < HAK_COUNTER_SHARDS; i++)
-        sum += hak_load_relaxed(&hak__counter_shards[i].value[counter]);
+    for (struct hak_counters *block = hak_load_acquire(&newest); block != NULL;
+         block = block->older)
+        sum += hak_load_relaxed(&block->value[counter]);
     return sum;
 }
 

@@ -2,18 +2,20 @@
 /*
  * Counters of slow-path events, in release builds too.
  *
- * They are spread over shards by thread, so that threads seldom share a line;
- * any thread adds by a relaxed read-modify-write, the reader sums the shards.
+ * Each heap has a block of counters that its thread alone writes, by a relaxed
+ * load and store, so that counting shares nothing between threads; threads
+ * without a heap add to one block by relaxed read-modify-writes. The reader
+ * sums the blocks, which are never given back.
  */
 #ifndef HAK_CORE_STATS_H
 #define HAK_CORE_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "os/thread.h"
 
 enum hak_counter {
 #define HAK_COUNTER(id, name, label) HAK_COUNTER_##id,
@@ -22,19 +24,39 @@ enum hak_counter {
     HAK_COUNTER_COUNT
 };
 
-enum { HAK_COUNTER_SHARDS = 8 };
-
-struct hak_counter_shard {
+struct hak_counters {
     HAK_CACHE_ALIGNED _Atomic uint64_t value[HAK_COUNTER_COUNT];
+    struct hak_counters *older; /* constant once the block is registered */
 };
 
-extern struct hak_counter_shard hak__counter_shards[HAK_COUNTER_SHARDS];
+/* The block of this thread; that of all threads without a heap until it has one. */
+extern HAK_TLS struct hak_counters *hak__counters;
+extern struct hak_counters hak__counters_shared;
 
 HAK_INLINE void hak__count(enum hak_counter counter, uint64_t n)
 {
-    size_t shard = (hak__thread_self() >> 12) % HAK_COUNTER_SHARDS;
-    hak_add_relaxed(&hak__counter_shards[shard].value[counter], n);
+    struct hak_counters *counters = hak__counters;
+    _Atomic uint64_t *value = &counters->value[counter];
+    if (hak_likely(counters != &hak__counters_shared))
+        hak_store_relaxed(value, hak_load_relaxed(value) + n);
+    else
+        hak_add_relaxed(value, n);
 }
+
+/* Counts a read-modify-write of a word that other threads change too; gives its value on. */
+#define HAK_SHARED(rmw) (hak__count(HAK_COUNTER_SHARED_RMWS, 1), (rmw))
+
+/* The same for a compare-and-swap, which may fail. */
+HAK_INLINE bool hak__shared_cas(bool done)
+{
+    hak__count(HAK_COUNTER_SHARED_RMWS, 1);
+    if (hak_unlikely(!done))
+        hak__count(HAK_COUNTER_FAILED_CAS, 1);
+    return done;
+}
+
+/* Makes the reader sum a block from now on. One thread at a time. */
+void hak__counters_register(struct hak_counters *counters);
 
 uint64_t hak__counter_sum(enum hak_counter counter);
 const char *hak__counter_name(enum hak_counter counter);

@@ -2,47 +2,59 @@
 /*
  * fork: the child must find every lock free and every list whole.
  *
- * Before the fork all locks are taken, in the order in which the layers nest
- * them, outermost first. Handlers of other libraries run while they are held
- * and may allocate in the forking thread, which passes through its own locks.
- * The heaps of the parent's other threads stay allocated in the child but
- * nobody frees from them; what they had cached is lost to it.
+ * Before the fork all locks are taken, in the order in which they nest. Handlers
+ * of other libraries run while they are held and may allocate in the forking
+ * thread, which passes through its own locks. What is shared without a lock
+ * needs no stop: the child sees each other thread as if it had stopped for good
+ * between two of its stores, and the lock-free operations are right with threads
+ * that stop anywhere. What the threads that are gone had cached is lost to the
+ * child; the slabs they held are let go.
  */
 #include <pthread.h>
 
 #include "cache/heap.h"
-#include "core/meta.h"
-#include "os/lock.h"
-#include "page/arena.h"
-#include "page/huge.h"
-#include "slab/shared_pool.h"
+#include "front/locks.h"
+#include "slab/slab_freelist_atomic.h"
+#include "slab/superslab.h"
 
-static void each_lock(void (*function)(struct hak_lock *lock))
+static void slab_prepare(TinySlabMeta *slab, void *unused)
 {
-    function(&hak__heap_shared_lock);
-    function(&hak__heap_lock);
-    hak__pool_each_lock(function);
-    function(&hak__huge_lock);
-    function(&hak__arena_lock);
-    function(&hak__meta_lock);
+    (void)unused;
+    slab_freelist_fork_prepare(slab);
+}
+
+static void slab_after(TinySlabMeta *slab, void *unused)
+{
+    (void)unused;
+    slab_freelist_fork_after(slab);
 }
 
 static void prepare(void)
 {
-    each_lock(hak__lock_fork_prepare);
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        hak__lock_fork_prepare(hak__locks[i].lock);
+    if (HAK_FREELIST_SPINLOCK)
+        hak__superslab_visit(slab_prepare, NULL);
     hak_store_relaxed(&hak__lock_forker, hak__thread_self());
 }
 
 static void parent(void)
 {
     hak_store_relaxed(&hak__lock_forker, 0);
-    each_lock(hak__lock_fork_parent);
+    if (HAK_FREELIST_SPINLOCK)
+        hak__superslab_visit(slab_after, NULL);
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        hak__lock_fork_parent(hak__locks[i].lock);
 }
 
 static void child(void)
 {
     hak_store_relaxed(&hak__lock_forker, 0);
-    each_lock(hak__lock_fork_child);
+    if (HAK_FREELIST_SPINLOCK)
+        hak__superslab_visit(slab_after, NULL);
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        hak__lock_fork_child(hak__locks[i].lock);
+    hak__heap_fork_child();
 }
 
 static __attribute__((constructor(102))) void register_handlers(void)

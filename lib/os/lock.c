@@ -4,7 +4,6 @@
 #include "os/os.h"
 
 _Atomic uintptr_t hak__lock_forker;
-_Atomic uint64_t hak__lock_waits;
 
 enum { SPINS = 64 };
 
@@ -21,18 +20,17 @@ HAK_NOINLINE void hak__lock_acquire_slow(struct hak_lock *lock)
 {
     if (hak_load_relaxed(&hak__lock_forker) == hak__thread_self())
         return;
-    hak_add_relaxed(&hak__lock_waits, 1);
     for (int i = 0; i < SPINS; i++) {
         uint32_t expected = 0;
         if (hak_load_relaxed(&lock->word) == 0 && hak_cas_acquire(&lock->word, &expected, 1)) {
-            hak_store_relaxed(&lock->holder, hak__thread_self());
+            hak__lock_note(lock, 1);
             return;
         }
         pause_briefly();
     }
     while (hak_swap_acquire(&lock->word, 2) != 0)
         hak__os_wait(&lock->word, 2);
-    hak_store_relaxed(&lock->holder, hak__thread_self());
+    hak__lock_note(lock, 1);
 }
 
 HAK_NOINLINE void hak__lock_wake(struct hak_lock *lock)

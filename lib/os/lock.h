@@ -18,24 +18,32 @@
 struct hak_lock {
     _Atomic uint32_t word;
     _Atomic uintptr_t holder; /* hak__thread_self() of the holder; written by it alone */
+    /* written by the holder, by a relaxed load and store; read by any thread */
+    _Atomic uint64_t acquisitions, waits;
 };
 
 /* The thread that forks, or 0; written by it alone while it holds all locks. */
 extern _Atomic uintptr_t hak__lock_forker;
-/* How often a thread had to wait for any lock since the process began. */
-extern _Atomic uint64_t hak__lock_waits;
 
 void hak__lock_acquire_slow(struct hak_lock *lock);
 void hak__lock_wake(struct hak_lock *lock);
 
+/* What whoever has just got the lock writes down. */
+HAK_INLINE void hak__lock_note(struct hak_lock *lock, uint64_t waits)
+{
+    hak_store_relaxed(&lock->holder, hak__thread_self());
+    hak_store_relaxed(&lock->acquisitions, hak_load_relaxed(&lock->acquisitions) + 1);
+    if (waits != 0)
+        hak_store_relaxed(&lock->waits, hak_load_relaxed(&lock->waits) + waits);
+}
+
 HAK_INLINE void hak__lock_acquire(struct hak_lock *lock)
 {
     uint32_t expected = 0;
-    if (hak_unlikely(!hak_cas_acquire(&lock->word, &expected, 1))) {
+    if (hak_unlikely(!hak_cas_acquire(&lock->word, &expected, 1)))
         hak__lock_acquire_slow(lock);
-        return;
-    }
-    hak_store_relaxed(&lock->holder, hak__thread_self());
+    else
+        hak__lock_note(lock, 0);
 }
 
 HAK_INLINE void hak__lock_release(struct hak_lock *lock)

@@ -51,5 +51,9 @@ int hak__os_write(int fd, const char *bytes, size_t size);
 void hak__os_wait(void *word, uint32_t value);
 /* Wakes one sleeper on the word. */
 void hak__os_wake(void *word);
+/* Lets other threads run. */
+void hak__os_yield(void);
+/* Sleeps for less than a second. */
+void hak__os_sleep_us(unsigned microseconds);
 
 #endif

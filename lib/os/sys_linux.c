@@ -82,3 +82,18 @@ void hak__os_wake(void *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved;
 }
+
+void hak__os_yield(void)
+{
+    int saved = errno;
+    syscall(SYS_sched_yield);
+    errno = saved;
+}
+
+void hak__os_sleep_us(unsigned microseconds)
+{
+    int saved = errno;
+    struct timespec time = {.tv_nsec = (long)microseconds * 1000};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    errno = saved;
+}

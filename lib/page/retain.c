@@ -14,7 +14,7 @@ static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
 
 void hak__retained_sub(size_t bytes)
 {
-    size_t left = hak_sub_relaxed(&hak__retained_bytes, bytes) - bytes;
+    size_t left = HAK_SHARED(hak_sub_relaxed(&hak__retained_bytes, bytes)) - bytes;
     if (left < hak_load_relaxed(&period_minimum))
         hak_store_relaxed(&period_minimum, left);
 }

@@ -21,23 +21,24 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "core/stats.h"
 
 extern _Atomic size_t hak__live_bytes;
 extern _Atomic size_t hak__retained_bytes;
 
 HAK_INLINE void hak__live_add(size_t bytes)
 {
-    hak_add_relaxed(&hak__live_bytes, bytes);
+    HAK_SHARED(hak_add_relaxed(&hak__live_bytes, bytes));
 }
 
 HAK_INLINE void hak__live_sub(size_t bytes)
 {
-    hak_sub_relaxed(&hak__live_bytes, bytes);
+    HAK_SHARED(hak_sub_relaxed(&hak__live_bytes, bytes));
 }
 
 HAK_INLINE void hak__retained_add(size_t bytes)
 {
-    hak_add_relaxed(&hak__retained_bytes, bytes);
+    HAK_SHARED(hak_add_relaxed(&hak__retained_bytes, bytes));
 }
 
 /* Also keeps the least that was retained in this decay period. */

@@ -2,15 +2,15 @@
 /*
  * The shared pool: where slabs come from and return to.
  *
- *     STAGE0_L0       the heap's own partly free slabs    (the heap's affair)
- *     STAGE0.5_EMPTY  slabs that just became empty
+ *     STAGE0_L0       the heap's own partly free slabs       (the heap's affair)
+ *     STAGE0.5_EMPTY  slots of slabs that have become empty, still warm
  *     STAGE1_LOCKFREE partly free slabs of the class that nobody owns
  *     STAGE2_LOCKFREE an unused slot of an existing SuperSlab
  *     STAGE3          a new SuperSlab from the page arena
  *
- * The lists of STAGE1 have a lock for each class, everything else one lock. The
- * state in the slab's word is the truth: a list may hold a slab that somebody
- * just emptied and claimed; whoever pops it sees that by a failing CAS.
+ * Only STAGE3 takes a lock. The others are searches of sets (super_set.h) that
+ * end in one compare-and-swap, on the slots of a SuperSlab or on the word of a
+ * slab; what a search finds out of date it leaves alone.
  */
 #ifndef HAK_SLAB_SHARED_POOL_H
 #define HAK_SLAB_SHARED_POOL_H
@@ -18,27 +18,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "os/lock.h"
 #include "slab/slab_meta.h"
-
-extern struct hak_lock hak__pool_lock;
 
 /* A slab of the class in state CURRENT, shown in the page map as the owner's; NULL without memory. */
 TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner);
 
-/* Lists a slab that the caller made PARTIAL with this tag, unless its state has changed since. */
-void hak__pool_publish(TinySlabMeta *slab, unsigned class_idx, uint32_t tag);
-
 /* Takes back an empty slab that the caller holds CLAIMED. */
 void hak__pool_release(TinySlabMeta *slab);
 
-/* Returns memory of unused slots to the system until that many bytes have gone; how many went. */
-size_t hak__pool_purge(size_t bytes);
+/* Debug builds write a line, when the option trace is set. */
+void hak__pool_trace(const char *what, const TinySlabMeta *slab);
 
-/* Calls visit for every slab in use, under the pool's lock. */
-void hak__pool_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context);
-
-/* Runs a function over each lock of the pool, the lists' first. */
-void hak__pool_each_lock(void (*function)(struct hak_lock *lock));
+#define HAK_TRACE(what, slab)                                                                      \
+    do {                                                                                           \
+        if (HAK_DEBUG)                                                                             \
+            hak__pool_trace(what, slab);                                                           \
+    } while (0)
 
 #endif

@@ -3,29 +3,23 @@
  * The only door to a slab's freelist, its counts and its state.
  *
  * The list links free blocks by number through their first four bytes; a
- * number is checked against `carved` whenever it is followed. Everything is in
- * one word (slab_meta.h), changed by compare-and-swap:
+ * number is checked against `carved` whenever it is followed. Everything else
+ * is in one word (slab_meta.h), read and replaced as a whole. Each operation
+ * says who may call it, what it publishes, what it pairs with, why there is no
+ * ABA, and what losing the race means; doc/atomic-freelists.md is the
+ * introduction, doc/memory-orders.md has the orders, model/freelist.pml and
+ * model/life.pml check the protocol.
  *
- *  - push of a chain: any thread that holds the blocks. CAS-release publishes
- *    the links that the pusher wrote; it pairs with the acquire of whoever
- *    takes the blocks. Pushes only prepend, so no ABA: the head that a pusher
- *    links to is compared, and it does not matter who else pushed or took
- *    between, since the link is rewritten on every try.
- *  - pop: by the holder of CURRENT alone. It reads the links of blocks that
- *    nobody else can take out (only the holder takes, and nobody but the holder
- *    ends CURRENT), so they stand still; others can only prepend, which changes
- *    the head and makes the CAS fail. So an old head that returns between read
- *    and CAS, the ABA case, would need a second taker, which cannot exist.
- *  - take all: by the holder of CURRENT; nothing is read from a block before
- *    the CAS-acquire succeeds.
- *  - carve: by the holder of CURRENT; a count, no block is read.
- *  - change of state: CAS, bumps the tag, so that a remembered (slab, tag) pair
- *    tells whether anybody else has changed the state since.
+ * Two facts carry all of them:
+ *
+ *  - The word is the whole truth. An operation that only computes a new word
+ *    from the old one is right whenever its CAS succeeds, whatever the word was
+ *    in between: there is no ABA to have.
+ *  - Only the holder of CURRENT takes blocks out, and nobody else ends CURRENT.
+ *    So an operation that also reads links, the pop, reads those of blocks that
+ *    stand still: others can only prepend, which changes the head.
  *
  * A caller that saw the list non-empty must still handle an empty pop.
- *
- * The spinlock backend keeps the word under a lock of one byte; nothing outside
- * this header knows which is used.
  */
 #ifndef HAK_SLAB_SLAB_FREELIST_ATOMIC_H
 #define HAK_SLAB_SLAB_FREELIST_ATOMIC_H
@@ -33,103 +27,19 @@
 #include "base/check.h"
 #include "slab/size_class.h"
 #include "slab/slab_meta.h"
-
-#define HAK_SLAB_NO_BLOCK 0x1fffu
-#define HAK_SLAB_FIELD 0x1fffu
-
-/* The fields of a word, taken apart. */
-struct slab_view {
-    uint32_t head, free, carved, state, tag;
-};
+#include "slab/slab_word.h"
 
 /* Never returns: a number led outside the blocks that were handed out. */
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node);
 /* Encodes the links of the debug build. */
 extern uint32_t hak__slab_link_secret;
 
-HAK_INLINE struct slab_view slab_freelist_unpack(uint64_t word)
-{
-    struct slab_view view = {(uint32_t)word & HAK_SLAB_FIELD,
-                             (uint32_t)(word >> 13) & HAK_SLAB_FIELD,
-                             (uint32_t)(word >> 26) & HAK_SLAB_FIELD,
-                             (uint32_t)(word >> 39) & 7, (uint32_t)(word >> 42)};
-    return view;
-}
-
-HAK_INLINE uint64_t slab_freelist_pack(struct slab_view view)
-{
-    return (uint64_t)view.head | (uint64_t)view.free << 13 | (uint64_t)view.carved << 26 |
-           (uint64_t)view.state << 39 | (uint64_t)view.tag << 42;
-}
-
-/* ---- backend: the word ------------------------------------------------- */
-
-#if HAK_FREELIST_SPINLOCK
-
-HAK_INLINE void slab_freelist_lock(TinySlabMeta *meta)
-{
-    uint8_t expected = 0;
-    while (!hak_cas_acquire(&meta->freelist_lock, &expected, 1))
-        expected = 0;
-}
-
-HAK_INLINE void slab_freelist_unlock(TinySlabMeta *meta)
-{
-    hak_store_release(&meta->freelist_lock, 0);
-}
-
-HAK_INLINE uint64_t slab_freelist_word_load(TinySlabMeta *meta)
-{
-    slab_freelist_lock(meta);
-    uint64_t word = meta->freelist_word;
-    slab_freelist_unlock(meta);
-    return word;
-}
-
-HAK_INLINE void slab_freelist_word_store(TinySlabMeta *meta, uint64_t word)
-{
-    slab_freelist_lock(meta);
-    meta->freelist_word = word;
-    slab_freelist_unlock(meta);
-}
-
-HAK_INLINE bool slab_freelist_word_swap(TinySlabMeta *meta, uint64_t *expected, uint64_t desired)
-{
-    slab_freelist_lock(meta);
-    uint64_t found = meta->freelist_word;
-    bool same = found == *expected;
-    if (same)
-        meta->freelist_word = desired;
-    slab_freelist_unlock(meta);
-    *expected = found;
-    return same;
-}
-
-#else
-
-HAK_INLINE uint64_t slab_freelist_word_load(TinySlabMeta *meta)
-{
-    return hak_load_acquire(&meta->freelist_word);
-}
-
-HAK_INLINE void slab_freelist_word_store(TinySlabMeta *meta, uint64_t word)
-{
-    hak_store_release(&meta->freelist_word, word);
-}
-
-/* Acquire for what is taken, release for what is given: most changes do both at times. */
-HAK_INLINE bool slab_freelist_word_swap(TinySlabMeta *meta, uint64_t *expected, uint64_t desired)
-{
-    return hak_cas_acq_rel(&meta->freelist_word, expected, desired);
-}
-
-#endif
-
 /* ---- blocks and links -------------------------------------------------- */
 
+/* What the word said a moment ago; any thread, for checks and statistics. */
 HAK_INLINE struct slab_view slab_freelist_view(TinySlabMeta *meta)
 {
-    return slab_freelist_unpack(slab_freelist_word_load(meta));
+    return slab_freelist_unpack(slab_word_load(meta, relaxed));
 }
 
 HAK_INLINE void *slab_freelist_block(const TinySlabMeta *meta, uint32_t index)
@@ -165,7 +75,7 @@ HAK_INLINE uint32_t slab_freelist_next(const TinySlabMeta *meta, const void *nod
 
 /* ---- checks and plain access ------------------------------------------- */
 
-/* Relaxed in meaning: the answer may be old when it is used. */
+/* Any thread; the answer may be old when it is used. */
 HAK_INLINE bool slab_freelist_is_empty(TinySlabMeta *meta)
 {
     return slab_freelist_view(meta).free == 0;
@@ -176,7 +86,7 @@ HAK_INLINE bool slab_freelist_is_nonempty(TinySlabMeta *meta)
     return !slab_freelist_is_empty(meta);
 }
 
-/* The first free block, or NULL; for checks and statistics only. */
+/* The first free block, or NULL; any thread, for checks and statistics only. */
 HAK_INLINE void *slab_freelist_load_relaxed(TinySlabMeta *meta)
 {
     struct slab_view view = slab_freelist_view(meta);
@@ -185,7 +95,8 @@ HAK_INLINE void *slab_freelist_load_relaxed(TinySlabMeta *meta)
 
 /*
  * Makes the list start at node (NULL: empty). Only while the slab is private to
- * the caller: a plain store would lose what others push.
+ * the caller, who publishes it later: a plain store would lose what others push,
+ * and would break the release sequence that their pushes head.
  */
 HAK_INLINE void slab_freelist_store_relaxed(TinySlabMeta *meta, void *node)
 {
@@ -195,59 +106,67 @@ HAK_INLINE void slab_freelist_store_relaxed(TinySlabMeta *meta, void *node)
     view.free = 0;
     for (uint32_t at = view.head; at != HAK_SLAB_NO_BLOCK; view.free++)
         at = slab_freelist_next(meta, slab_freelist_block(meta, at), view.carved);
-    slab_freelist_word_store(meta, slab_freelist_pack(view));
+    slab_word_store(meta, slab_freelist_pack(view), relaxed);
 }
 
 /* For printing. */
 #define SLAB_FREELIST_DEBUG_PTR(meta) slab_freelist_load_relaxed(meta)
 
-/* Starts a new life of a slab that the caller holds CLAIMED: nothing carved, nothing free. */
-HAK_INLINE void slab_freelist_reset(TinySlabMeta *meta, enum slab_state state)
+/*
+ * UNUSED to CURRENT: the slab serves a class, nothing of it is carved. By the
+ * thread that holds the slot. Relaxed: whoever gets a block of the slab gets it
+ * from this thread, and whoever claims the slab reads a word that a release has
+ * put there since. A late follower of an old hint sees either word and leaves
+ * both alone.
+ */
+HAK_INLINE void slab_freelist_begin(TinySlabMeta *meta, unsigned class_idx)
 {
-    struct slab_view view = slab_freelist_view(meta);
-    HAK_ASSERT(view.state == SLAB_CLAIMED || view.state == SLAB_UNUSED);
+    struct slab_view from = slab_freelist_view(meta);
+    struct slab_view view = {.head = HAK_SLAB_NO_BLOCK, .state = SLAB_CURRENT,
+                             .class_idx = class_idx, .tag = slab_freelist_next_tag(from.tag)};
+    slab_freelist_check_move(meta, from, view);
+    slab_word_store(meta, slab_freelist_pack(view), relaxed);
+}
+
+/*
+ * CLAIMED to UNUSED, by the thread that holds it, before it gives the slot back;
+ * that release orders this store for the slot's next holder.
+ */
+HAK_INLINE void slab_freelist_end(TinySlabMeta *meta)
+{
+    struct slab_view from = slab_freelist_view(meta);
+    struct slab_view view = from;
     view.head = HAK_SLAB_NO_BLOCK;
     view.free = view.carved = 0;
-    view.state = state;
-    view.tag = (view.tag + 1) & 0x3fffff;
-    slab_freelist_word_store(meta, slab_freelist_pack(view));
+    view.state = SLAB_UNUSED;
+    view.tag = slab_freelist_next_tag(from.tag);
+    slab_freelist_check_move(meta, from, view);
+    slab_word_store(meta, slab_freelist_pack(view), relaxed);
 }
 
-/* ---- changes ----------------------------------------------------------- */
+/* ---- giving blocks back ------------------------------------------------ */
 
 /*
- * Changes the state of a slab if it still has the given state and tag; pushes
- * that happen meanwhile are kept. Returns whether it did; *tag is then the new one.
- */
-HAK_INLINE bool slab_freelist_change_state(TinySlabMeta *meta, enum slab_state from, uint32_t *tag,
-                                           enum slab_state to)
-{
-    uint64_t word = slab_freelist_word_load(meta);
-    for (;;) {
-        struct slab_view view = slab_freelist_unpack(word);
-        if (view.state != from || view.tag != *tag)
-            return false;
-        view.state = to;
-        view.tag = (view.tag + 1) & 0x3fffff;
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view))) {
-            *tag = view.tag;
-            return true;
-        }
-    }
-}
-
-/*
- * Pushes a chain of blocks of the slab that the caller holds, linked from first
- * to last; highest is the largest number among them. A FULL slab becomes what when_full says, OWNED or PARTIAL; a slab of
- * which all carved blocks are now free becomes CLAIMED, by the caller, unless it
- * is CURRENT. Returns the state that the slab left, the new view in *now.
+ * Pushes a chain of blocks of the slab, linked from first to last; highest is
+ * the largest number among them. Any thread, in any state that has blocks out;
+ * the caller holds the blocks, so the slab cannot change its class meanwhile. A
+ * FULL slab becomes what when_full says, OWNED or PARTIAL; a slab of which all
+ * carved blocks are now free becomes CLAIMED, by the caller, who gives it back,
+ * unless it is CURRENT. Returns the state that the slab left, the word in *now.
+ *
+ * The release publishes the links, the one to the old head included, and all
+ * that the program did with the blocks; it pairs with the acquire of the pop or
+ * the claim. The acquire is for the push that empties: it takes over what every
+ * earlier push published. No ABA: the link to the head that the CAS compares is
+ * written anew on every try. Losing the race means trying again with the word
+ * that won; some thread has made progress.
  */
 HAK_INLINE enum slab_state slab_freelist_push_chain(TinySlabMeta *meta, uint32_t first, void *last,
                                                     uint32_t count, uint32_t highest,
                                                     enum slab_state when_full,
                                                     struct slab_view *now)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, relaxed);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
         enum slab_state before = (enum slab_state)view.state;
@@ -262,10 +181,8 @@ HAK_INLINE enum slab_state slab_freelist_push_chain(TinySlabMeta *meta, uint32_t
                 view.state = SLAB_CLAIMED;
             else if (before == SLAB_FULL)
                 view.state = when_full;
-            if (view.state != before)
-                view.tag = (view.tag + 1) & 0x3fffff;
         }
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view))) {
+        if (slab_word_replace(meta, &word, &view, acq_rel, "push")) {
             *now = view;
             return before;
         }
@@ -282,16 +199,23 @@ HAK_INLINE void slab_freelist_push_lockfree(TinySlabMeta *meta, int class_idx, v
     slab_freelist_push_chain(meta, index, node, 1, index, SLAB_PARTIAL, &now);
 }
 
+/* ---- taking blocks: the holder of CURRENT alone ------------------------ */
+
 /*
  * Takes up to n blocks into out, the head of the list last; how many it took.
- * Holder of CURRENT only.
+ *
+ * The acquire, of the first load and of a failed CAS, pairs with the release of
+ * the pushes whose links are read. No ABA: the head that was read can come back
+ * only if somebody takes it out, and nobody but the caller does. Losing the race
+ * means that somebody pushed: trying again finds more.
  */
 HAK_INLINE uint32_t slab_freelist_pop_batch(TinySlabMeta *meta, void **out, uint32_t n)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, acquire);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
         uint32_t count = view.free < n ? view.free : n;
+        HAK_ASSERT(view.state == SLAB_CURRENT);
         if (count == 0)
             return 0;
         uint32_t at = view.head;
@@ -302,12 +226,12 @@ HAK_INLINE uint32_t slab_freelist_pop_batch(TinySlabMeta *meta, void **out, uint
         }
         view.head = at;
         view.free -= count;
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view)))
+        if (slab_word_replace(meta, &word, &view, acquire, "pop"))
             return count;
     }
 }
 
-/* Takes one block, or NULL when there is none. Holder of CURRENT only. */
+/* Takes one block, or NULL when there is none. */
 HAK_INLINE void *slab_freelist_pop_lockfree(TinySlabMeta *meta, int class_idx)
 {
     HAK_ASSERT(meta->class_idx == class_idx);
@@ -316,10 +240,14 @@ HAK_INLINE void *slab_freelist_pop_lockfree(TinySlabMeta *meta, int class_idx)
     return slab_freelist_pop_batch(meta, &node, 1) == 1 ? node : NULL;
 }
 
-/* Takes the whole list: its first block or NULL, the number in *count. Holder of CURRENT only. */
+/*
+ * Takes the whole list: its first block or NULL, its length in *count. Nothing
+ * is read from a block before the CAS-acquire has succeeded, so this would be
+ * free of ABA with several takers too.
+ */
 HAK_INLINE void *slab_freelist_take_all(TinySlabMeta *meta, uint32_t *count, uint32_t *carved)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, relaxed);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
         void *first = view.free == 0 ? NULL : slab_freelist_block(meta, view.head);
@@ -327,75 +255,107 @@ HAK_INLINE void *slab_freelist_take_all(TinySlabMeta *meta, uint32_t *count, uin
         *carved = view.carved;
         view.head = HAK_SLAB_NO_BLOCK;
         view.free = 0;
-        if (first == NULL || slab_freelist_word_swap(meta, &word, slab_freelist_pack(view)))
+        if (first == NULL || slab_word_replace(meta, &word, &view, acquire, "take all"))
             return first;
     }
 }
 
-/* Hands out up to n fresh blocks, *first and its neighbours; how many. Holder of CURRENT only. */
+/*
+ * Hands out up to n fresh blocks, *first and its neighbours; how many. A count
+ * alone changes, nothing is read from a block and nothing published: relaxed.
+ */
 HAK_INLINE uint32_t slab_freelist_carve(TinySlabMeta *meta, uint32_t n, uint32_t *first)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, relaxed);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
         uint32_t left = meta->capacity - view.carved;
         uint32_t count = left < n ? left : n;
+        HAK_ASSERT(view.state == SLAB_CURRENT);
         if (count == 0)
             return 0;
         *first = view.carved;
         view.carved += count;
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view)))
+        if (slab_word_replace(meta, &word, &view, relaxed, "carve"))
             return count;
     }
 }
 
-/* Rolls the last n blocks of a carve back: they are fresh again. Holder of CURRENT only. */
+/* Rolls the last n blocks of a carve back: they are fresh again. */
 HAK_INLINE void slab_freelist_uncarve(TinySlabMeta *meta, uint32_t n)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, relaxed);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
         HAK_ASSERT(view.state == SLAB_CURRENT && view.carved >= view.free + n);
         view.carved -= n;
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view)))
+        if (slab_word_replace(meta, &word, &view, relaxed, "uncarve"))
             return;
     }
 }
 
-/* Leaves CURRENT as FULL when nothing is left in the slab; false when something is. */
+/* ---- changes of hands -------------------------------------------------- */
+
+/*
+ * CURRENT to FULL when nothing is left in the slab; false when something is: a
+ * push came first, and the caller goes on with what it brought. By the holder of
+ * CURRENT, who must not touch the slab afterwards. The release orders what it
+ * wrote to the record's plain fields before whoever claims the slab next.
+ */
 HAK_INLINE bool slab_freelist_retire(TinySlabMeta *meta)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, relaxed);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
         HAK_ASSERT(view.state == SLAB_CURRENT);
         if (view.free != 0 || view.carved != meta->capacity)
             return false;
         view.state = SLAB_FULL;
-        view.tag = (view.tag + 1) & 0x3fffff;
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view)))
+        if (slab_word_replace(meta, &word, &view, release, "retire"))
             return true;
     }
 }
 
 /*
- * Leaves CURRENT or OWNED as CLAIMED when the slab is empty, as FULL when nothing
- * is left in it, as PARTIAL otherwise; for a holder that lets go. The new view in *now.
+ * CURRENT to CLAIMED when the slab is empty, to FULL when nothing is left in it,
+ * to PARTIAL otherwise; the new word in *now. By the holder of CURRENT, who then
+ * gives a CLAIMED slab back and shows a PARTIAL one to the pool. Release as in
+ * slab_freelist_retire, acquire for the CLAIMED slab as in a push.
  */
 HAK_INLINE void slab_freelist_let_go(TinySlabMeta *meta, struct slab_view *now)
 {
-    uint64_t word = slab_freelist_word_load(meta);
+    uint64_t word = slab_word_load(meta, relaxed);
+    do {
+        *now = slab_freelist_unpack(word);
+        HAK_ASSERT(now->state == SLAB_CURRENT);
+        if (now->free == now->carved)
+            now->state = SLAB_CLAIMED;
+        else
+            now->state = now->free == 0 && now->carved == meta->capacity ? SLAB_FULL : SLAB_PARTIAL;
+    } while (!slab_word_replace(meta, &word, now, acq_rel, "let go"));
+}
+
+/*
+ * PARTIAL or OWNED to CURRENT: the caller holds the slab if this returns true.
+ * Any thread, with nothing but a hint that the slab may be there: state and
+ * class are compared in the word that the CAS replaces. *tag, unless NULL, is
+ * compared too; OWNED slabs are told apart by it. The acquire pairs with the
+ * release that let the slab go and with the pushes since. False: somebody else
+ * has claimed or emptied the slab, and whoever makes it PARTIAL again shows it
+ * again.
+ */
+HAK_INLINE bool slab_freelist_claim(TinySlabMeta *meta, enum slab_state from, unsigned class_idx,
+                                    const uint32_t *tag)
+{
+    uint64_t word = slab_word_load(meta, relaxed);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
-        if (view.free == view.carved)
-            view.state = SLAB_CLAIMED;
-        else
-            view.state =
-                view.free == 0 && view.carved == meta->capacity ? SLAB_FULL : SLAB_PARTIAL;
-        view.tag = (view.tag + 1) & 0x3fffff;
-        *now = view;
-        if (slab_freelist_word_swap(meta, &word, slab_freelist_pack(view)))
-            return;
+        if (view.state != from || view.class_idx != class_idx ||
+            (tag != NULL && view.tag != *tag))
+            return false;
+        view.state = SLAB_CURRENT;
+        if (slab_word_replace(meta, &word, &view, acquire, "claim"))
+            return true;
     }
 }
 

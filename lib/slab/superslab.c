@@ -4,76 +4,55 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "core/meta.h"
+#include "os/os.h"
+#include "page/arena.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/super_set.h"
 
-/* Under the lock of the shared pool. */
-static SuperSlab *available; /* those with an unused slot */
-static SuperSlab *spare;     /* records without a span */
-static SuperSlab *newest;    /* all records */
+/* SuperSlabs by number, with the sets in which they are found; chunks are only ever added. */
+struct super_chunk {
+    struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */
+    struct super_set open[HAK_ORDERS]; /* run of unused slots */
+    _Atomic(SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
+    struct super_set partial[HAK_CLASS_COUNT];
+    _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
+};
+
+struct hak_lock hak__stage3_lock;
+
+static struct super_chunk first_chunk __attribute__((aligned(4096)));
+
+/* Under hak__stage3_lock. */
+static struct super_chunk *last_chunk = &first_chunk;
+static unsigned next_number;
+static SuperSlab *spare; /* records without a span */
 
 static _Atomic size_t count; /* written under the lock, read by any thread */
 
-static void list_insert(SuperSlab *super)
+/*
+ * The one SuperSlab that stays when it is empty, so that a program around the
+ * edge does not map and unmap; a hint, replaced by CAS when it is in use again.
+ */
+static _Atomic(SuperSlab *) kept;
+
+static SuperSlab *member_of(struct super_chunk *chunk, unsigned number)
 {
-    super->prev = NULL;
-    super->next = available;
-    if (available != NULL)
-        available->prev = super;
-    available = super;
+    return hak_load_acquire(&chunk->member[number]);
 }
 
-static void list_remove(SuperSlab *super)
+static struct super_chunk *chunk_after(struct super_chunk *chunk)
 {
-    if (super->prev != NULL)
-        super->prev->next = super->next;
-    else
-        available = super->next;
-    if (super->next != NULL)
-        super->next->prev = super->prev;
+    return hak_load_acquire(&chunk->next);
 }
 
-SuperSlab *hak__superslab_create_locked(struct hak_span *span)
-{
-    SuperSlab *super = spare;
-    if (super != NULL) {
-        spare = super->next;
-    } else {
-        super = hak__meta_alloc(sizeof *super, _Alignof(SuperSlab));
-        if (super == NULL)
-            return NULL;
-        super->older = newest;
-        newest = super;
-    }
-    super->span = span;
-    super->used = 0;
-    super->dirty = 0;
-    list_insert(super);
-    hak_add_relaxed(&count, 1);
-    return super;
-}
+/* ---- slots ------------------------------------------------------------- */
 
-struct hak_span *hak__superslab_retire_locked(SuperSlab *super)
-{
-    HAK_ASSERT(super->used == 0);
-    struct hak_span *span = super->span;
-    span->dirty = super->dirty != 0;
-    hak__retained_sub((size_t)hak__count_bits(super->dirty) * HAK_GRANULE);
-    list_remove(super);
-    super->span = NULL;
-    super->next = spare;
-    spare = super;
-    hak__pagemap_set_run(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE, NULL);
-    hak_sub_relaxed(&count, 1);
-    return span;
-}
-
-/* The first slots of the aligned runs of that many set bits. */
-static uint32_t runs(uint32_t mask, unsigned units)
+/* The first slots of the aligned runs of set bits. */
+static uint32_t runs(uint32_t mask, unsigned order)
 {
     static const uint32_t aligned[] = {0xffffffffu, 0x55555555u, 0x11111111u, 0x01010101u};
-    unsigned order = hak__log2_ceil(units);
     for (unsigned i = 0; i < order; i++)
         mask &= mask >> (1u << i);
     return mask & aligned[order];
@@ -84,84 +63,313 @@ static uint32_t run_mask(unsigned slot, unsigned units)
     return ((1u << units) - 1) << slot;
 }
 
-static TinySlabMeta *take(SuperSlab *super, uint32_t starts, unsigned units)
+/* Slots that a search of a kind may take, as of the value of `used` that the caller has read. */
+static uint32_t candidates(SuperSlab *super, uint32_t used, bool warm)
 {
-    unsigned slot = hak__lowest_bit(starts);
-    uint32_t mask = run_mask(slot, units);
+    return warm ? ~used & hak_load_relaxed(&super->dirty) : ~used;
+}
+
+/* What the holder of slots knows of their memory; the bits are its own. */
+static void forget_dirty(SuperSlab *super, uint32_t mask)
+{
+    uint32_t dirty = hak_load_relaxed(&super->dirty) & mask;
+    if (dirty == 0)
+        return;
+    HAK_SHARED(hak_and_relaxed(&super->dirty, ~dirty));
+    hak__retained_sub((size_t)hak__count_bits(dirty) * HAK_GRANULE);
+}
+
+static TinySlabMeta *slab_at(SuperSlab *super, unsigned slot, unsigned units)
+{
     TinySlabMeta *slab = &super->slabs[slot];
-    hak__retained_sub((size_t)hak__count_bits(super->dirty & mask) * HAK_GRANULE);
-    super->used |= mask;
-    super->dirty &= ~mask;
-    if (super->used == UINT32_MAX)
-        list_remove(super);
-    slab->super = super;
-    slab->slot = (uint8_t)slot;
+    forget_dirty(super, run_mask(slot, units));
     slab->units = (uint8_t)units;
     slab->base = super->span->base + slot * HAK_GRANULE;
     return slab;
 }
 
-TinySlabMeta *hak__superslab_take_slot_locked(unsigned units)
+static TinySlabMeta *take_from(SuperSlab *super, unsigned order, bool warm)
 {
-    enum { TRIES = 32 };
-    int tries = 0;
-    for (SuperSlab *super = available; super != NULL && tries < TRIES;
-         super = super->next, tries++) {
-        uint32_t warm = runs(super->dirty, units);
-        uint32_t any = runs(~super->used, units);
-        if (any != 0)
-            return take(super, warm != 0 ? warm : any, units);
+    uint32_t used = hak_load_relaxed(&super->used);
+    for (;;) {
+        uint32_t starts = runs(candidates(super, used, warm), order);
+        if (starts == 0)
+            return NULL;
+        unsigned slot = hak__lowest_bit(starts);
+        hak__race_point("take slots");
+        if (hak__shared_cas(hak_cas_acquire(&super->used, &used,
+                                            used | run_mask(slot, 1u << order))))
+            return slab_at(super, slot, 1u << order);
+    }
+}
+
+static struct super_set *set_of(SuperSlab *super, unsigned order, bool warm)
+{
+    return warm ? &super->chunk->warm[order] : &super->chunk->open[order];
+}
+
+/* A search has found nothing here: out of the set, unless that has changed meanwhile. */
+static void strike_out(SuperSlab *super, unsigned order, bool warm)
+{
+    struct super_set *set = set_of(super, order, warm);
+    super_set_remove(set, super->number);
+    uint32_t used = HAK_SHARED(hak_or_acq_rel(&super->used, 0));
+    if (runs(candidates(super, used, warm), order) != 0)
+        super_set_add(set, super->number);
+}
+
+TinySlabMeta *hak__superslab_take(unsigned order, bool warm)
+{
+    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
+        struct super_set *set = warm ? &chunk->warm[order] : &chunk->open[order];
+        for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE; n = super_set_next(set, n + 1)) {
+            SuperSlab *super = member_of(chunk, n);
+            TinySlabMeta *slab = take_from(super, order, warm);
+            if (slab != NULL)
+                return slab;
+            strike_out(super, order, warm);
+        }
     }
     return NULL;
 }
 
-static void put_back(SuperSlab *super, uint32_t mask, uint32_t dirty)
-{
-    if (super->used == UINT32_MAX)
-        list_insert(super);
-    super->used &= ~mask;
-    super->dirty |= dirty;
-}
+/* ---- SuperSlabs come and go -------------------------------------------- */
 
-void hak__superslab_return_slot_locked(TinySlabMeta *slab)
+static SuperSlab *record_locked(void)
 {
-    uint32_t mask = run_mask(slab->slot, slab->units);
-    put_back(slab->super, mask, mask);
-}
-
-uint32_t hak__superslab_take_dirty_locked(SuperSlab **found)
-{
-    for (SuperSlab *super = available; super != NULL; super = super->next) {
-        uint32_t mask = super->dirty;
-        if (mask == 0)
-            continue;
-        super->used |= mask;
-        super->dirty = 0;
-        if (super->used == UINT32_MAX)
-            list_remove(super);
-        *found = super;
-        return mask;
+    SuperSlab *super = spare;
+    if (super != NULL) {
+        spare = super->next_spare;
+        return super;
     }
-    return 0;
+    if (next_number == HAK_SET_SIZE) {
+        struct super_chunk *chunk = hak__meta_alloc(sizeof *chunk, _Alignof(struct super_chunk));
+        if (chunk == NULL)
+            return NULL;
+        hak_store_release(&last_chunk->next, chunk);
+        last_chunk = chunk;
+        next_number = 0;
+    }
+    super = hak__meta_alloc(sizeof *super, _Alignof(SuperSlab));
+    if (super == NULL)
+        return NULL;
+    super->chunk = last_chunk;
+    super->number = next_number++;
+    hak_store_relaxed(&super->used, UINT32_MAX);
+    for (unsigned i = 0; i < HAK_SUPERSLAB_UNITS; i++) {
+        super->slabs[i].super = super;
+        super->slabs[i].slot = (uint8_t)i;
+    }
+    hak_store_release(&super->chunk->member[super->number], super);
+    return super;
 }
 
-void hak__superslab_return_purged_locked(SuperSlab *super, uint32_t mask, uint32_t clean)
+/* Puts a SuperSlab into the sets of what can be found in it. */
+static void announce(SuperSlab *super, uint32_t used)
 {
-    put_back(super, mask, mask & ~clean);
+    uint32_t unused = candidates(super, used, false);
+    uint32_t warm = candidates(super, used, true);
+    for (unsigned order = 0; order < HAK_ORDERS; order++) {
+        if (runs(unused, order) != 0)
+            super_set_add(set_of(super, order, false), super->number);
+        if (runs(warm, order) != 0)
+            super_set_add(set_of(super, order, true), super->number);
+    }
 }
 
-void hak__superslab_visit_locked(void (*visit)(TinySlabMeta *slab, void *context), void *context)
+TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order)
 {
-    for (SuperSlab *super = newest; super != NULL; super = super->older) {
-        for (unsigned slot = 0; super->span != NULL && slot < HAK_SUPERSLAB_UNITS;) {
-            TinySlabMeta *slab = &super->slabs[slot];
-            bool serves = (super->used >> slot & 1) != 0 &&
-                          slab_freelist_view(slab).state >= SLAB_CURRENT;
-            if (serves)
-                visit(slab, context);
-            slot += serves ? slab->units : 1;
+    SuperSlab *super = record_locked();
+    if (super == NULL)
+        return NULL;
+    if (span->dirty)
+        hak__retained_add(HAK_SUPERSLAB);
+    super->span = span;
+    hak_store_relaxed(&super->dirty, span->dirty ? UINT32_MAX : 0);
+    TinySlabMeta *slab = slab_at(super, 0, 1u << order);
+    hak_add_relaxed(&count, 1);
+    /* a read-modify-write, as super_set.h asks of whoever makes something be there */
+    uint32_t rest = run_mask(0, 1u << order);
+    HAK_SHARED(hak_and_acq_rel(&super->used, rest));
+    announce(super, rest);
+    return slab;
+}
+
+/* Gives an empty SuperSlab up, unless somebody takes a slot of it first. */
+static void retire(SuperSlab *super)
+{
+    uint32_t none = 0;
+    hak__race_point("retire SuperSlab");
+    if (!hak__shared_cas(hak_cas_acquire(&super->used, &none, UINT32_MAX)))
+        return;
+    hak__count(HAK_COUNTER_SUPERSLAB_RELEASES, 1);
+    hak__lock_acquire(&hak__stage3_lock);
+    struct hak_span *span = super->span;
+    span->dirty = hak_load_relaxed(&super->dirty) != 0;
+    forget_dirty(super, UINT32_MAX);
+    hak__pagemap_set_run(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE, NULL);
+    super->next_spare = spare;
+    spare = super;
+    hak_sub_relaxed(&count, 1);
+    hak__arena_free(span);
+    hak__lock_release(&hak__stage3_lock);
+}
+
+/* Keeps the first empty SuperSlab and gives up the others. */
+static void keep_or_retire(SuperSlab *super)
+{
+    SuperSlab *other = hak_load_relaxed(&kept);
+    if (other == super)
+        return;
+    if (other != NULL && hak_load_relaxed(&other->used) == 0)
+        retire(super);
+    else if (!hak__shared_cas(hak_cas_relaxed(&kept, &other, super)))
+        retire(super);
+}
+
+static void give_back(SuperSlab *super, uint32_t mask)
+{
+    hak__race_point("give slots back");
+    uint32_t left = HAK_SHARED(hak_and_acq_rel(&super->used, ~mask)) & ~mask;
+    announce(super, left);
+    if (left == 0)
+        keep_or_retire(super);
+}
+
+void hak__superslab_return(TinySlabMeta *slab)
+{
+    SuperSlab *super = slab->super;
+    uint32_t mask = run_mask(slab->slot, slab->units);
+    hak__retained_add(slab->units * HAK_GRANULE);
+    HAK_SHARED(hak_or_relaxed(&super->dirty, mask));
+    give_back(super, mask);
+}
+
+/* ---- PARTIAL slabs ----------------------------------------------------- */
+
+void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx)
+{
+    SuperSlab *super = slab->super;
+    hak__race_point("show");
+    HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 1u << slab->slot));
+    super_set_add(&super->chunk->partial[class_idx], super->number);
+}
+
+/*
+ * The hint is taken away before the slab is looked at: whoever makes the slab
+ * PARTIAL later sets it again, and whoever did so earlier is seen, since the
+ * read-modify-write that clears the hint reads from the one that set it.
+ */
+static TinySlabMeta *claim_from(SuperSlab *super, unsigned class_idx)
+{
+    uint32_t hints;
+    while ((hints = hak_load_relaxed(&super->partial[class_idx])) != 0) {
+        uint32_t bit = hints & -hints;
+        if ((HAK_SHARED(hak_and_acq_rel(&super->partial[class_idx], ~bit)) & bit) == 0)
+            continue;
+        TinySlabMeta *slab = &super->slabs[hak__lowest_bit(bit)];
+        hak__race_point("claim hinted");
+        if (slab_freelist_claim(slab, SLAB_PARTIAL, class_idx, NULL))
+            return slab;
+        hak__count(HAK_COUNTER_FAILED_CLAIMS, 1);
+    }
+    return NULL;
+}
+
+TinySlabMeta *hak__superslab_claim(unsigned class_idx)
+{
+    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
+        struct super_set *set = &chunk->partial[class_idx];
+        for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE; n = super_set_next(set, n + 1)) {
+            SuperSlab *super = member_of(chunk, n);
+            TinySlabMeta *slab = claim_from(super, class_idx);
+            if (slab != NULL)
+                return slab;
+            super_set_remove(set, n);
+            if (HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 0)) != 0)
+                super_set_add(set, n);
         }
     }
+    return NULL;
+}
+
+bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx)
+{
+    SuperSlab *super = slab->super;
+    return (hak_load_relaxed(&super->partial[class_idx]) >> slab->slot & 1) != 0 &&
+           super_set_next(&super->chunk->partial[class_idx], super->number) == super->number &&
+           super_set_next(&super->chunk->partial[class_idx], 0) < HAK_SET_SIZE;
+}
+
+/* ---- purging ----------------------------------------------------------- */
+
+/* Takes all unused slots that have memory behind them; 0 when there are none. */
+static uint32_t take_dirty(SuperSlab *super)
+{
+    uint32_t used = hak_load_relaxed(&super->used);
+    for (;;) {
+        uint32_t mask = candidates(super, used, true);
+        if (mask == 0)
+            return 0;
+        if (hak__shared_cas(hak_cas_acquire(&super->used, &used, used | mask)))
+            return mask;
+    }
+}
+
+/* Purges the runs of set bits; the slots that are clean afterwards. */
+static uint32_t purge_slots(uintptr_t base, uint32_t mask)
+{
+    uint32_t clean = 0;
+    for (uint32_t rest = mask; rest != 0;) {
+        unsigned first = hak__lowest_bit(rest);
+        unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
+        uint32_t run = (uint32_t)((((uint64_t)1 << length) - 1) << first);
+        if (hak__os_purge((void *)(base + first * HAK_GRANULE), length * HAK_GRANULE))
+            clean |= run;
+        rest &= ~run;
+    }
+    return clean;
+}
+
+size_t hak__superslab_purge(size_t bytes)
+{
+    size_t done = 0;
+    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
+        struct super_set *set = &chunk->warm[0];
+        for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE && done < bytes;
+             n = super_set_next(set, n + 1)) {
+            SuperSlab *super = member_of(chunk, n);
+            uint32_t mask = take_dirty(super);
+            if (mask != 0) {
+                uint32_t clean = purge_slots(super->span->base, mask);
+                size_t gone = (size_t)hak__count_bits(clean) * HAK_GRANULE;
+                forget_dirty(super, clean);
+                give_back(super, mask);
+                hak__count(HAK_COUNTER_PURGES, 1);
+                hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+                done += gone;
+                if (clean != mask)
+                    return done;
+            } else {
+                strike_out(super, 0, true);
+            }
+        }
+    }
+    return done;
+}
+
+/* ---- looking ----------------------------------------------------------- */
+
+void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context)
+{
+    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk))
+        for (unsigned n = 0; n < HAK_SET_SIZE; n++) {
+            SuperSlab *super = member_of(chunk, n);
+            if (super == NULL)
+                break;
+            for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS; slot++)
+                visit(&super->slabs[slot], context);
+        }
 }
 
 size_t hak__superslab_count(void)

@@ -3,10 +3,16 @@
  * SuperSlab: 2 MiB of address space in 32 slots of a granule, from which slabs
  * of 1, 2, 4 or 8 slots are made, of any classes side by side.
  *
- *     used   slots that serve a slab, or are just being purged
- *     dirty  unused slots that may have memory behind them: dirty & used == 0
+ *     used     slots that are in somebody's hands: a slab, or being purged
+ *     dirty    slots that may have memory behind them, kept for the unused ones
+ *     partial  for each class, slots whose slab may be PARTIAL; hints
  *
- * Everything here happens under the lock of the shared pool.
+ * A slot belongs to whoever set its bit in `used` by compare-and-swap, until it
+ * clears it; only the holder touches its bit in `dirty`. A SuperSlab whose span
+ * has gone back to the page arena, or is about to, has all its bits set and no
+ * holder, so nobody finds a slot in it: giving up a SuperSlab is a CAS from 0 to
+ * all ones on the word from which slots are taken. Records are recycled as
+ * SuperSlabs and never given back, so a late look at one is always a look at one.
  */
 #ifndef HAK_SLAB_SUPERSLAB_H
 #define HAK_SLAB_SUPERSLAB_H
@@ -14,40 +20,59 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "os/lock.h"
 #include "page/span.h"
 #include "slab/slab_meta.h"
 
+enum { HAK_ORDERS = 4 }; /* slabs of 1, 2, 4 and 8 slots */
+
 typedef struct SuperSlab {
-    struct SuperSlab *next, *prev; /* list of those with an unused slot, or of spare records */
-    struct SuperSlab *older;       /* list of all records that were ever made */
-    struct hak_span *span;         /* NULL in a spare record */
-    uint32_t used, dirty;
+    struct super_chunk *chunk; /* constant: where the record is listed, */
+    unsigned number;           /* and under which number */
+    struct hak_span *span;     /* written under the lock while all slots are held */
+    struct SuperSlab *next_spare; /* under the lock */
+
+    /*
+     * Any thread takes slots by CAS-acquire and gives them back by a release,
+     * which publishes the slots' records and `dirty`. No ABA: whoever takes bits
+     * that are clear may have them, whatever happened to them before.
+     */
+    _Atomic uint32_t used;
+    _Atomic uint32_t dirty; /* each bit by the holder of the slot; relaxed, ordered by `used` */
+    _Atomic uint32_t partial[HAK_CLASS_COUNT]; /* see super_set.h */
+
     TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
 } SuperSlab;
 
-/* A SuperSlab with all slots unused, on the list, or NULL. */
-SuperSlab *hak__superslab_create_locked(struct hak_span *span);
+/* STAGE3's: SuperSlabs come and go under it. */
+extern struct hak_lock hak__stage3_lock;
+
+/* Lists a SuperSlab over a span and takes its first slab; NULL when there is no memory for a record. */
+TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order);
+
+/* Takes a slab from unused slots, of warm ones only if asked; NULL when none is found. Any thread. */
+TinySlabMeta *hak__superslab_take(unsigned order, bool warm);
 
 /*
- * Takes an empty SuperSlab off the list and recycles its record. Its span is the caller's,
- * who gives it to the page arena after the pool's lock; span->dirty tells whether any slot was.
+ * Gives the slots of an UNUSED slab back, with memory behind them. A SuperSlab of which no slot
+ * is used goes back to the page arena, unless it is the only one. Any thread.
  */
-struct hak_span *hak__superslab_retire_locked(SuperSlab *super);
+void hak__superslab_return(TinySlabMeta *slab);
 
-/* Finds an aligned run of unused slots, warm ones first, and marks it used; NULL when none is there. */
-TinySlabMeta *hak__superslab_take_slot_locked(unsigned units);
+/* Shows a slab that the caller has made PARTIAL. It may be anybody's by now. Any thread. */
+void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx);
 
-/* Marks the slots of a slab unused and dirty. */
-void hak__superslab_return_slot_locked(TinySlabMeta *slab);
+/* Claims a PARTIAL slab of a class, which is then CURRENT; NULL when none is shown. Any thread. */
+TinySlabMeta *hak__superslab_claim(unsigned class_idx);
 
-/* Takes dirty slots of one SuperSlab out of use for purging; their mask, 0 when there are none. */
-uint32_t hak__superslab_take_dirty_locked(SuperSlab **found);
+/* Returns memory of unused slots to the system until that many bytes have gone; how many went. */
+size_t hak__superslab_purge(size_t bytes);
 
-/* Puts slots that were taken for purging back to unused; those in clean have no memory any more. */
-void hak__superslab_return_purged_locked(SuperSlab *super, uint32_t mask, uint32_t clean);
+/* Calls visit for every record of every SuperSlab that was ever made. Any thread. */
+void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context);
 
-/* Calls visit for every slab that serves a class. */
-void hak__superslab_visit_locked(void (*visit)(TinySlabMeta *slab, void *context), void *context);
+/* Whether a search would find the slab as PARTIAL; for checks, at rest. */
+bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx);
 
 /* The number of SuperSlabs in use. */
 size_t hak__superslab_count(void);

@@ -8,6 +8,7 @@
 #include "slab/shared_pool.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/superslab.h"
 #include "unit.h"
 
 enum { OWNER = 77 };
@@ -82,13 +83,12 @@ START_TEST(the_last_push_claims_a_slab)
                                                SLAB_PARTIAL, &now),
                       SLAB_FULL);
     ck_assert_uint_eq(now.state, SLAB_PARTIAL);
-    uint32_t tag = now.tag;
+    hak__superslab_show(slab, slab->class_idx);
     for (uint32_t i = 1; i < slab->capacity; i++)
         slab_freelist_push_chain(slab, i, slab_freelist_block(slab, i), 1, i, SLAB_PARTIAL, &now);
     ck_assert_uint_eq(now.state, SLAB_CLAIMED);
-    /* publishing with the old tag must not list what somebody claimed since */
-    hak__pool_publish(slab, slab->class_idx, tag);
-    ck_assert(!slab->listed);
+    /* the hint is out of date now: following it must not claim the slab */
+    ck_assert_ptr_null(hak__superslab_claim(slab->class_idx));
     hak__pool_release(slab);
 }
 END_TEST
@@ -102,7 +102,9 @@ START_TEST(a_partial_slab_is_found_again)
     struct slab_view now;
     slab_freelist_let_go(slab, &now);
     ck_assert_uint_eq(now.state, SLAB_PARTIAL);
-    hak__pool_publish(slab, class_idx, now.tag);
+    ck_assert(!hak__superslab_shows(slab, class_idx));
+    hak__superslab_show(slab, class_idx);
+    ck_assert(hak__superslab_shows(slab, class_idx));
     /* empty slabs come first: take those that earlier tests left */
     TinySlabMeta *other[64];
     int taken = 0;
@@ -138,7 +140,7 @@ START_TEST(empty_superslabs_go_back)
     }
     ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), before);
     /* what the SuperSlabs held is in the page arena now, or in slots that are still shared */
-    size_t purged = hak__pool_purge(SIZE_MAX);
+    size_t purged = hak__superslab_purge(SIZE_MAX);
     purged += hak__arena_purge(SIZE_MAX);
     ck_assert_uint_ge(purged, (SLABS - 1) * HAK_GRANULE);
     ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), 0);
