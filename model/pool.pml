@@ -76,6 +76,8 @@ inline claim_from(number)
 
 /* C: lib/slab/superslab.c hak__superslab_claim */
 /* C: lib/slab/super_set.h super_set_next */
+/* Unused slots are found in the same way, with `used` for the word below: */
+/* C: lib/slab/superslab.c hak__superslab_take strike_out announce */
 inline search()
 {
     mine = SLABS; number = 0;

@@ -146,6 +146,8 @@ void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
     hak__cache_poll(heap);
 }
 
+struct hak_lock hak__purge_lock;
+
 size_t hak__cache_purge(size_t bytes)
 {
     size_t done = hak__huge_purge(bytes);
@@ -164,6 +166,9 @@ void hak__cache_poll(struct hak_heap *heap)
     size_t surplus = hak__retain_excess();
     if (hak_likely(surplus == 0) && ++heap->polls % POLLS_A_CLOCK == 0)
         surplus = hak__retain_decay();
-    if (hak_unlikely(surplus != 0))
+    /* one thread is enough, and the others need not wait for it */
+    if (hak_unlikely(surplus != 0) && hak__lock_try(&hak__purge_lock)) {
         hak__cache_purge(surplus);
+        hak__lock_release(&hak__purge_lock);
+    }
 }

@@ -71,7 +71,7 @@ extern HAK_TLS struct hak_heap *hak__heap;
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
 extern struct hak_heap hak__heap_none, hak__heap_gone;
 
-extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+extern struct hak_lock hak__heap_lock, hak__heap_shared_lock, hak__purge_lock;
 
 HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
 {

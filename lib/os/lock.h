@@ -9,6 +9,7 @@
 #ifndef HAK_OS_LOCK_H
 #define HAK_OS_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/atomic.h"
@@ -44,6 +45,16 @@ HAK_INLINE void hak__lock_acquire(struct hak_lock *lock)
         hak__lock_acquire_slow(lock);
     else
         hak__lock_note(lock, 0);
+}
+
+/* Takes the lock if nobody holds it. */
+HAK_INLINE bool hak__lock_try(struct hak_lock *lock)
+{
+    uint32_t expected = 0;
+    if (!hak_cas_acquire(&lock->word, &expected, 1))
+        return false;
+    hak__lock_note(lock, 0);
+    return true;
 }
 
 HAK_INLINE void hak__lock_release(struct hak_lock *lock)

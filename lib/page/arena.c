@@ -413,6 +413,17 @@ size_t hak__arena_purge(size_t bytes)
     return done;
 }
 
+size_t hak__arena_warm(void)
+{
+    size_t bytes = 0;
+    hak__lock_acquire(&hak__arena_lock);
+    for (int bin = 0; bin < BINS; bin++)
+        for (struct hak_span *span = bins[WARM][bin]; span != NULL; span = span->next)
+            bytes += span->units * HAK_GRANULE;
+    hak__lock_release(&hak__arena_lock);
+    return bytes;
+}
+
 size_t hak__arena_committed(void)
 {
     return hak_load_relaxed(&committed);

@@ -51,6 +51,9 @@ size_t hak__arena_purge(size_t bytes);
 struct hak_span *hak__span_acquire(void);
 void hak__span_release(struct hak_span *span);
 
+/* Bytes of free spans that may have memory behind them, counted anew. Any thread. */
+size_t hak__arena_warm(void);
+
 /* Bytes of address space in regions that are readable and writable. */
 size_t hak__arena_committed(void);
 

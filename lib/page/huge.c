@@ -199,6 +199,16 @@ size_t hak__huge_purge(size_t bytes)
     return done;
 }
 
+size_t hak__huge_kept(void)
+{
+    size_t bytes = 0;
+    hak__lock_acquire(&hak__huge_lock);
+    for (struct hak_span *span = newest; span != NULL; span = span->next)
+        bytes += span->dirty ? span->size : 0;
+    hak__lock_release(&hak__huge_lock);
+    return bytes;
+}
+
 size_t hak__huge_live(size_t *count)
 {
     *count = hak_load_relaxed(&live_count);

@@ -30,6 +30,9 @@ bool hak__huge_resize(struct hak_span *span, size_t size);
 /* Unmaps kept mappings, the oldest first, until that many bytes have gone; how many went. */
 size_t hak__huge_purge(size_t bytes);
 
+/* Bytes of kept mappings that may have memory behind them, counted anew. Any thread. */
+size_t hak__huge_kept(void);
+
 /* Bytes of live huge blocks, and their number. */
 size_t hak__huge_live(size_t *count);
 

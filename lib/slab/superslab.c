@@ -18,6 +18,7 @@ struct super_chunk {
     _Atomic(SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
     struct super_set partial[HAK_CLASS_COUNT];
     _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
+    size_t first; /* number of the first member over all chunks; constant */
 };
 
 struct hak_lock hak__stage3_lock;
@@ -146,6 +147,7 @@ static SuperSlab *record_locked(void)
         struct super_chunk *chunk = hak__meta_alloc(sizeof *chunk, _Alignof(struct super_chunk));
         if (chunk == NULL)
             return NULL;
+        chunk->first = last_chunk->first + HAK_SET_SIZE;
         hak_store_release(&last_chunk->next, chunk);
         last_chunk = chunk;
         next_number = 0;
@@ -370,6 +372,26 @@ void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void
             for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS; slot++)
                 visit(&super->slabs[slot], context);
         }
+}
+
+size_t hak__superslab_index(const TinySlabMeta *slab)
+{
+    const SuperSlab *super = slab->super;
+    return (super->chunk->first + super->number) * HAK_SUPERSLAB_UNITS + slab->slot;
+}
+
+size_t hak__superslab_index_end(void)
+{
+    hak__lock_acquire(&hak__stage3_lock);
+    size_t end = (last_chunk->first + next_number) * HAK_SUPERSLAB_UNITS;
+    hak__lock_release(&hak__stage3_lock);
+    return end;
+}
+
+void hak__superslab_slots(const SuperSlab *super, uint32_t *used, uint32_t *dirty)
+{
+    *used = hak_load_acquire(&super->used);
+    *dirty = hak_load_relaxed(&super->dirty);
 }
 
 size_t hak__superslab_count(void)

@@ -74,6 +74,14 @@ void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void
 /* Whether a search would find the slab as PARTIAL; for checks, at rest. */
 bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx);
 
+/* One number for each record, from 0, without large gaps. */
+size_t hak__superslab_index(const TinySlabMeta *slab);
+/* Above every such number. */
+size_t hak__superslab_index_end(void);
+
+/* Which slots are held, and unused ones that may have memory; for checks, at rest. */
+void hak__superslab_slots(const SuperSlab *super, uint32_t *used, uint32_t *dirty);
+
 /* The number of SuperSlabs in use. */
 size_t hak__superslab_count(void);
 

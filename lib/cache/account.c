@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/account.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "cache/heap.h"
+#include "os/os.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+#include "slab/slab_check.h"
+#include "slab/slab_freelist_atomic.h"
+
+/* Bitmaps of all slabs, by hak__superslab_index. */
+struct walk {
+    struct hak_account *account;
+    uint8_t *seen;
+    size_t slab_bytes, dirty_bytes;
+};
+
+static void contradict(struct walk *walk, const char *wrong, const void *where)
+{
+    if (walk->account->wrong == NULL) {
+        walk->account->wrong = wrong;
+        walk->account->where = where;
+    }
+}
+
+static uint8_t *seen_of(struct walk *walk, const TinySlabMeta *slab)
+{
+    return walk->seen + hak__superslab_index(slab) * HAK_SLAB_BITMAP;
+}
+
+static void visit_slab(TinySlabMeta *slab, void *context)
+{
+    struct walk *walk = context;
+    if (slab->slot == 0) {
+        uint32_t used = 0, dirty = 0;
+        hak__superslab_slots(slab->super, &used, &dirty);
+        walk->dirty_bytes += (size_t)hak__count_bits(dirty) * HAK_GRANULE;
+        const char *wrong = hak__superslab_check(slab->super);
+        if (wrong != NULL)
+            contradict(walk, wrong, slab->super);
+    }
+    struct slab_view view = slab_freelist_view(slab);
+    if (view.state < SLAB_CURRENT)
+        return;
+    const char *wrong = hak__slab_check(slab, seen_of(walk, slab));
+    if (wrong != NULL)
+        contradict(walk, wrong, slab);
+    walk->account->slabs++;
+    walk->account->carved += view.carved;
+    walk->account->free += view.free;
+    walk->slab_bytes += slab->units * HAK_GRANULE;
+}
+
+/* A block that a heap holds is carved and nowhere else. */
+static void see(struct walk *walk, TinySlabMeta *slab, uint32_t index, const void *where)
+{
+    if (!hak__slab_see(slab, seen_of(walk, slab), index))
+        contradict(walk, "a block is in two places, or was never handed out", where);
+}
+
+static void visit_bin(struct walk *walk, struct hak_heap *heap, unsigned class_idx)
+{
+    struct hak_bin *bin = &heap->bin[class_idx];
+    for (void **at = bin->base; at < bin->top; at++) {
+        uintptr_t address = (uintptr_t)*at;
+        if ((hak__pagemap_word(address) & 0xff) != class_idx + 1) {
+            contradict(walk, "a cached block is not of its bin's class", *at);
+            continue;
+        }
+        TinySlabMeta *slab = hak__pagemap_record(address);
+        see(walk, slab, slab_freelist_index(slab, *at), *at);
+        walk->account->cached++;
+    }
+}
+
+static void visit_chain(struct walk *walk, const struct hak_chain *chain)
+{
+    TinySlabMeta *slab = chain->slab;
+    if (slab == NULL)
+        return;
+    uint32_t at = chain->first;
+    for (uint32_t i = 0; i < chain->count; i++) {
+        void *block = slab_freelist_block(slab, at);
+        see(walk, slab, at, block);
+        walk->account->batched++;
+        if ((i + 1 == chain->count) != (block == chain->last))
+            contradict(walk, "a chain does not end at its last block", block);
+        if (i + 1 < chain->count)
+            at = slab_freelist_next(slab, block, slab_freelist_view(slab).carved);
+    }
+}
+
+static void visit_heap(struct hak_heap *heap, void *context)
+{
+    struct walk *walk = context;
+    size_t capacity = 0;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        visit_bin(walk, heap, i);
+        capacity += (size_t)(heap->bin[i].limit - heap->bin[i].base) * hak__class_size(i);
+        TinySlabMeta *slab = heap->current[i];
+        if (slab != NULL && (slab_freelist_view(slab).state != SLAB_CURRENT || slab->class_idx != i))
+            contradict(walk, "a heap's current slab is not its own", slab);
+    }
+    if (capacity != heap->capacity_bytes)
+        contradict(walk, "the capacity of a heap's bins is not what it counts", heap);
+    for (int i = 0; i < HAK_CHAINS; i++)
+        visit_chain(walk, &heap->chains[i]);
+}
+
+void hak__account(struct hak_account *account)
+{
+    memset(account, 0, sizeof *account);
+    size_t size = hak__align_up(hak__superslab_index_end() * HAK_SLAB_BITMAP + 1,
+                                hak__os_page_size());
+    struct walk walk = {.account = account, .seen = hak__os_map(size)};
+    if (walk.seen == NULL) {
+        account->wrong = "out of memory";
+        return;
+    }
+    hak__superslab_visit(visit_slab, &walk);
+    hak__heap_visit(visit_heap, &walk);
+    hak__os_unmap(walk.seen, size);
+    account->superslabs = hak__superslab_count();
+    size_t out = account->carved - account->free;
+    account->live = out - account->cached - account->batched;
+    if (out < account->cached + account->batched)
+        contradict(&walk, "more blocks are cached than were handed out", NULL);
+    size_t live = hak_load_relaxed(&hak__live_bytes);
+    account->large_bytes = live - walk.slab_bytes;
+    if (live < walk.slab_bytes)
+        contradict(&walk, "less is live than slabs have", NULL);
+    if (hak_load_relaxed(&hak__retained_bytes) !=
+        walk.dirty_bytes + hak__arena_warm() + hak__huge_kept())
+        contradict(&walk, "what is retained is not what is counted", NULL);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The account: every count of the library derived anew from what it counts.
+ *
+ *     carved = live + cached + batched + free      over all slabs
+ *     live bytes = slabs + large and huge blocks
+ *     retained bytes = unused dirty slots + warm spans + kept mappings
+ */
+#ifndef HAK_CACHE_ACCOUNT_H
+#define HAK_CACHE_ACCOUNT_H
+
+#include <stddef.h>
+
+struct hak_account {
+    const char *wrong; /* the first contradiction, or NULL */
+    const void *where; /* the slab, block or heap that it is about */
+    size_t slabs, superslabs;
+    size_t carved, free, cached, batched, live; /* blocks of slabs */
+    size_t large_bytes;                         /* of blocks that are not in slabs */
+};
+
+/*
+ * Walks everything and fills in *account; account->wrong says what is not as it
+ * should be. Only while no other thread allocates or frees. NULL without memory
+ * for its bitmaps, "out of memory" is then the contradiction.
+ */
+void hak__account(struct hak_account *account);
+
+#endif
