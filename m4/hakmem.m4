@@ -39,6 +39,7 @@ AC_DEFUN([HAK_SANITIZER], [
     AC_SUBST([SANITIZER_CFLAGS])
     # the malloc of these two must win: only the core is tested under them
     AM_CONDITIONAL([CORE_ONLY], [test "x$with_sanitizer" = xaddress || test "x$with_sanitizer" = xthread])
+    AM_CONDITIONAL([THREAD_SANITIZED], [test "x$with_sanitizer" = xthread])
     AM_CONDITIONAL([SANITIZED], [test "x$with_sanitizer" != xno])
 ])
 

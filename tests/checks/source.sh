@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 fresh() {
     rm -rf "$work/tree"
     mkdir "$work/tree"
-    for part in lib include bench tests tools man; do cp -R "$srcdir/$part" "$work/tree/"; done
+    for part in lib include bench tests tools man doc; do cp -R "$srcdir/$part" "$work/tree/"; done
     chmod -R u+w "$work/tree"
 }
 catches() {
@@ -21,6 +21,7 @@ catches() {
 "$tools/check-shape" "$srcdir"
 "$tools/check-options" "$srcdir"
 "$tools/freelist-verify" "$srcdir" "$builddir"
+"$tools/check-atomics" "$srcdir" "$builddir"
 
 fresh
 echo '#include "cache/heap.h"' >> "$work/tree/lib/page/arena.c"
@@ -31,13 +32,31 @@ catches "$tools/check-shape" "$work/tree"
 fresh
 echo 'HAK_COUNTER(NEW, "new", "new")' >> "$work/tree/lib/core/stats.def"
 catches "$tools/check-options" "$work/tree"
-fresh
-echo 'uint64_t f(TinySlabMeta *m) { return m->freelist_word; }' >> "$work/tree/lib/slab/superslab.c"
+# plant FILE TEXT: a fresh copy with text at the end of a file
+plant() {
+    fresh
+    printf '%b' "$2" >> "$work/tree/$1"
+}
+plant lib/slab/superslab.c 'uint64_t f(TinySlabMeta *m) { return m->freelist_word; }\n'
 catches "$tools/freelist-verify" "$work/tree"
-fresh
-printf 'void f(TinySlabMeta *m)\n{\n    slab_freelist_pop_lockfree(m, 0);\n    slab_freelist_pop_lockfree(m, 0);\n}\n' \
-    >> "$work/tree/lib/slab/superslab.c"
+grep -q 'superslab.c:[0-9]* ->freelist_word' "$work/out"
+twice='    slab_freelist_pop_lockfree(m, 0);\n'
+plant lib/slab/superslab.c "void f(TinySlabMeta *m)\n{\n$twice$twice}\n"
 catches "$tools/freelist-verify" "$work/tree"
-fresh
-echo 'broken' >> "$work/tree/lib/slab/superslab.c"
+grep -q 'slab_freelist_pop_lockfree in f as in line' "$work/out"
+plant lib/slab/superslab.c 'void f(SuperSlab *s) { atomic_fetch_add(&s->used, 1); }\n'
+catches "$tools/freelist-verify" "$work/tree"
+plant lib/slab/superslab.c 'broken\n'
 catches "$tools/freelist-verify" "$work/tree" "$builddir"
+
+plant lib/slab/superslab.c 'void f(SuperSlab *s) { s->used = 1; }\n'
+catches "$tools/check-atomics" "$work/tree" "$builddir"
+grep -q 'superslab.c: 1 accesses without an order' "$work/out"
+plant lib/slab/superslab.c 'void f(SuperSlab *s) { hak_store_release(&s->dirty, 1); }\n'
+catches "$tools/check-atomics" "$work/tree"
+plant lib/slab/superslab.c 'static _Atomic int fresh_one;\n'
+catches "$tools/check-atomics" "$work/tree"
+plant lib/slab/superslab.c 'static volatile int fresh_one;\n'
+catches "$tools/check-atomics" "$work/tree"
+plant doc/memory-orders.md '| `superslab:gone` | `load_relaxed` | | |\n'
+catches "$tools/check-atomics" "$work/tree"
