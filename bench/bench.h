@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { BENCH_THREADS = 1024 }; /* that a benchmark may start */
+
 static inline _Noreturn void bench_fail(const char *message)
 {
     fprintf(stderr, "%s\n", message);
@@ -53,6 +55,7 @@ static inline double bench_now(void)
 
 static inline void bench_report(double operations, double seconds)
 {
+    printf("Operations = %.0f\n", operations);
     printf("Throughput = %.0f operations per second\n", operations / (seconds > 0 ? seconds : 1e-9));
 }
 

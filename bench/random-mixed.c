@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * random-mixed CYCLES WORKING_SET SEED: one thread, blocks of mixed small sizes.
+ * random-mixed CYCLES WORKING_SET SEED [THREADS]: blocks of mixed small sizes.
  *
  * In each cycle xorshift32 picks a slot of the working set: a full one is freed,
  * an empty one gets a block of 16 to 1039 bytes whose first byte is written.
+ * Every thread has a working set of its own and runs all cycles.
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,9 @@
 #include "bench.h"
 
 enum { SMALLEST = 16, SIZES = 1024 };
+
+static uint64_t cycles;
+static uint32_t slots, seed;
 
 static uint32_t xorshift32(uint32_t *state)
 {
@@ -22,18 +27,12 @@ static uint32_t xorshift32(uint32_t *state)
     return *state = x;
 }
 
-int main(int argc, char **argv)
+static void *mix(void *number)
 {
-    static const char usage[] = "usage: random-mixed CYCLES WORKING_SET SEED\n"
-                                "e.g.   random-mixed 10000000 256 42\n";
-    bench_help(argc, argv, usage, 3, 3);
-    uint64_t cycles = bench_number(argv[1], 1, INT64_MAX, "CYCLES");
-    uint32_t slots = (uint32_t)bench_number(argv[2], 1, 1 << 30, "WORKING_SET");
-    uint32_t state = (uint32_t)bench_number(argv[3], 1, UINT32_MAX, "SEED");
+    uint32_t state = seed + (uint32_t)(size_t)number * 7919u;
     char **block = calloc(slots, sizeof *block);
     if (block == NULL)
         bench_fail("out of memory");
-    double start = bench_now();
     for (uint64_t i = 0; i < cycles; i++) {
         uint32_t random = xorshift32(&state);
         uint32_t slot = random % slots;
@@ -47,9 +46,30 @@ int main(int argc, char **argv)
             block[slot][0] = (char)random;
         }
     }
-    bench_report((double)cycles, bench_now() - start);
     for (uint32_t i = 0; i < slots; i++)
         free(block[i]);
     free(block);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const char usage[] = "usage: random-mixed CYCLES WORKING_SET SEED [THREADS]\n"
+                                "e.g.   random-mixed 10000000 256 42\n";
+    bench_help(argc, argv, usage, 3, 4);
+    cycles = bench_number(argv[1], 1, INT64_MAX, "CYCLES");
+    slots = (uint32_t)bench_number(argv[2], 1, 1 << 30, "WORKING_SET");
+    seed = (uint32_t)bench_number(argv[3], 1, UINT32_MAX, "SEED");
+    size_t threads = argc > 4 ? (size_t)bench_number(argv[4], 1, BENCH_THREADS, "THREADS") : 1;
+    pthread_t thread[BENCH_THREADS];
+    double start = bench_now();
+    /* the main thread is the first, so that one thread needs no second */
+    for (size_t i = 1; i < threads; i++)
+        if (pthread_create(&thread[i], NULL, mix, (void *)i) != 0)
+            bench_fail("cannot start a thread");
+    mix(NULL);
+    for (size_t i = 1; i < threads; i++)
+        pthread_join(thread[i], NULL);
+    bench_report((double)cycles * (double)threads, bench_now() - start);
     return 0;
 }
