@@ -15,7 +15,7 @@
 
 /* A bin starts with a handful of blocks and may grow to BIN_BYTES or a few blocks. */
 enum { BIN_FIRST_BYTES = 1024, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 65536 };
-enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 8, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
+enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 32, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
 
 static size_t capacity_of(const struct hak_bin *bin)
 {

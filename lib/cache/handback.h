@@ -8,7 +8,7 @@
  * another slab, and at every slow path of the thread.
  *
  * What a sleeping thread can pin: HAK_CHAINS chains of at most
- * max(HAK_CHAIN_BYTES, one block) each, 128 KiB for blocks up to 8 KiB; larger
+ * max(HAK_CHAIN_BYTES, one block) each, 256 KiB for blocks up to 16 KiB; larger
  * blocks are handed back one by one.
  */
 #ifndef HAK_CACHE_HANDBACK_H
@@ -20,7 +20,7 @@
 
 struct hak_heap;
 
-enum { HAK_CHAINS = 16, HAK_CHAIN_BYTES = 8192, HAK_CHAIN_BLOCKS = 64 };
+enum { HAK_CHAINS = 16, HAK_CHAIN_BYTES = 16384, HAK_CHAIN_BLOCKS = 64 };
 
 /* Owner thread only. */
 struct hak_chain {

@@ -5,7 +5,7 @@
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 
-/* Fresh blocks are carved a page's worth at a time: what is not used need not be touched. */
+/* Blocks of fresh pages are carved a page's worth at a time: what is not used stays untouched. */
 enum { CARVE_BYTES = 4096 };
 
 static bool l0_is_live(const struct hak_l0 *entry)
@@ -62,7 +62,7 @@ static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *s
 {
     struct hak_bin *bin = &heap->bin[class_idx];
     uint32_t page = CARVE_BYTES / slab->size;
-    if (want > page)
+    if (want > page && !slab->warm)
         want = page > 0 ? page : 1;
     uint32_t first = 0;
     uint32_t count = slab_freelist_carve(slab, want, &first);

@@ -21,6 +21,7 @@
 #ifndef HAK_SLAB_SLAB_META_H
 #define HAK_SLAB_SLAB_META_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,7 @@ typedef struct TinySlabMeta {
     /* constant while a block is out; written by whoever holds the slot alone */
     uint8_t class_idx;
     uint8_t units;     /* granules */
+    bool warm;         /* all had memory behind them when this life began */
     uint16_t capacity; /* blocks */
     uint32_t size;     /* of a block, in bytes */
     uint32_t inverse;  /* floor(2^32 / size) + 1: offset * inverse >> 32 is a block's number */

@@ -70,20 +70,21 @@ static uint32_t candidates(SuperSlab *super, uint32_t used, bool warm)
     return warm ? ~used & hak_load_relaxed(&super->dirty) : ~used;
 }
 
-/* What the holder of slots knows of their memory; the bits are its own. */
-static void forget_dirty(SuperSlab *super, uint32_t mask)
+/* The holder of slots takes note of their memory; the bits are its own. Those that were set. */
+static uint32_t forget_dirty(SuperSlab *super, uint32_t mask)
 {
     uint32_t dirty = hak_load_relaxed(&super->dirty) & mask;
-    if (dirty == 0)
-        return;
-    HAK_SHARED(hak_and_relaxed(&super->dirty, ~dirty));
-    hak__retained_sub((size_t)hak__count_bits(dirty) * HAK_GRANULE);
+    if (dirty != 0) {
+        HAK_SHARED(hak_and_relaxed(&super->dirty, ~dirty));
+        hak__retained_sub((size_t)hak__count_bits(dirty) * HAK_GRANULE);
+    }
+    return dirty;
 }
 
 static TinySlabMeta *slab_at(SuperSlab *super, unsigned slot, unsigned units)
 {
     TinySlabMeta *slab = &super->slabs[slot];
-    forget_dirty(super, run_mask(slot, units));
+    slab->warm = forget_dirty(super, run_mask(slot, units)) == run_mask(slot, units);
     slab->units = (uint8_t)units;
     slab->base = super->span->base + slot * HAK_GRANULE;
     return slab;
