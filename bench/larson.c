@@ -100,6 +100,11 @@ static struct lineage *prepare(uint64_t threads, uint32_t seed, bool endless)
 
 static void start(struct lineage *all, uint64_t threads)
 {
+    /* one thread without successors needs no second one, which not every build allows */
+    if (threads == 1 && !all[0].endless) {
+        generation(&all[0]);
+        return;
+    }
     for (uint64_t i = 0; i < threads; i++) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, generation, &all[i]) != 0)

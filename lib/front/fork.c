@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "cache/heap.h"
+#include "front/front.h"
 #include "front/locks.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
@@ -57,7 +58,7 @@ static void child(void)
     hak__heap_fork_child();
 }
 
-static __attribute__((constructor(102))) void register_handlers(void)
+void hak__fork_register(void)
 {
     pthread_atfork(prepare, parent, child);
 }

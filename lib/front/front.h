@@ -52,6 +52,10 @@ extern bool hak__disabled;
 /* Whether libc's own heap holds the pointer: its early blocks, or all blocks while disabled. */
 bool hak__is_libc_block(const void *block);
 
+/* fork.c */
+/* Registers the handlers of fork; called once, when the library starts. */
+void hak__fork_register(void);
+
 /* passthrough.c: libc's own allocator. */
 void *hak__libc_malloc(size_t size);
 void *hak__libc_calloc(size_t count, size_t size);

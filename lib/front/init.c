@@ -51,6 +51,7 @@ void hak__init(void)
 static __attribute__((constructor(101))) void start(void)
 {
     hak__init();
+    hak__fork_register();
     hak__lock_acquire(&init_lock);
     read_environment_locked();
     hak__lock_release(&init_lock);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "cache/account.h"
+#include "cache/heap.h"
 #include "core/race.h"
 #include "core/stats.h"
 #include "front/locks.h"
@@ -216,6 +217,8 @@ static void *sleepers(void *number)
 static void child(void)
 {
     alarm(120);
+    if (hak__heap_count() != 1)
+        _exit(3); /* the heaps of threads that are not here were not adopted */
     pool((void *)(size_t)99);
     for (size_t at = 0; at < PLACES; at++)
         destroy(swap(at, NULL));
