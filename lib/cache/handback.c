@@ -2,6 +2,7 @@
 #include "cache/handback.h"
 
 #include "cache/heap.h"
+#include "core/race.h"
 #include "core/stats.h"
 #include "page/pagemap.h"
 #include "slab/shared_pool.h"
@@ -19,6 +20,7 @@ static void push(struct hak_heap *heap, struct hak_chain *chain)
         slab_freelist_push_chain(slab, chain->first, chain->last, chain->count, chain->highest,
                                  keep ? SLAB_OWNED : SLAB_PARTIAL, &now);
     chain->slab = NULL;
+    hak__race_point("pushed");
     if (now.state == SLAB_CLAIMED)
         hak__pool_release(slab);
     else if (before == SLAB_FULL && keep)

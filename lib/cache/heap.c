@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/meta.h"
+#include "core/race.h"
 #include "core/report.h"
 #include "core/stats.h"
 #include "os/thread.h"
@@ -106,6 +107,7 @@ static void let_go(TinySlabMeta *slab, unsigned class_idx)
 {
     struct slab_view now;
     slab_freelist_let_go(slab, &now);
+    hak__race_point("let go");
     if (now.state == SLAB_CLAIMED)
         hak__pool_release(slab);
     else if (now.state == SLAB_PARTIAL)

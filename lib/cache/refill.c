@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From slabs to a thread cache: batch refill, carve, the heap's own slabs. */
 #include "cache/thread_cache.h"
+#include "core/race.h"
 #include "core/stats.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
@@ -97,6 +98,7 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
     } else {
         slab = hak__pool_acquire(class_idx, heap->id);
     }
+    hak__race_point("next slab");
     heap->current[class_idx] = slab;
     return slab;
 }

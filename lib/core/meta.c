@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/compiler.h"
+#include "core/race.h"
 #include "core/stats.h"
 #include "os/os.h"
 
@@ -39,6 +40,7 @@ static void *take(struct chunk *chunk, size_t size, size_t alignment)
         size_t start = hak__align_up(used, alignment);
         if (start > chunk->size || size > chunk->size - start)
             return NULL;
+        hak__race_point("record");
         if (hak__shared_cas(hak_cas_relaxed(&chunk->used, &used, start + size)))
             return chunk->bytes + start;
     }

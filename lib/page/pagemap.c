@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/pagemap.h"
 
+#include "core/race.h"
 #include "os/os.h"
 
 _Atomic(struct hak_pagemap_leaf *) hak__pagemap_root[HAK_ROOT_SIZE];
@@ -14,6 +15,7 @@ static bool ensure_leaf(uintptr_t index)
     if (leaf == NULL)
         return false;
     struct hak_pagemap_leaf *expected = NULL;
+    hak__race_point("map leaf");
     if (!hak_cas_acq_rel(&hak__pagemap_root[index], &expected, leaf))
         hak__os_unmap(leaf, sizeof *leaf);
     return true;

@@ -62,6 +62,7 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     slab->capacity = info->capacity;
     slab->size = info->size;
     slab->inverse = (uint32_t)(info->reciprocal >> 32) + 1;
+    hak__race_point("begin");
     slab_freelist_begin(slab, class_idx);
     show_owner(slab, class_idx, owner);
     hak__live_add(slab_bytes(slab));
@@ -96,6 +97,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
     if (slab == NULL) {
         slab = hak__superslab_claim(class_idx);
         if (slab != NULL) {
+            hak__race_point("claimed");
             show_owner(slab, class_idx, owner);
             hak__count(HAK_COUNTER_STAGE1, 1);
             HAK_TRACE(name[HAK_COUNTER_STAGE1], slab);
@@ -120,7 +122,9 @@ void hak__pool_release(TinySlabMeta *slab)
 {
     HAK_TRACE("release", slab);
     hak__count(HAK_COUNTER_SLAB_RELEASES, 1);
+    hak__race_point("release");
     slab_freelist_end(slab);
+    hak__race_point("released");
     hak__pagemap_set_run(slab->base, slab->units, HAK_CODE_SLAB_FREE, slab);
     hak__live_sub(slab_bytes(slab));
     hak__superslab_return(slab);

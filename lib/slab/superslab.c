@@ -115,6 +115,7 @@ static void strike_out(SuperSlab *super, unsigned order, bool warm)
 {
     struct super_set *set = set_of(super, order, warm);
     super_set_remove(set, super->number);
+    hak__race_point("look at slots again");
     uint32_t used = HAK_SHARED(hak_or_acq_rel(&super->used, 0));
     if (runs(candidates(super, used, warm), order) != 0)
         super_set_add(set, super->number);
@@ -224,6 +225,7 @@ static void keep_or_retire(SuperSlab *super)
     SuperSlab *other = hak_load_relaxed(&kept);
     if (other == super)
         return;
+    hak__race_point("keep SuperSlab");
     if (other != NULL && hak_load_relaxed(&other->used) == 0)
         retire(super);
     else if (!hak__shared_cas(hak_cas_relaxed(&kept, &other, super)))
@@ -234,6 +236,7 @@ static void give_back(SuperSlab *super, uint32_t mask)
 {
     hak__race_point("give slots back");
     uint32_t left = HAK_SHARED(hak_and_acq_rel(&super->used, ~mask)) & ~mask;
+    hak__race_point("announce slots");
     announce(super, left);
     if (left == 0)
         keep_or_retire(super);
@@ -255,6 +258,7 @@ void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx)
     SuperSlab *super = slab->super;
     hak__race_point("show");
     HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 1u << slab->slot));
+    hak__race_point("shown");
     super_set_add(&super->chunk->partial[class_idx], super->number);
 }
 
@@ -268,6 +272,7 @@ static TinySlabMeta *claim_from(SuperSlab *super, unsigned class_idx)
     uint32_t hints;
     while ((hints = hak_load_relaxed(&super->partial[class_idx])) != 0) {
         uint32_t bit = hints & -hints;
+        hak__race_point("take hint");
         if ((HAK_SHARED(hak_and_acq_rel(&super->partial[class_idx], ~bit)) & bit) == 0)
             continue;
         TinySlabMeta *slab = &super->slabs[hak__lowest_bit(bit)];
@@ -289,6 +294,7 @@ TinySlabMeta *hak__superslab_claim(unsigned class_idx)
             if (slab != NULL)
                 return slab;
             super_set_remove(set, n);
+            hak__race_point("look at hints again");
             if (HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 0)) != 0)
                 super_set_add(set, n);
         }
@@ -314,6 +320,7 @@ static uint32_t take_dirty(SuperSlab *super)
         uint32_t mask = candidates(super, used, true);
         if (mask == 0)
             return 0;
+        hak__race_point("take dirty slots");
         if (hak__shared_cas(hak_cas_acquire(&super->used, &used, used | mask)))
             return mask;
     }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Size classes, freelist, slab states, shared pool, each below the caches. */
+#include <signal.h>
 #include <stdlib.h>
 
+#include "cache/account.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
 #include "slab/shared_pool.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/super_set.h"
 #include "slab/superslab.h"
 #include "unit.h"
 
@@ -147,8 +150,129 @@ START_TEST(empty_superslabs_go_back)
 }
 END_TEST
 
+START_TEST(a_set_finds_its_members)
+{
+    static struct super_set set;
+    static const unsigned numbers[] = {0, 63, 64, 700, HAK_SET_SIZE - 1};
+    ck_assert_uint_eq(super_set_next(&set, 0), HAK_SET_SIZE);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        super_set_add(&set, numbers[i]);
+    unsigned from = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        ck_assert_uint_eq(super_set_next(&set, from), numbers[i]);
+        from = numbers[i] + 1;
+    }
+    ck_assert_uint_eq(super_set_next(&set, from), HAK_SET_SIZE);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        super_set_remove(&set, numbers[i]);
+    ck_assert_uint_eq(super_set_next(&set, 0), HAK_SET_SIZE);
+    ck_assert_uint_eq(hak_load_relaxed(&set.root), 0);
+    /* what stopped between leaf and root is repaired by the next who comes */
+    hak_or_relaxed(&set.leaf[5], 1);
+    super_set_add(&set, 320);
+    ck_assert_uint_eq(super_set_next(&set, 0), 320);
+}
+END_TEST
+
+START_TEST(there_is_no_last_superslab)
+{
+    enum { SLABS = (HAK_SET_SIZE + 5) * 4 };
+    static TinySlabMeta *slab[SLABS];
+    unsigned class_idx = hak__class_of(HAK_SMALL_MAX);
+    for (int i = 0; i < SLABS; i++) {
+        slab[i] = hak__pool_acquire(class_idx, OWNER);
+        ck_assert_ptr_nonnull(slab[i]);
+        ck_assert_uint_eq(slab[i]->units, 8);
+    }
+    ck_assert_uint_gt(hak__superslab_count(), HAK_SET_SIZE);
+    ck_assert_uint_gt(hak__superslab_index(slab[SLABS - 1]), HAK_SET_SIZE * HAK_SUPERSLAB_UNITS);
+    struct slab_view now;
+    uint32_t first = 0;
+    /* the last ones are in the second chunk: shown there, and found */
+    slab_freelist_carve(slab[SLABS - 1], 1, &first);
+    slab_freelist_let_go(slab[SLABS - 1], &now);
+    hak__superslab_show(slab[SLABS - 1], class_idx);
+    ck_assert_ptr_eq(hak__superslab_claim(class_idx), slab[SLABS - 1]);
+    slab_freelist_uncarve(slab[SLABS - 1], 1);
+    for (int i = 0; i < SLABS; i++) {
+        slab_freelist_let_go(slab[i], &now);
+        hak__pool_release(slab[i]);
+    }
+    ck_assert_uint_le(hak__superslab_count(), 1);
+    struct hak_account account;
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.slabs, 0);
+}
+END_TEST
+
+static const char *account_of(void)
+{
+    struct hak_account account;
+    hak__account(&account);
+    return account.wrong;
+}
+
+START_TEST(the_account_finds_contradictions)
+{
+    TinySlabMeta *slab = hak__pool_acquire(hak__class_of(1024), OWNER);
+    uint32_t first = 0;
+    ck_assert_uint_eq(slab_freelist_carve(slab, 6, &first), 6);
+    for (uint32_t i = 0; i < 3; i++)
+        slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
+    ck_assert_ptr_null(account_of());
+    /* 2 leads to 1 and 1 to 0: let 0 lead back to 2 */
+    slab_freelist_link(slab_freelist_block(slab, 0), 2);
+    ck_assert_str_eq(account_of(), "a block stands twice on a free list");
+    slab_freelist_link(slab_freelist_block(slab, 0), HAK_SLAB_NO_BLOCK);
+    slab_freelist_link(slab_freelist_block(slab, 1), HAK_SLAB_NO_BLOCK);
+    ck_assert_str_eq(account_of(), "a free list is not as long as its count");
+    slab_freelist_link(slab_freelist_block(slab, 1), 0);
+    slab->size += 16;
+    ck_assert_str_eq(account_of(), "a slab's record does not fit its class");
+    slab->size -= 16;
+    hak__live_sub(16);
+    ck_assert_str_eq(account_of(), "less is live than slabs have");
+    hak__live_add(16);
+    hak__retained_add(HAK_GRANULE);
+    ck_assert_str_eq(account_of(), "what is retained is not what is counted");
+    hak__retained_sub(HAK_GRANULE);
+    struct slab_view now;
+    slab_freelist_let_go(slab, &now);
+    ck_assert_str_eq(account_of(), "a PARTIAL slab is not shown");
+    hak__superslab_show(slab, slab->class_idx);
+    ck_assert_ptr_null(account_of());
+}
+END_TEST
+
+START_TEST(a_forbidden_move_ends_the_debug_build)
+{
+    TinySlabMeta *slab = hak__pool_acquire(hak__class_of(1024), OWNER);
+    slab_freelist_end(slab); /* CURRENT to UNUSED: never given back */
+}
+END_TEST
+
+START_TEST(two_tries_of_a_lock)
+{
+    struct hak_lock lock = {0};
+    ck_assert(hak__lock_try(&lock));
+    ck_assert(!hak__lock_try(&lock));
+    hak__lock_release(&lock);
+    ck_assert(hak__lock_try(&lock));
+    ck_assert_uint_eq(hak_load_relaxed(&lock.acquisitions), 2);
+    ck_assert_uint_eq(hak_load_relaxed(&lock.waits), 0);
+    hak__lock_release(&lock);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
+    tcase_add_test(tests, a_set_finds_its_members);
+    tcase_add_test(tests, there_is_no_last_superslab);
+    tcase_add_test(tests, the_account_finds_contradictions);
+    if (HAK_DEBUG)
+        tcase_add_test_raise_signal(tests, a_forbidden_move_ends_the_debug_build, SIGABRT);
+    tcase_add_test(tests, two_tries_of_a_lock);
     tcase_add_test(tests, every_request_has_the_smallest_class_that_fits);
     tcase_add_test(tests, block_starts_are_recognised);
     tcase_add_test(tests, carve_pop_and_push_keep_the_counts);
