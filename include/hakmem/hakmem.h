@@ -30,11 +30,11 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define HAK_API __attribute__((visibility("default")))
-#define HAK_ATTR_MALLOC __attribute__((malloc))
-#define HAK_ATTR_SIZE(n) __attribute__((alloc_size(n)))
-#define HAK_ATTR_SIZE2(n, m) __attribute__((alloc_size(n, m)))
-#define HAK_ATTR_USE_RESULT __attribute__((warn_unused_result))
+#define HAK_API __attribute__((__visibility__("default")))
+#define HAK_ATTR_MALLOC __attribute__((__malloc__))
+#define HAK_ATTR_SIZE(n) __attribute__((__alloc_size__(n)))
+#define HAK_ATTR_SIZE2(n, m) __attribute__((__alloc_size__(n, m)))
+#define HAK_ATTR_USE_RESULT __attribute__((__warn_unused_result__))
 #else
 #define HAK_API
 #define HAK_ATTR_MALLOC

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Larson, by both command lines, and random-mixed with 1, 2, 4, 8 and 16 threads, linked
+# with the core so that they run under the sanitizers; in debug builds with race points.
+set -eu
+seed=1
+for threads in 1 2 4 8 16; do
+    for arguments in "larson 1 5 1 1000 100 10000 $threads" "larson $threads 100000 256" \
+        "random-mixed 300000 256 42 $threads"; do
+        # shellcheck disable=SC2086
+        if ! HAKMEM_CONF=race_seed=$seed "$builddir/tests/stress/"$arguments; then
+            echo "failed: $arguments with race_seed=$seed"
+            exit 1
+        fi
+        seed=$((seed + 1))
+    done
+done
