@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks freed by other threads: owners that sleep, end, or come back; nothing is stranded. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <hakmem/hakmem.h>
+
+#include "cache/account.h"
+#include "cache/heap.h"
+#include "core/stats.h"
+#include "page/arena.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+#include "slab/superslab.h"
+#include "unit.h"
+
+enum { BLOCKS = 20000, SIZE = 500 };
+
+static void *block[BLOCKS];
+static pthread_barrier_t filled, freed;
+
+static void fill(void)
+{
+    for (int i = 0; i < BLOCKS; i++)
+        ck_assert_ptr_nonnull(block[i] = hak_malloc(SIZE));
+}
+
+static void *fill_and_sleep(void *unused)
+{
+    fill();
+    pthread_barrier_wait(&filled);
+    pthread_barrier_wait(&freed);
+    return unused;
+}
+
+static void *fill_and_end(void *unused)
+{
+    fill();
+    return unused;
+}
+
+static void free_from(int first, int step)
+{
+    for (int i = first; i < BLOCKS; i += step)
+        hak_free(block[i]);
+}
+
+/* What a heap may keep of a class: the slab it takes from, and its L0. */
+static size_t kept_by_a_heap(void)
+{
+    size_t slab = (size_t)1 << hak__class_info[hak__class_of(SIZE)].slab_shift;
+    return (1 + HAK_L0_SLABS) * slab;
+}
+
+START_TEST(a_sleeping_owner_strands_little)
+{
+    pthread_t owner;
+    hak_free(hak_malloc(SIZE));
+    size_t before = hak_load_relaxed(&hak__live_bytes);
+    pthread_barrier_init(&filled, NULL, 2);
+    pthread_barrier_init(&freed, NULL, 2);
+    pthread_create(&owner, NULL, fill_and_sleep, NULL);
+    pthread_barrier_wait(&filled);
+    ck_assert_uint_gt(hak_load_relaxed(&hak__live_bytes), before + BLOCKS * SIZE);
+    uint64_t releases = hak__counter_sum(HAK_COUNTER_SLAB_RELEASES);
+    free_from(0, 1);
+    hak__heap_flush(hak__heap);
+    /* its slabs were emptied by frees of ours alone and are back in the pool */
+    ck_assert_uint_gt(hak__counter_sum(HAK_COUNTER_SLAB_RELEASES), releases + 100);
+    ck_assert_uint_le(hak_load_relaxed(&hak__live_bytes), before + kept_by_a_heap());
+    /* another class is served from them */
+    size_t committed = hak__arena_committed();
+    for (int i = 0; i < BLOCKS; i++)
+        block[i] = hak_malloc(SIZE / 2);
+    ck_assert_uint_eq(hak__arena_committed(), committed);
+    free_from(0, 1);
+    pthread_barrier_wait(&freed);
+    pthread_join(owner, NULL);
+}
+END_TEST
+
+START_TEST(a_sleeping_owners_slabs_serve_others)
+{
+    pthread_t owner;
+    pthread_barrier_init(&filled, NULL, 2);
+    pthread_barrier_init(&freed, NULL, 2);
+    pthread_create(&owner, NULL, fill_and_sleep, NULL);
+    pthread_barrier_wait(&filled);
+    free_from(0, 2);
+    hak__heap_flush(hak__heap);
+    /* half of every slab is free and the owner asleep: we need no new memory for as much */
+    size_t live = hak_load_relaxed(&hak__live_bytes);
+    for (int i = 0; i < BLOCKS; i += 2)
+        block[i] = hak_malloc(SIZE);
+    ck_assert_uint_le(hak_load_relaxed(&hak__live_bytes), live + 2 * kept_by_a_heap());
+    ck_assert_uint_gt(hak__counter_sum(HAK_COUNTER_STAGE1), 100);
+    free_from(0, 1);
+    pthread_barrier_wait(&freed);
+    pthread_join(owner, NULL);
+}
+END_TEST
+
+START_TEST(a_dead_owners_slabs_are_adopted)
+{
+    pthread_t owner;
+    pthread_create(&owner, NULL, fill_and_end, NULL);
+    pthread_join(owner, NULL);
+    uint32_t dead = hak__pagemap_word((uintptr_t)block[0]) >> 8;
+    ck_assert_uint_ne(dead, hak__heap->id);
+    free_from(0, 2);
+    hak__heap_flush(hak__heap);
+    uint64_t claimed = hak__counter_sum(HAK_COUNTER_STAGE1);
+    void *one = hak_malloc(SIZE);
+    ck_assert_uint_eq(hak__counter_sum(HAK_COUNTER_STAGE1), claimed + 1);
+    /* the page map shows the new owner, so that its frees stay with it */
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)one) >> 8, hak__heap->id);
+    hak_free(one);
+    free_from(1, 2);
+    hak__heap_flush(hak__heap);
+    struct hak_account account;
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.live, 0);
+    ck_assert_uint_eq(account.slabs, 0);
+}
+END_TEST
+
+static void add(TCase *tests)
+{
+    tcase_add_test(tests, a_sleeping_owner_strands_little);
+    tcase_add_test(tests, a_sleeping_owners_slabs_serve_others);
+    tcase_add_test(tests, a_dead_owners_slabs_are_adopted);
+}
+
+int main(void)
+{
+    return unit_run("remote", add);
+}
