@@ -23,24 +23,26 @@ struct header {
     struct header *next;
 };
 
+_Static_assert(sizeof(struct header) == UNIT, "a header is one unit");
+
 static __thread struct {
     struct header *free[LISTS];
-    char *at, *end;
+    struct header *at, *end; /* fresh memory in units, each as large as a header */
 } own __attribute__((tls_model("initial-exec")));
 
 static struct header *fresh(size_t units)
 {
     size_t bytes = (units + 1) * UNIT;
-    if ((size_t)(own.end - own.at) < bytes) {
+    if ((size_t)(own.end - own.at) <= units) {
         size_t size = bytes > CHUNK ? bytes : CHUNK;
-        char *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (chunk == MAP_FAILED)
             return NULL;
         own.at = chunk;
-        own.end = chunk + size;
+        own.end = own.at + size / UNIT;
     }
-    struct header *header = (struct header *)own.at;
-    own.at += bytes;
+    struct header *header = own.at;
+    own.at += units + 1;
     header->units = units;
     return header;
 }

@@ -51,15 +51,14 @@ static bool add_chunk_locked(size_t size)
 {
     size_t needed = hak__align_up(size + sizeof(struct chunk), 64);
     size_t wanted = hak__align_up(needed > CHUNK ? needed : CHUNK, hak__os_page_size());
-    char *bytes = hak__os_map(wanted);
-    if (bytes == NULL) {
+    struct chunk *chunk = hak__os_map(wanted);
+    if (chunk == NULL) {
         wanted = hak__align_up(needed, hak__os_page_size());
-        bytes = hak__os_map(wanted);
+        chunk = hak__os_map(wanted);
     }
-    if (bytes == NULL)
+    if (chunk == NULL)
         return false;
-    struct chunk *chunk = (struct chunk *)bytes;
-    chunk->bytes = bytes;
+    chunk->bytes = (char *)chunk;
     chunk->size = wanted;
     hak_store_relaxed(&chunk->used, hak__align_up(sizeof *chunk, 64));
     hak_add_relaxed(&mapped, wanted);
