@@ -53,7 +53,12 @@ static struct hak_heap *create_locked(void)
     return heap;
 }
 
-static struct hak_heap *acquire(void)
+/*
+ * A heap that is on no list, counted and attached for a thread under the same
+ * lock: a fork, which holds it, never sees a heap that is neither free nor
+ * attached, and could be adopted by nobody.
+ */
+static struct hak_heap *acquire(bool for_thread)
 {
     hak__lock_acquire(&hak__heap_lock);
     struct hak_heap *heap = free_heaps;
@@ -61,9 +66,11 @@ static struct hak_heap *acquire(void)
         free_heaps = heap->next_free;
     else
         heap = create_locked();
-    hak__lock_release(&hak__heap_lock);
-    if (heap != NULL)
+    if (heap != NULL && for_thread) {
+        heap->attached = true;
         hak_add_relaxed(&in_use, 1);
+    }
+    hak__lock_release(&hak__heap_lock);
     return heap;
 }
 
@@ -91,11 +98,11 @@ struct hak_heap *hak__heap_attach(void)
         return NULL;
     if (HAK_FREELIST_PLAIN && hak__heap_count() > 0)
         refuse_second_thread();
-    struct hak_heap *heap = acquire();
+    struct hak_heap *heap = acquire(true);
     if (heap == NULL)
         return NULL;
+    hak__race_point("attach");
     heap->exit_rounds = 0;
-    heap->attached = true;
     hak__heap = heap;
     hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);
@@ -136,9 +143,10 @@ void hak__heap_flush(struct hak_heap *heap)
 
 static void give_up(struct hak_heap *heap)
 {
+    hak__race_point("give up");
+    hak__lock_acquire(&hak__heap_lock);
     heap->attached = false;
     hak_sub_relaxed(&in_use, 1);
-    hak__lock_acquire(&hak__heap_lock);
     heap->next_free = free_heaps;
     free_heaps = heap;
     hak__lock_release(&hak__heap_lock);
@@ -184,7 +192,7 @@ void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *
 struct hak_heap *hak__heap_shared_locked(void)
 {
     if (shared == NULL)
-        shared = acquire();
+        shared = acquire(false);
     return shared;
 }
 

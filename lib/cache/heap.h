@@ -61,7 +61,7 @@ struct hak_heap {
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
     struct hak_heap *older;     /* all heaps; constant */
-    bool attached;              /* to a thread; written by it, read while it stands still */
+    bool attached;              /* to a thread; under hak__heap_lock */
     struct hak_counters counters;
 };
 

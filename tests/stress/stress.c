@@ -239,8 +239,10 @@ static void *forks(void *number)
         if (pid == 0)
             child();
         int status = 0;
-        if (waitpid(pid, &status, 0) != pid || status != 0)
+        if (waitpid(pid, &status, 0) != pid || status != 0) {
+            fprintf(stderr, "stress: wait status of the child: %#x\n", (unsigned)status);
             fail("a forked child ended badly");
+        }
     }
     return NULL;
 }
