@@ -15,6 +15,8 @@
 #define HAK_EXPORT __attribute__((visibility("default")))
 #define HAK_CACHE_ALIGNED __attribute__((aligned(64)))
 #define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
+/* Hides from the compiler how a value came about, so that it goes on from there. */
+#define hak_opaque(value) __asm__("" : "+r"(value))
 #define HAK_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #if defined(__has_feature)

@@ -65,8 +65,7 @@ static void see(struct walk *walk, TinySlabMeta *slab, uint32_t index, const voi
 
 static void visit_bin(struct walk *walk, struct hak_heap *heap, unsigned class_idx)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
-    for (void **at = bin->base; at < bin->top; at++) {
+    for (void **at = heap->base[class_idx]; at < heap->top[class_idx]; at++) {
         uintptr_t address = (uintptr_t)*at;
         if ((hak__pagemap_word(address) & 0xff) != class_idx + 1) {
             contradict(walk, "a cached block is not of its bin's class", *at);
@@ -101,7 +100,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
     size_t capacity = 0;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         visit_bin(walk, heap, i);
-        capacity += (size_t)(heap->bin[i].limit - heap->bin[i].base) * hak__class_size(i);
+        capacity += (size_t)(heap->limit[i] - heap->base[i]) * hak__class_size(i);
         TinySlabMeta *slab = heap->current[i];
         if (slab != NULL && (slab_freelist_view(slab).state != SLAB_CURRENT || slab->class_idx != i))
             contradict(walk, "a heap's current slab is not its own", slab);

@@ -13,13 +13,13 @@
 #include "page/retain.h"
 #include "slab/superslab.h"
 
-/* A bin starts with a handful of blocks and may grow to BIN_BYTES or a few blocks. */
-enum { BIN_FIRST_BYTES = 1024, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 65536 };
+/* A bin starts with what its first page holds and may grow to BIN_BYTES or a few blocks. */
+enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 65536 };
 enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 32, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
 
-static size_t capacity_of(const struct hak_bin *bin)
+static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
 {
-    return (size_t)(bin->limit - bin->base);
+    return (size_t)(heap->limit[class_idx] - heap->base[class_idx]);
 }
 
 static size_t first_capacity(size_t size)
@@ -66,40 +66,37 @@ static void slots_release(struct hak_heap *heap, void **slots, size_t capacity)
 /* Gives a bin another array; its blocks fit. False without memory, when nothing changes. */
 static bool resize_bin(struct hak_heap *heap, unsigned class_idx, size_t capacity)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
-    size_t old = capacity_of(bin);
-    size_t held = (size_t)(bin->top - bin->base);
+    size_t old = capacity_of(heap, class_idx);
+    size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
     void **slots = slots_acquire(heap, capacity);
     if (slots == NULL)
         return false;
     if (held > 0)
-        memcpy(slots, bin->base, held * sizeof *slots);
+        memcpy(slots, heap->base[class_idx], held * sizeof *slots);
     if (old > 0)
-        slots_release(heap, bin->base, old);
-    bin->base = slots;
-    bin->top = slots + held;
-    bin->limit = slots + capacity;
+        slots_release(heap, heap->base[class_idx], old);
+    heap->base[class_idx] = slots;
+    heap->top[class_idx] = slots + held;
+    heap->limit[class_idx] = slots + capacity;
     heap->capacity_bytes += (capacity - old) * hak__class_size(class_idx);
     return true;
 }
 
 static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
     for (size_t i = 0; i < count; i++) {
-        void *block = bin->base[i];
+        void *block = heap->base[class_idx][i];
         hak__handback_add(heap, block, hak__pagemap_word((uintptr_t)block));
     }
-    size_t rest = (size_t)(bin->top - bin->base) - count;
+    size_t rest = (size_t)(heap->top[class_idx] - heap->base[class_idx]) - count;
     if (rest > 0 && count > 0)
-        memmove(bin->base, bin->base + count, rest * sizeof *bin->base);
-    bin->top = bin->base + rest;
+        memmove(heap->base[class_idx], heap->base[class_idx] + count, rest * sizeof *heap->base[class_idx]);
+    heap->top[class_idx] = heap->base[class_idx] + rest;
 }
 
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
-    flush_bottom(heap, class_idx, (size_t)(bin->top - bin->base));
+    flush_bottom(heap, class_idx, (size_t)(heap->top[class_idx] - heap->base[class_idx]));
 }
 
 /* Takes capacity from bins that were not used since the last look, until there is enough. */
@@ -107,7 +104,7 @@ static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         size_t first = first_capacity(hak__class_size(i));
-        if (!heap->used_lately[i] && capacity_of(&heap->bin[i]) > first) {
+        if (!heap->used_lately[i] && capacity_of(heap, i) > first) {
             hak__cache_empty_bin(heap, i);
             resize_bin(heap, i, first);
         }
@@ -118,9 +115,8 @@ static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
 
 bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
     size_t size = hak__class_size(class_idx);
-    size_t old = capacity_of(bin);
+    size_t old = capacity_of(heap, class_idx);
     if (hak_unlikely(old == 0))
         return resize_bin(heap, class_idx, first_capacity(size));
     size_t most = largest_capacity(size);
@@ -136,12 +132,11 @@ bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx)
 
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
     heap->used_lately[class_idx] = true;
     if (hak__cache_grow_bin(heap, class_idx))
         return;
     hak__count(HAK_COUNTER_DRAINS, 1);
-    flush_bottom(heap, class_idx, (capacity_of(bin) + 1) / 2);
+    flush_bottom(heap, class_idx, (capacity_of(heap, class_idx) + 1) / 2);
     hak__handback_flush(heap);
     hak__cache_poll(heap);
 }
@@ -164,7 +159,7 @@ size_t hak__cache_purge(size_t bytes)
 void hak__cache_poll(struct hak_heap *heap)
 {
     size_t surplus = hak__retain_excess();
-    if (hak_likely(surplus == 0) && ++heap->polls % POLLS_A_CLOCK == 0)
+    if (hak_likely(surplus == 0) && hak__heap_is_real(heap) && ++heap->polls % POLLS_A_CLOCK == 0)
         surplus = hak__retain_decay();
     /* one thread is enough, and the others need not wait for it */
     if (hak_unlikely(surplus != 0) && hak__lock_try(&hak__purge_lock)) {

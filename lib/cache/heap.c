@@ -21,10 +21,11 @@ enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0xffffff };
  */
 enum { EXIT_ROUNDS = HAK_THREAD_SANITIZER ? 3 : 4 };
 
-struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
-struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
+const struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
+const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
 
-HAK_TLS struct hak_heap *hak__heap = &hak__heap_none;
+/* not const to those who write to it, for they only do when it is real */
+HAK_TLS struct hak_heap *hak__heap = (struct hak_heap *)&hak__heap_none;
 uint64_t hak__heap_secret;
 
 struct hak_lock hak__heap_lock, hak__heap_shared_lock;
@@ -46,7 +47,7 @@ static struct hak_heap *create_locked(void)
     heap->owner_tag = heap->id << 8;
     heap->secret = hak__heap_secret;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
-        heap->bin[i].reciprocal = hak__class_info[i].reciprocal;
+        heap->reciprocal[i] = hak__class_info[i].reciprocal;
     heap->older = newest;
     newest = heap;
     hak__counters_register(&heap->counters);
@@ -157,7 +158,7 @@ void hak__heap_detach(void)
     struct hak_heap *heap = hak__heap;
     if (!hak__heap_is_real(heap))
         return;
-    hak__heap = &hak__heap_gone;
+    hak__heap = (struct hak_heap *)&hak__heap_gone;
     hak__heap_flush(heap);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
@@ -169,7 +170,7 @@ static void adopt(struct hak_heap *heap)
 {
     let_go_all(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
-        heap->bin[i].top = heap->bin[i].base = heap->bin[i].limit = NULL;
+        heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
     memset(heap->chains, 0, sizeof heap->chains);
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
     heap->capacity_bytes = 0;

@@ -2,8 +2,8 @@
 /*
  * A heap: the owner of slabs, with the thread cache in front of them.
  *
- *     bin        base ──────────── top ─────────── limit
- *                │ blocks, coldest first │  room    │
+ *     bin of a class   base ──────────── top ─────────── limit
+ *                      │ blocks, coldest first │  room    │
  *
  * Each thread has one heap by default and is the only one to touch it. A heap
  * belongs to a thread from attach to detach; then everything in it is handed
@@ -28,12 +28,6 @@ enum {
     HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
 };
 
-/* Cached blocks of one class; the reciprocal of its block size is at hand for free. */
-struct hak_bin {
-    void **top, **base, **limit;
-    uint64_t reciprocal;
-};
-
 /* A slab that was OWNED when it had this tag; stale ones are skipped. */
 struct hak_l0 {
     TinySlabMeta *slab;
@@ -45,7 +39,11 @@ struct hak_heap {
     uint32_t owner_tag; /* id << 8 */
     uint32_t id;
     uint64_t secret; /* mixed with the address in the mark of a freed block */
-    struct hak_bin bin[HAK_CLASS_COUNT];
+    /* the bins, by class: an array a field, so that a class number is all that it takes to address one */
+    void **top[HAK_CLASS_COUNT];
+    void **base[HAK_CLASS_COUNT];
+    void **limit[HAK_CLASS_COUNT];
+    uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
 
     /*
      * Slow paths; owner only. current[] never holds a slab that is not CURRENT of
@@ -55,6 +53,7 @@ struct hak_heap {
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
+    uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */
     size_t capacity_bytes;             /* sum of bin capacity * block size */
     uint32_t polls;
     unsigned exit_rounds; /* how often the thread's exit hook was called */
@@ -69,7 +68,7 @@ struct hak_heap {
 extern HAK_TLS struct hak_heap *hak__heap;
 
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
-extern struct hak_heap hak__heap_none, hak__heap_gone;
+extern const struct hak_heap hak__heap_none, hak__heap_gone;
 
 extern struct hak_lock hak__heap_lock, hak__heap_shared_lock, hak__purge_lock;
 

@@ -61,13 +61,12 @@ static void prepare_fresh(const struct hak_heap *heap, const TinySlabMeta *slab,
 /* Puts fresh blocks into the bin, the lowest on top; what does not fit is rolled back. */
 static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
     uint32_t page = CARVE_BYTES / slab->size;
     if (want > page && !slab->warm)
         want = page > 0 ? page : 1;
     uint32_t first = 0;
     uint32_t count = slab_freelist_carve(slab, want, &first);
-    uint32_t room = (uint32_t)(bin->limit - bin->top);
+    uint32_t room = (uint32_t)(heap->limit[class_idx] - heap->top[class_idx]);
     if (hak_unlikely(count > room)) {
         slab_freelist_uncarve(slab, count - room);
         count = room;
@@ -75,17 +74,16 @@ static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *s
     for (uint32_t i = 0; i < count; i++) {
         void *block = slab_freelist_block(slab, first + i);
         prepare_fresh(heap, slab, block);
-        bin->top[count - 1 - i] = block;
+        heap->top[class_idx][count - 1 - i] = block;
     }
-    bin->top += count;
+    heap->top[class_idx] += count;
     return count;
 }
 
 static uint32_t take(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
-    uint32_t count = slab_freelist_pop_batch(slab, bin->top, want);
-    bin->top += count;
+    uint32_t count = slab_freelist_pop_batch(slab, heap->top[class_idx], want);
+    heap->top[class_idx] += count;
     return count > 0 ? count : carve(heap, class_idx, slab, want);
 }
 
@@ -105,12 +103,15 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
 
 bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
     hak__count(HAK_COUNTER_REFILLS, 1);
     hak__handback_flush(heap);
+    bool first = heap->limit[class_idx] == NULL;
     hak__cache_grow_bin(heap, class_idx);
     heap->used_lately[class_idx] = true;
-    uint32_t want = (uint32_t)(bin->limit - bin->base + 1) / 2;
+    /* half of the bin stays free for what comes back, but the first page is dirty anyway */
+    uint32_t want = (uint32_t)(heap->limit[class_idx] - heap->base[class_idx]);
+    if (!first)
+        want = (want + 1) / 2;
     if (want == 0)
         return false;
     TinySlabMeta *slab = heap->current[class_idx];

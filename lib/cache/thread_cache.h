@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HOT: taking a block out of a thread cache and putting one in. */
+/* HOT: the marks of free blocks, and putting one into a thread cache. */
 #ifndef HAK_CACHE_THREAD_CACHE_H
 #define HAK_CACHE_THREAD_CACHE_H
 
@@ -12,9 +12,11 @@
  * address, from free until the next malloc. The mix keeps copies of a block's
  * old contents from looking freed at another address.
  */
-HAK_INLINE uint64_t *hak__block_mark(void *block)
+typedef uint64_t hak_mark_t __attribute__((may_alias)); /* the program uses the same memory */
+
+HAK_INLINE hak_mark_t *hak__block_mark(void *block)
 {
-    return (uint64_t *)block + 1;
+    return (hak_mark_t *)block + 1;
 }
 
 HAK_INLINE uint64_t hak__mark_of(uint64_t secret, const void *block)
@@ -39,26 +41,14 @@ HAK_INLINE bool hak__block_is_poisoned(const void *block, size_t size)
     return true;
 }
 
-/* The block on top, or NULL when the bin is empty. */
-HAK_INLINE void *hak__cache_pop(struct hak_heap *heap, unsigned class_idx)
-{
-    struct hak_bin *bin = &heap->bin[class_idx];
-    void **top = bin->top;
-    if (hak_unlikely(top == bin->base))
-        return NULL;
-    bin->top = top - 1;
-    return top[-1];
-}
-
 /* False when the bin is full. */
 HAK_INLINE bool hak__cache_push(struct hak_heap *heap, unsigned class_idx, void *block)
 {
-    struct hak_bin *bin = &heap->bin[class_idx];
-    void **top = bin->top;
-    if (hak_unlikely(top == bin->limit))
+    void **top = heap->top[class_idx];
+    if (hak_unlikely(top == heap->limit[class_idx]))
         return false;
     *top = block;
-    bin->top = top + 1;
+    heap->top[class_idx]++;
     return true;
 }
 

@@ -10,16 +10,17 @@
  * Slabs start on a granule, so the blocks of a class are aligned to every power
  * of two that divides their size; the first such class that is large enough.
  */
-static size_t class_size_for(size_t alignment, size_t size)
+static unsigned class_for(size_t alignment, size_t size)
 {
     size_t wanted = hak__align_up(size > 0 ? size : 1, alignment);
     while (wanted <= HAK_SMALL_MAX) {
-        size_t found = hak__class_size(hak__class_of(wanted));
+        unsigned class_idx = hak__class_of(wanted);
+        size_t found = hak__class_size(class_idx);
         if (found % alignment == 0)
-            return found;
+            return class_idx;
         wanted = hak__align_up(found, alignment);
     }
-    return 0;
+    return HAK_CLASS_COUNT;
 }
 
 void *hak__aligned(size_t alignment, size_t size)
@@ -30,11 +31,11 @@ void *hak__aligned(size_t alignment, size_t size)
         return hak__libc_memalign(alignment, size);
     void *block = NULL;
     if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment) {
-        size_t fitting = alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX
-                             ? class_size_for(alignment, size)
-                             : 0;
-        if (fitting != 0)
-            return hak__malloc(fitting);
+        unsigned class_idx = alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX
+                                 ? class_for(alignment, size)
+                                 : HAK_CLASS_COUNT;
+        if (class_idx < HAK_CLASS_COUNT)
+            return hak__class_malloc(class_idx);
         block = hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
     }
     if (block == NULL)

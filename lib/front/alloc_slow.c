@@ -21,35 +21,62 @@ static void *alloc_shared(unsigned class_idx)
     hak__lock_acquire(&hak__heap_shared_lock);
     struct hak_heap *heap = hak__heap_shared_locked();
     if (heap != NULL) {
-        block = hak__cache_pop(heap, class_idx);
+        block = hak__cache_malloc(heap, class_idx);
         if (block == NULL && hak__cache_refill(heap, class_idx))
-            block = hak__cache_pop(heap, class_idx);
-        if (block != NULL)
-            block = hak__block_begin(block, class_idx, heap);
+            block = hak__cache_malloc(heap, class_idx);
     }
     hak__lock_release(&hak__heap_shared_lock);
     return block;
 }
 
-static void *alloc_class(unsigned class_idx)
+/*
+ * The first use of a class costs a page and more, and programs that allocate
+ * little use many classes once or twice. So a heap's first blocks of a class come
+ * from larger ones if these have any at hand: two tiny blocks may waste half of
+ * theirs, a few more no more than a class may anyway.
+ */
+static void *borrow(struct hak_heap *heap, unsigned class_idx)
+{
+    enum { MOST = 8, MOST_TWICE = 2, SMALLEST = 64 };
+    if (heap->limit[class_idx] != NULL || heap->borrowed[class_idx] == MOST)
+        return NULL;
+    size_t size = hak__class_size(class_idx);
+    size_t most = size / 4 * 5;
+    if (heap->borrowed[class_idx] < MOST_TWICE && size <= HAK_TINY_MAX)
+        most = size * 2;
+    if (most < SMALLEST)
+        most = SMALLEST;
+    for (unsigned i = class_idx + 1; i < HAK_CLASS_COUNT && hak__class_size(i) <= most; i++) {
+        void *block = hak__cache_malloc(heap, i);
+        if (block != NULL) {
+            heap->borrowed[class_idx]++;
+            return block;
+        }
+    }
+    return NULL;
+}
+
+static void *alloc_class(unsigned class_idx, bool may_borrow)
 {
     struct hak_heap *heap = hak__heap;
-    void *block = hak__cache_pop(heap, class_idx);
+    void *block = hak__cache_malloc(heap, class_idx);
     if (block == NULL) {
         if (hak_unlikely(!hak__heap_is_real(heap))) {
             heap = hak__heap_attach();
             if (heap == NULL)
                 return alloc_shared(class_idx);
         }
+        if (may_borrow && (block = borrow(heap, class_idx)) != NULL)
+            return block;
         if (hak_unlikely(!hak__cache_refill(heap, class_idx))) {
             /* what other classes keep ready may be all that is left */
             hak__purge();
             if (!hak__cache_refill(heap, class_idx))
                 return NULL;
         }
-        block = hak__cache_pop(heap, class_idx);
+        block = hak__cache_malloc(heap, class_idx);
     }
-    return hak__block_begin(block, class_idx, heap);
+    return block;
 }
 
 HAK_NOINLINE void *hak__malloc_slow(size_t size)
@@ -58,9 +85,15 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
         return hak__libc_malloc(size);
     void *block = NULL;
     if (hak_likely(size <= HAK_SMALL_MAX))
-        block = alloc_class(hak__class_of(size));
+        block = alloc_class(hak__class_of(size), true);
     else if (size <= PTRDIFF_MAX)
         block = hak__large_alloc(size, HAK_GRANULE, false);
+    return hak_likely(block != NULL) ? block : out_of_memory();
+}
+
+HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx)
+{
+    void *block = alloc_class(class_idx, false);
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
 

@@ -9,13 +9,26 @@
 #include "slab/size_class.h"
 
 /* A block that leaves the cache is live: it carries no mark any more. */
-HAK_INLINE void *hak__block_begin(void *block, unsigned class_idx, const struct hak_heap *heap)
+HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct hak_heap *heap)
 {
     if (HAK_DEBUG && (*hak__block_mark(block) != hak__mark_of(heap->secret, block) ||
                       !hak__block_is_poisoned(block, hak__class_size(class_idx))))
         hak__misuse("malloc", block, "found written after free: a block", hak__class_size(class_idx));
     if (HAK_CHECKS)
         *hak__block_mark(block) = 0;
+}
+
+/* Takes a block of the class from the thread's cache; NULL when there is none. */
+HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx)
+{
+    void **top = heap->top[class_idx];
+    if (hak_unlikely(top == heap->base[class_idx]))
+        return NULL;
+    void *block = top[-1];
+    if (block == NULL)
+        __builtin_unreachable();
+    hak__block_begin(block, class_idx, heap);
+    heap->top[class_idx]--;
     return block;
 }
 
@@ -42,16 +55,25 @@ HAK_INLINE bool hak__passes_through(void)
     return hak__disabled;
 }
 
+/* A block of just this class, whatever else would be large enough. */
+HAK_INLINE void *hak__class_malloc(unsigned class_idx)
+{
+    void *block = hak__cache_malloc(hak__heap, class_idx);
+    return hak_likely(block != NULL) ? block : hak__class_malloc_slow(class_idx);
+}
+
 HAK_INLINE void *hak__malloc(size_t size)
 {
     struct hak_heap *heap = hak__heap;
-    if (hak_likely(size <= HAK_TINY_MAX)) {
-        unsigned class_idx = hak__class_of_tiny[(size + 15) >> 4];
-        void *block = hak__cache_pop(heap, class_idx);
-        if (hak_likely(block != NULL))
-            return hak__block_begin(block, class_idx, heap);
-    }
-    return hak__malloc_slow(size);
+    unsigned class_idx;
+    if (hak_likely(size <= HAK_TINY_MAX))
+        class_idx = hak__class_of_tiny[(size + 15) >> 4];
+    else if (hak_likely(size <= HAK_SMALL_MAX))
+        class_idx = hak__class_of_small[(size + 255) >> 8];
+    else
+        return hak__malloc_slow(size);
+    void *block = hak__cache_malloc(heap, class_idx);
+    return hak_likely(block != NULL) ? block : hak__malloc_slow(size);
 }
 
 /*
@@ -64,17 +86,21 @@ HAK_INLINE void hak__free(void *block, const char *call)
 {
     struct hak_heap *heap = hak__heap;
     uintptr_t address = (uintptr_t)block;
-    uint32_t code = hak__pagemap_word(address) ^ heap->owner_tag;
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    if (hak_unlikely(!hak__pagemap_covers(place))) {
+        hak__free_slow(block, call);
+        return;
+    }
+    size_t code = hak__pagemap_word_at(place) ^ heap->owner_tag;
     if (hak_likely(code <= HAK_CLASS_FAST_COUNT)) {
-        unsigned class_idx = code - 1;
-        struct hak_bin *bin = &heap->bin[class_idx];
-        void **top = bin->top;
-        if (hak_likely(top != bin->limit) &&
+        size_t class_idx = code - 1;
+        void **top = heap->top[class_idx];
+        if (hak_likely(top != heap->limit[class_idx]) &&
             (!HAK_CHECKS || hak_likely(hak__is_block_start(address & (HAK_GRANULE - 1),
-                                                           bin->reciprocal))) &&
-            hak_likely(hak__block_end(block, class_idx, heap))) {
+                                                           heap->reciprocal[class_idx]))) &&
+            hak_likely(hak__block_end(block, (unsigned)class_idx, heap))) {
             *top = block;
-            bin->top = top + 1;
+            heap->top[class_idx]++;
             return;
         }
     }

@@ -14,6 +14,8 @@
 
 /* Slow ends of the fast paths in fast.h. */
 void *hak__malloc_slow(size_t size);
+/* A block of just this class, when libc does not serve the caller. */
+void *hak__class_malloc_slow(unsigned class_idx);
 void hak__free_slow(void *block, const char *call);
 
 void *hak__calloc(size_t count, size_t size);

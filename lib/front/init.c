@@ -38,7 +38,6 @@ void hak__init(void)
     hak__lock_acquire(&init_lock);
     if (!hak_load_relaxed(&initialised)) {
         hak__heap_secret = hak__os_random();
-        hak__heap_none.secret = hak__heap_gone.secret = hak__heap_secret;
         hak__slab_link_secret = (uint32_t)hak__os_random();
         brk_start = hak__os_brk();
         read_environment_locked();

@@ -4,27 +4,27 @@
 #include "core/race.h"
 #include "os/os.h"
 
-_Atomic(struct hak_pagemap_leaf *) hak__pagemap_root[HAK_ROOT_SIZE];
+struct hak_pagemap hak__pagemap;
 
 /* Two threads may race for a leaf: the loser of the CAS gives its own back. */
 static bool ensure_leaf(uintptr_t index)
 {
-    if (hak_load_acquire(&hak__pagemap_root[index]) != NULL)
+    if (hak_load_acquire(&hak__pagemap.root[index]) != 0)
         return true;
     struct hak_pagemap_leaf *leaf = hak__os_map(sizeof *leaf);
     if (leaf == NULL)
         return false;
-    struct hak_pagemap_leaf *expected = NULL;
+    uintptr_t none = 0;
     hak__race_point("map leaf");
-    if (!hak_cas_acq_rel(&hak__pagemap_root[index], &expected, leaf))
+    if (!hak_cas_acq_rel(&hak__pagemap.root[index], &none, (uintptr_t)leaf - (uintptr_t)&hak__pagemap.none))
         hak__os_unmap(leaf, sizeof *leaf);
     return true;
 }
 
 bool hak__pagemap_ensure(uintptr_t address, size_t size)
 {
-    uintptr_t first = address >> (HAK_ROOT_SHIFT - 1) >> 1;
-    uintptr_t last = (address + size - 1) >> (HAK_ROOT_SHIFT - 1) >> 1;
+    uintptr_t first = hak__pagemap_place(address).root;
+    uintptr_t last = hak__pagemap_place(address + size - 1).root;
     if (last >= HAK_ROOT_SIZE)
         return false;
     for (uintptr_t index = first; index <= last; index++)
@@ -35,10 +35,10 @@ bool hak__pagemap_ensure(uintptr_t address, size_t size)
 
 void hak__pagemap_set(uintptr_t address, uint32_t word, void *record)
 {
-    struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(address);
-    size_t index = hak__pagemap_index(address);
-    hak_store_relaxed(&leaf->record[index], record);
-    hak_store_relaxed(&leaf->word[index], word);
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(place);
+    hak_store_relaxed(&leaf->record[place.index], record);
+    hak_store_relaxed(&leaf->word[place.index], word);
 }
 
 void hak__pagemap_set_run(uintptr_t address, size_t units, uint32_t word, void *record)

@@ -7,6 +7,10 @@
  *     root[] ──► leaf ──► word[]   owner << 8 | code   read by every free
  *                    └──► record[] slab or span        read by slow paths
  *
+ * The root holds distances from the leaf none, which stands behind it and is never
+ * written: a root that is all zeroes leads every address to words that are zero, and
+ * the search has no branch for absent leaves.
+ *
  * Code 0 means that the granule is not ours; codes 1 to HAK_CODE_CLASS_MAX are
  * a size class plus one; the others are below. For a program that holds a
  * block the code of its granule is stable (it changes only when no block of the
@@ -33,7 +37,6 @@
 #define HAK_LEAF_BITS 10
 #endif
 #define HAK_ROOT_BITS (HAK_ADDRESS_BITS - HAK_GRANULE_SHIFT - HAK_LEAF_BITS)
-#define HAK_ROOT_SHIFT (HAK_GRANULE_SHIFT + HAK_LEAF_BITS)
 #define HAK_ROOT_SIZE ((size_t)1 << HAK_ROOT_BITS)
 #define HAK_LEAF_SIZE ((size_t)1 << HAK_LEAF_BITS)
 
@@ -51,33 +54,62 @@ struct hak_pagemap_leaf {
     _Atomic(void *) record[HAK_LEAF_SIZE];
 };
 
-extern _Atomic(struct hak_pagemap_leaf *) hak__pagemap_root[HAK_ROOT_SIZE];
+struct hak_pagemap {
+    /* 0, then for good the leaf's distance from none; any thread, by CAS-release */
+    _Atomic uintptr_t root[HAK_ROOT_SIZE];
+    uint32_t none[HAK_LEAF_SIZE]; /* never written: the words of a leaf without records */
+};
 
-HAK_INLINE struct hak_pagemap_leaf *hak__pagemap_leaf(uintptr_t address)
+extern struct hak_pagemap hak__pagemap;
+
+/* Where an address is shown. */
+struct hak_pagemap_place {
+    uintptr_t root, index;
+};
+
+HAK_INLINE struct hak_pagemap_place hak__pagemap_place(uintptr_t address)
 {
-    uintptr_t index = address >> (HAK_ROOT_SHIFT - 1) >> 1;
-    if (hak_unlikely(index >= HAK_ROOT_SIZE))
-        return NULL;
-    return hak_load_acquire(&hak__pagemap_root[index]);
+    uintptr_t granule = address >> HAK_GRANULE_SHIFT;
+    hak_opaque(granule); /* or the compiler shifts the address twice */
+    uintptr_t index = granule & (HAK_LEAF_SIZE - 1);
+    hak_opaque(index);
+    struct hak_pagemap_place place = {granule >> HAK_LEAF_BITS, index};
+    return place;
 }
 
-HAK_INLINE size_t hak__pagemap_index(uintptr_t address)
+HAK_INLINE bool hak__pagemap_covers(struct hak_pagemap_place place)
 {
-    return (address >> HAK_GRANULE_SHIFT) & (HAK_LEAF_SIZE - 1);
+    return place.root < HAK_ROOT_SIZE;
+}
+
+/* The leaf of a place that the map covers; one with words only where there is no other. */
+HAK_INLINE struct hak_pagemap_leaf *hak__pagemap_leaf(struct hak_pagemap_place place)
+{
+    uintptr_t leaf = (uintptr_t)&hak__pagemap + hak_load_acquire(&hak__pagemap.root[place.root]);
+    hak_opaque(leaf); /* or the compiler adds the next constant with an instruction of its own */
+    return (struct hak_pagemap_leaf *)(leaf + offsetof(struct hak_pagemap, none));
+}
+
+HAK_INLINE uint32_t hak__pagemap_word_at(struct hak_pagemap_place place)
+{
+    return hak_load_relaxed(&hak__pagemap_leaf(place)->word[place.index]);
 }
 
 /* owner << 8 | code of the granule that holds the address; 0 when it is not ours. */
 HAK_INLINE uint32_t hak__pagemap_word(uintptr_t address)
 {
-    struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(address);
-    return hak_likely(leaf != NULL) ? hak_load_relaxed(&leaf->word[hak__pagemap_index(address)]) : 0;
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    return hak_likely(hak__pagemap_covers(place)) ? hak__pagemap_word_at(place) : 0;
 }
 
 /* The slab or span of the granule, as its code says; only for granules that are ours. */
 HAK_INLINE void *hak__pagemap_record(uintptr_t address)
 {
-    struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(address);
-    return leaf != NULL ? hak_load_relaxed(&leaf->record[hak__pagemap_index(address)]) : NULL;
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    if (hak_unlikely(!hak__pagemap_covers(place)) ||
+        hak_unlikely(hak_load_relaxed(&hak__pagemap.root[place.root]) == 0))
+        return NULL;
+    return hak_load_relaxed(&hak__pagemap_leaf(place)->record[place.index]);
 }
 
 /* Makes sure that the range has leaves; after that, setting cannot fail. Any thread. */

@@ -13,12 +13,17 @@
 
 /* SuperSlabs by number, with the sets in which they are found; chunks are only ever added. */
 struct super_chunk {
+    _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
+    size_t first; /* number of the first member over all chunks; constant */
+    /*
+     * Classes of which a slab was ever shown; any thread, never cleared. What a process
+     * that shows none does not touch is most of the chunk.
+     */
+    _Atomic uint64_t ever_shown;
     struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */
     struct super_set open[HAK_ORDERS]; /* run of unused slots */
     _Atomic(SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
     struct super_set partial[HAK_CLASS_COUNT];
-    _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
-    size_t first; /* number of the first member over all chunks; constant */
 };
 
 struct hak_lock hak__stage3_lock;
@@ -259,6 +264,7 @@ void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx)
     hak__race_point("show");
     HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 1u << slab->slot));
     hak__race_point("shown");
+    super_set_raise(&super->chunk->ever_shown, (uint64_t)1 << class_idx);
     super_set_add(&super->chunk->partial[class_idx], super->number);
 }
 
@@ -288,6 +294,8 @@ TinySlabMeta *hak__superslab_claim(unsigned class_idx)
 {
     for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
         struct super_set *set = &chunk->partial[class_idx];
+        if ((hak_load_acquire(&chunk->ever_shown) >> class_idx & 1) == 0)
+            continue;
         for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE; n = super_set_next(set, n + 1)) {
             SuperSlab *super = member_of(chunk, n);
             TinySlabMeta *slab = claim_from(super, class_idx);

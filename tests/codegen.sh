@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The fast paths do not grow: counts the instructions of malloc and free from
+# their entry to their return, no conditional branch taken, and that they call
+# nothing. Pinned for x86-64, gcc and clang; when a compiler or a change makes
+# them shorter, lower the numbers.
+set -eu
+skip() { echo "$1"; exit 77; }
+[ "$(uname -m)" = x86_64 ] || skip "pinned for x86-64"
+grep -q '^CFLAGS = .*-O[23]' "$builddir/Makefile" || skip "pinned for -O2 and -O3"
+! grep -q '^COVERAGE_CFLAGS = .*[a-z]' "$builddir/Makefile" || skip "not pinned with coverage"
+OBJDUMP=${OBJDUMP:-objdump}
+command -v "$OBJDUMP" > /dev/null || skip "needs objdump"
+
+# length NAME: of the straight way; "calls" when it leaves the function
+length() {
+    "$OBJDUMP" -d --no-show-raw-insn "$HAK_LIBRARY" | awk -v name="<$1>:" '
+        $2 == name { inside = 1; next }
+        inside {
+            count++
+            if ($2 ~ /^ret/) { print count; exit }
+            if ($2 ~ /^(call|jmp)/) { print "calls"; exit }
+        }'
+}
+# pin NAME MOST
+pin() {
+    found=$(length "$1")
+    echo "$1: $found instructions, at most $2"
+    case $found in
+    '' | calls) echo "$1 has no straight way to its return" >&2; exit 1 ;;
+    esac
+    [ "$found" -le "$2" ] || { echo "$1 has grown" >&2; exit 1; }
+}
+pin malloc "${MALLOC_MOST:-17}"
+pin free "${FREE_MOST:-33}"
