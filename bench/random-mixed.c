@@ -6,26 +6,12 @@
  * an empty one gets a block of 16 to 1039 bytes whose first byte is written.
  * Every thread has a working set of its own and runs all cycles.
  */
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "bench.h"
 
 enum { SMALLEST = 16, SIZES = 1024 };
 
 static uint64_t cycles;
 static uint32_t slots, seed;
-
-static uint32_t xorshift32(uint32_t *state)
-{
-    uint32_t x = *state;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return *state = x;
-}
 
 static void *mix(void *number)
 {
@@ -34,7 +20,7 @@ static void *mix(void *number)
     if (block == NULL)
         bench_fail("out of memory");
     for (uint64_t i = 0; i < cycles; i++) {
-        uint32_t random = xorshift32(&state);
+        uint32_t random = bench_random(&state);
         uint32_t slot = random % slots;
         if (block[slot] != NULL) {
             free(block[slot]);
@@ -61,15 +47,8 @@ int main(int argc, char **argv)
     slots = (uint32_t)bench_number(argv[2], 1, 1 << 30, "WORKING_SET");
     seed = (uint32_t)bench_number(argv[3], 1, UINT32_MAX, "SEED");
     size_t threads = argc > 4 ? (size_t)bench_number(argv[4], 1, BENCH_THREADS, "THREADS") : 1;
-    pthread_t thread[BENCH_THREADS];
     double start = bench_now();
-    /* the main thread is the first, so that one thread needs no second */
-    for (size_t i = 1; i < threads; i++)
-        if (pthread_create(&thread[i], NULL, mix, (void *)i) != 0)
-            bench_fail("cannot start a thread");
-    mix(NULL);
-    for (size_t i = 1; i < threads; i++)
-        pthread_join(thread[i], NULL);
+    bench_run(threads, mix);
     bench_report((double)cycles * (double)threads, bench_now() - start);
     return 0;
 }
