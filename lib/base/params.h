@@ -19,9 +19,13 @@
 #define HAK_SUPERSLAB_UNITS (HAK_SUPERSLAB >> HAK_GRANULE_SHIFT)
 
 #define HAK_ALIGNMENT ((size_t)16)
-/* Above this a block is a span of the page arena, above LARGE_MAX a mapping of its own. */
+/*
+ * Above this a block is a span of the page arena, above LARGE_MAX a mapping of its own; one that
+ * realloc lets grow is from GROWN_MIN on.
+ */
 #define HAK_SMALL_MAX ((size_t)65536)
-#define HAK_LARGE_MAX ((size_t)2 << 20)
+#define HAK_GROWN_MIN ((size_t)4 << 20)
+#define HAK_LARGE_MAX ((size_t)32 << 20)
 
 static_assert(HAK_SUPERSLAB_UNITS == 32, "slot masks of a SuperSlab are 32 bits wide");
 static_assert(HAK_SMALL_MAX <= HAK_LARGE_MAX, "sizes are ordered");

@@ -14,8 +14,10 @@
 #include "slab/superslab.h"
 
 /* A bin starts with what its first page holds and may grow to BIN_BYTES or a few blocks. */
-enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 65536 };
-enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 32, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
+enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 20 };
+/* A bin that is only refilled grows up to here. */
+enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
+enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 8, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
 
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
 {
@@ -113,7 +115,8 @@ static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
     return heap->capacity_bytes + needed <= bound;
 }
 
-bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx)
+/* Doubles a bin within the thread's bound; false when it stays as it is. */
+static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
 {
     size_t size = hak__class_size(class_idx);
     size_t old = capacity_of(heap, class_idx);
@@ -130,13 +133,52 @@ bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx)
     return resize_bin(heap, class_idx, capacity);
 }
 
+/*
+ * A bin that swings between empty and full is too small for what the thread does
+ * and grows, as long as a bin can take the swing at all. One that is only
+ * refilled, or only drained, serves a thread that builds something up or takes it
+ * down: a large bin would save it little, and what it holds in the end would keep
+ * as many slabs from being given back.
+ */
+static bool takes_down(const struct hak_heap *heap, unsigned class_idx)
+{
+    return heap->drained[class_idx] > largest_capacity(hak__class_size(class_idx));
+}
+
+void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
+{
+    bool swings = heap->drained[class_idx] > 0 && !takes_down(heap, class_idx);
+    heap->drained[class_idx] = 0;
+    heap->used_lately[class_idx] = true;
+    size_t old = capacity_of(heap, class_idx);
+    if (swings || (old < BUILD_BLOCKS && old * hak__class_size(class_idx) < BUILD_BYTES))
+        grow_bin(heap, class_idx);
+}
+
+/* The bin is empty: a thread that only frees needs no more than a few places. */
+static void shrink_bin(struct hak_heap *heap, unsigned class_idx)
+{
+    size_t old = capacity_of(heap, class_idx);
+    if (old / 2 >= first_capacity(hak__class_size(class_idx)))
+        resize_bin(heap, class_idx, old / 2);
+}
+
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
 {
     heap->used_lately[class_idx] = true;
-    if (hak__cache_grow_bin(heap, class_idx))
+    bool first = heap->drained[class_idx] == 0;
+    size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
+    if (!takes_down(heap, class_idx))
+        heap->drained[class_idx] = (uint16_t)(heap->drained[class_idx] + held + 1);
+    if (first && grow_bin(heap, class_idx))
         return;
     hak__count(HAK_COUNTER_DRAINS, 1);
-    flush_bottom(heap, class_idx, (capacity_of(heap, class_idx) + 1) / 2);
+    if (takes_down(heap, class_idx)) {
+        flush_bottom(heap, class_idx, held);
+        shrink_bin(heap, class_idx);
+    } else {
+        flush_bottom(heap, class_idx, (held + 1) / 2);
+    }
     hak__handback_flush(heap);
     hak__cache_poll(heap);
 }
@@ -163,7 +205,7 @@ void hak__cache_poll(struct hak_heap *heap)
         surplus = hak__retain_decay();
     /* one thread is enough, and the others need not wait for it */
     if (hak_unlikely(surplus != 0) && hak__lock_try(&hak__purge_lock)) {
-        hak__cache_purge(surplus);
+        hak__retain_purged(hak__cache_purge(surplus));
         hak__lock_release(&hak__purge_lock);
     }
 }

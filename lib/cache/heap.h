@@ -53,6 +53,7 @@ struct hak_heap {
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
+    uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */
     size_t capacity_bytes;             /* sum of bin capacity * block size */
     uint32_t polls;
@@ -108,8 +109,8 @@ bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx);
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
 /* Empties a bin; its chains are left to the caller's flush. */
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
-/* Enlarges a bin within the thread's bound; false when it stays as it is. */
-bool hak__cache_grow_bin(struct hak_heap *heap, unsigned class_idx);
+/* Enlarges a bin that is refilled, if that pays and the thread's bound allows it. */
+void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx);
 
 /* Purges if a bound is crossed or a decay period is over; from slow paths, without locks held. */
 void hak__cache_poll(struct hak_heap *heap);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* From slabs to a thread cache: batch refill, carve, the heap's own slabs. */
 #include "cache/thread_cache.h"
+#include "core/options.h"
 #include "core/race.h"
 #include "core/stats.h"
+#include "os/os.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 
-/* Blocks of fresh pages are carved a page's worth at a time: what is not used stays untouched. */
-enum { CARVE_BYTES = 4096 };
+/* Blocks up to this size are small beside a page: whoever takes one takes its neighbours soon. */
+enum { POPULATE_SIZE = 1024 };
 
 static bool l0_is_live(const struct hak_l0 *entry)
 {
@@ -58,12 +60,36 @@ static void prepare_fresh(const struct hak_heap *heap, const TinySlabMeta *slab,
         hak__block_poison(block, slab->size);
 }
 
+/*
+ * How many blocks of a slab without memory behind it to carve at most. A slab is
+ * dirtied in steps: its first page, then as much again as there is. What is not
+ * used stays untouched, and where blocks are small, the second and further steps
+ * take one system call each instead of a fault a page.
+ */
+static uint32_t carve_step(const TinySlabMeta *slab, uint32_t carved)
+{
+    size_t page = hak__os_page_size(), size = slab->size;
+    if (size > page)
+        return 1;
+    size_t offset = carved * size, end = page;
+    while (end <= offset)
+        end *= 2;
+    size_t start = end == page ? 0 : end / 2;
+    size_t all = slab->units * HAK_GRANULE;
+    if (size <= POPULATE_SIZE && start > 0 && offset - start < size && start < all &&
+        hak__option(HAK_OPTION_POPULATE) != 0)
+        hak__os_populate((void *)(slab->base + start), (end < all ? end : all) - start);
+    return (uint32_t)((end - offset + size - 1) / size);
+}
+
 /* Puts fresh blocks into the bin, the lowest on top; what does not fit is rolled back. */
 static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
-    uint32_t page = CARVE_BYTES / slab->size;
-    if (want > page && !slab->warm)
-        want = page > 0 ? page : 1;
+    if (!slab->warm) {
+        uint32_t step = carve_step(slab, slab_freelist_view(slab).carved);
+        if (want > step)
+            want = step;
+    }
     uint32_t first = 0;
     uint32_t count = slab_freelist_carve(slab, want, &first);
     uint32_t room = (uint32_t)(heap->limit[class_idx] - heap->top[class_idx]);
@@ -106,8 +132,7 @@ bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
     hak__count(HAK_COUNTER_REFILLS, 1);
     hak__handback_flush(heap);
     bool first = heap->limit[class_idx] == NULL;
-    hak__cache_grow_bin(heap, class_idx);
-    heap->used_lately[class_idx] = true;
+    hak__cache_grow_for_refill(heap, class_idx);
     /* half of the bin stays free for what comes back, but the first page is dirty anyway */
     uint32_t want = (uint32_t)(heap->limit[class_idx] - heap->base[class_idx]);
     if (!first)

@@ -17,12 +17,18 @@ static size_t units_of(size_t size)
     return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
 }
 
-static struct hak_span *arena_block(size_t size, size_t alignment)
+/* Zeroed blocks up to this size may be cleared by hand; above, memory that is zero is sought first. */
+#define CLEARED_MAX ((size_t)2 << 20)
+
+static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 {
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
-    struct hak_span *span = hak__arena_alloc(units_of(size), align_units);
+    struct hak_span *span =
+        hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
     if (span == NULL)
         return NULL;
+    if (!span->dirty)
+        hak__retain_missed(size);
     span->size = span->units << HAK_GRANULE_SHIFT;
     hak__live_add(span->size);
     hak__pagemap_set_run(span->base, span->units, HAK_CODE_LARGE, span);
@@ -30,21 +36,21 @@ static struct hak_span *arena_block(size_t size, size_t alignment)
     return span;
 }
 
-static struct hak_span *try(size_t size, size_t alignment)
+static struct hak_span *try(size_t size, size_t alignment, bool zero)
 {
     struct hak_span *span = NULL;
     if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX)
-        span = arena_block(size, alignment);
+        span = arena_block(size, alignment, zero);
     return span != NULL ? span : hak__huge_alloc(size, alignment);
 }
 
 /* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    struct hak_span *span = try(size, alignment);
+    struct hak_span *span = try(size, alignment, zero);
     if (hak_unlikely(span == NULL)) {
         hak__purge();
-        span = try(size, alignment);
+        span = try(size, alignment, zero);
     }
     if (span == NULL)
         return NULL;
@@ -52,6 +58,12 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
     if (zero && span->dirty)
         memset(block, 0, size);
     return block;
+}
+
+void *hak__large_alloc_to_grow(size_t size)
+{
+    struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
+    return span != NULL ? (void *)span->base : hak__large_alloc(size, HAK_GRANULE, false);
 }
 
 static bool is_huge(const void *block)
@@ -110,7 +122,7 @@ void *hak__large_resize(void *block, size_t size)
 {
     struct hak_span *span = span_of(block);
     if (is_huge(block)) {
-        if (size <= HAK_LARGE_MAX || !hak__huge_resize(span, size))
+        if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size))
             return NULL;
         return (void *)span->base;
     }

@@ -22,9 +22,12 @@ static void *foreign(void *block, size_t size, const char *call)
 
 static void *copy(void *block, size_t usable, size_t size, const char *call)
 {
-    void *fresh = hak__malloc(size);
-    if (fresh == NULL)
+    bool grown = size > usable && size >= HAK_GROWN_MIN;
+    void *fresh = grown ? hak__large_alloc_to_grow(size) : hak__malloc(size);
+    if (fresh == NULL) {
+        errno = ENOMEM;
         return NULL;
+    }
     memcpy(fresh, block, usable < size ? usable : size);
     hak__free(block, call);
     return fresh;

@@ -30,6 +30,11 @@ bool hak__os_commit(void *address, size_t size);
 bool hak__os_unmap(void *address, size_t size);
 /* Gives the memory behind a range back, which afterwards reads as zero; false leaves it as it was. */
 bool hak__os_purge(void *address, size_t size);
+/*
+ * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
+ * page; no more than a wish. Once the system has refused, it is not asked again.
+ */
+void hak__os_populate(void *address, size_t size);
 /* Grows or shrinks a mapping where it is; false leaves it as it was. */
 bool hak__os_resize(void *address, size_t old_size, size_t new_size);
 /* Moves a mapping over the reservation at target, resizing it; false leaves both as they were. */

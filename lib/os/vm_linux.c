@@ -11,6 +11,9 @@
 #include "base/bits.h"
 #include "os/os.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 #ifndef MREMAP_FIXED
 #define MREMAP_MAYMOVE 1
 #define MREMAP_FIXED 2
@@ -104,6 +107,16 @@ bool hak__os_purge(void *address, size_t size)
 {
     int saved = errno;
     return succeeds(syscall(SYS_madvise, address, size, MADV_DONTNEED), saved);
+}
+
+void hak__os_populate(void *address, size_t size)
+{
+    static _Atomic bool refused; /* any thread, to true */
+    if (hak_load_relaxed(&refused))
+        return;
+    int saved = errno;
+    if (!succeeds(syscall(SYS_madvise, address, size, MADV_POPULATE_WRITE), saved))
+        hak_store_relaxed(&refused, true);
 }
 
 bool hak__os_resize(void *address, size_t old_size, size_t new_size)

@@ -298,14 +298,19 @@ static struct hak_span *fresh_locked(size_t units, size_t align_units)
     return NULL;
 }
 
-static struct hak_span *alloc_locked(size_t units, size_t align_units)
+static struct hak_span *reuse_locked(int kind, size_t units, size_t align_units)
 {
-    for (int kind = WARM; kind >= COLD; kind--) {
-        struct hak_span *span = find_locked(kind, units, align_units);
-        if (span != NULL)
-            return take_locked(span, units, align_units);
-    }
-    struct hak_span *span = fresh_locked(units, align_units);
+    struct hak_span *span = find_locked(kind, units, align_units);
+    return span != NULL ? take_locked(span, units, align_units) : NULL;
+}
+
+static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
+{
+    struct hak_span *span = reuse_locked(zero ? COLD : WARM, units, align_units);
+    if (span == NULL)
+        span = zero ? fresh_locked(units, align_units) : reuse_locked(COLD, units, align_units);
+    if (span == NULL)
+        span = zero ? reuse_locked(WARM, units, align_units) : fresh_locked(units, align_units);
     if (span != NULL)
         return span;
     size_t bytes = units * HAK_GRANULE;
@@ -314,10 +319,10 @@ static struct hak_span *alloc_locked(size_t units, size_t align_units)
     return region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
 }
 
-struct hak_span *hak__arena_alloc(size_t units, size_t align_units)
+struct hak_span *hak__arena_alloc(size_t units, size_t align_units, bool zero)
 {
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *span = alloc_locked(units, align_units);
+    struct hak_span *span = alloc_locked(units, align_units, zero);
     if (span != NULL)
         span->state = HAK_SPAN_LIVE;
     hak__lock_release(&hak__arena_lock);

@@ -28,9 +28,10 @@ extern struct hak_lock hak__arena_lock;
 
 /*
  * A span of that many granules, aligned to a power of two of granules, or NULL.
- * span->dirty tells whether it may hold something else than zeroes. Any thread.
+ * span->dirty tells whether it may hold something else than zeroes; with zero set one that
+ * does not is looked for first. Any thread.
  */
-struct hak_span *hak__arena_alloc(size_t units, size_t align_units);
+struct hak_span *hak__arena_alloc(size_t units, size_t align_units, bool zero);
 
 /*
  * Gives a span back that the page map no longer shows as live; span->dirty says

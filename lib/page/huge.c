@@ -106,8 +106,10 @@ struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
     struct hak_span *span = reuse(size, alignment);
     if (span != NULL)
         hak__count(HAK_COUNTER_HUGE_REUSES, 1);
-    else
+    else {
+        hak__retain_missed(size);
         span = map_new(size, alignment);
+    }
     if (span != NULL) {
         hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
         show(span);

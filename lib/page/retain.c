@@ -9,6 +9,7 @@
 _Atomic size_t hak__live_bytes;
 _Atomic size_t hak__retained_bytes;
 
+static _Atomic size_t purged, regret; /* any thread; only steer */
 static _Atomic size_t period_minimum; /* least retained in this period; any thread, only steers */
 static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
 
@@ -19,9 +20,29 @@ void hak__retained_sub(size_t bytes)
         hak_store_relaxed(&period_minimum, left);
 }
 
+void hak__retain_purged(size_t bytes)
+{
+    hak_store_relaxed(&purged, hak_load_relaxed(&purged) + bytes);
+}
+
+void hak__retain_missed(size_t bytes)
+{
+    size_t gone = hak_load_relaxed(&purged);
+    if (hak_likely(gone == 0))
+        return;
+    size_t missed = gone < bytes ? gone : bytes;
+    hak_store_relaxed(&purged, gone - missed);
+    hak_store_relaxed(&regret, hak_load_relaxed(&regret) + missed);
+}
+
 size_t hak__retain_limit(void)
 {
     size_t least = (size_t)hak__option(HAK_OPTION_RETAIN_MIN);
+    size_t most = (size_t)hak__option(HAK_OPTION_RETAIN_MAX);
+    if (least < most) {
+        size_t more = hak_load_relaxed(&regret);
+        least = more < most - least ? least + more : most;
+    }
     size_t live = hak_load_relaxed(&hak__live_bytes);
     size_t share = live / 100 * (size_t)hak__option(HAK_OPTION_RETAIN_PERCENT);
     return share > least ? share : least;
@@ -46,6 +67,8 @@ size_t hak__retain_decay(void)
     int64_t end = hak_load_relaxed(&period_end);
     if (now < end || !hak_cas_acquire(&period_end, &end, now + period))
         return 0;
+    hak_store_relaxed(&purged, 0);
+    hak_store_relaxed(&regret, hak_load_relaxed(&regret) / 2);
     size_t surplus = hak_load_relaxed(&period_minimum);
     hak_store_relaxed(&period_minimum, retained);
     return end == 0 ? 0 : surplus;

@@ -6,12 +6,16 @@
  *     retained  bytes that serve nothing but may still have memory behind
  *               them: empty slabs, unused slots, free spans, cached mappings
  *
- * retained <= max(retain_min, live * retain_percent / 100), unconditionally:
- * whoever crosses the bound purges down to three quarters of it, so that the
- * next few frees do not purge again. Time tightens this: what was retained
- * without need through a whole decay period goes as well.
+ *     regret    bytes that were purged because of the bound and soon needed again
  *
- * Both numbers are changed by relaxed additions of any thread and only steer.
+ * retained <= max(retain_min + regret, live * retain_percent / 100), where regret
+ * is at most retain_max - retain_min: whoever crosses the bound purges down to
+ * three quarters of it, so that the next few frees do not purge again. Time
+ * tightens this: what was retained without need through a whole decay period goes
+ * as well, and regret is halved.
+ *
+ * The numbers are changed by relaxed operations of any thread and only steer; the
+ * bound at retain_max or the share of what is live holds whatever they say.
  */
 #ifndef HAK_PAGE_RETAIN_H
 #define HAK_PAGE_RETAIN_H
@@ -43,6 +47,12 @@ HAK_INLINE void hak__retained_add(size_t bytes)
 
 /* Also keeps the least that was retained in this decay period. */
 void hak__retained_sub(size_t bytes);
+
+/* Bytes that went because the bound was crossed. */
+void hak__retain_purged(size_t bytes);
+
+/* Bytes without memory behind them that come into use: may these be what was purged before? */
+void hak__retain_missed(size_t bytes);
 
 /* The bound as of now, in bytes. */
 size_t hak__retain_limit(void);

@@ -75,7 +75,7 @@ static TinySlabMeta *acquire_new(unsigned order)
     /* somebody may have been here while we waited */
     TinySlabMeta *slab = hak__superslab_take(order, false);
     if (slab == NULL) {
-        struct hak_span *span = hak__arena_alloc(HAK_SUPERSLAB_UNITS, HAK_SUPERSLAB_UNITS);
+        struct hak_span *span = hak__arena_alloc(HAK_SUPERSLAB_UNITS, HAK_SUPERSLAB_UNITS, false);
         if (span != NULL)
             slab = hak__superslab_create_locked(span, order);
         if (span != NULL && slab == NULL)

@@ -90,6 +90,8 @@ static TinySlabMeta *slab_at(SuperSlab *super, unsigned slot, unsigned units)
 {
     TinySlabMeta *slab = &super->slabs[slot];
     slab->warm = forget_dirty(super, run_mask(slot, units)) == run_mask(slot, units);
+    if (!slab->warm)
+        hak__retain_missed(units * HAK_GRANULE);
     slab->units = (uint8_t)units;
     slab->base = super->span->base + slot * HAK_GRANULE;
     return slab;

@@ -92,7 +92,7 @@ static void *by_thread(void)
 
 static void *make(enum pointer_kind kind)
 {
-    static const size_t sizes[] = {16, 100, 5000, 50000, 300000, (size_t)20 << 20};
+    static const size_t sizes[] = {16, 100, 5000, 50000, 300000, (size_t)80 << 20};
     char *block = NULL;
     switch (kind) {
     case FREED_16: case FREED_100: case FREED_5000: case FREED_50000: case FREED_300000:
@@ -113,7 +113,7 @@ static void *make(enum pointer_kind kind)
         block = opaque(malloc(300000));
         return block + 131072;
     case INTERIOR_HUGE:
-        block = opaque(malloc((size_t)10 << 20));
+        block = opaque(malloc((size_t)64 << 20));
         return block + 16;
     case MISALIGNED:
         block = opaque(malloc(64));

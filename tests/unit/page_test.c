@@ -30,7 +30,7 @@ START_TEST(spans_do_not_overlap_and_join_again)
     size_t retained = hak_load_relaxed(&hak__retained_bytes);
     for (size_t i = 0; i < SPANS; i++) {
         size_t units = i * 7 % 32 + 1;
-        span[i] = hak__arena_alloc(units, 1);
+        span[i] = hak__arena_alloc(units, 1, false);
         ck_assert_ptr_nonnull(span[i]);
         ck_assert_uint_eq(span[i]->units, units);
         for (size_t at = 0; at < units * HAK_GRANULE; at += HAK_GRANULE) {
@@ -47,12 +47,12 @@ START_TEST(spans_do_not_overlap_and_join_again)
         hak__arena_free(span[(i * 7) % SPANS]);
     ck_assert_uint_gt(hak_load_relaxed(&hak__retained_bytes), retained);
     /* a span as large as a SuperSlab can only come from joined ones or fresh memory */
-    struct hak_span *large = hak__arena_alloc(HAK_SUPERSLAB_UNITS, HAK_SUPERSLAB_UNITS);
+    struct hak_span *large = hak__arena_alloc(HAK_SUPERSLAB_UNITS, HAK_SUPERSLAB_UNITS, false);
     ck_assert_ptr_nonnull(large);
     ck_assert_uint_eq(large->base % HAK_SUPERSLAB, 0);
     hak__arena_free(large);
     ck_assert_uint_gt(hak__arena_purge(SIZE_MAX), 0);
-    struct hak_span *clean = hak__arena_alloc(3, 1);
+    struct hak_span *clean = hak__arena_alloc(3, 1, false);
     ck_assert(!clean->dirty);
     ck_assert_int_eq(*(char *)clean->base, 0);
     hak__arena_free(clean);
@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(spans_grow_and_shrink_in_place)
 {
-    struct hak_span *span = hak__arena_alloc(8, 1);
+    struct hak_span *span = hak__arena_alloc(8, 1, false);
     uintptr_t base = span->base;
     ck_assert(hak__arena_shrink(span, 2));
     ck_assert_uint_eq(span->units, 2);
