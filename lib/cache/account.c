@@ -17,7 +17,7 @@
 struct walk {
     struct hak_account *account;
     uint8_t *seen;
-    size_t slab_bytes, dirty_bytes;
+    size_t slab_bytes, dirty_bytes, kept_bytes;
 };
 
 static void contradict(struct walk *walk, const char *wrong, const void *where)
@@ -105,6 +105,16 @@ static void visit_heap(struct hak_heap *heap, void *context)
         if (slab != NULL && (slab_freelist_view(slab).state != SLAB_CURRENT || slab->class_idx != i))
             contradict(walk, "a heap's current slab is not its own", slab);
     }
+    size_t kept = 0;
+    for (int i = 0; i < HAK_SPAN_PLACES; i++) {
+        const struct hak_span *span = heap->spans[i];
+        if (span != NULL && hak__pagemap_word(span->base) != HAK_CODE_SPAN_KEPT)
+            contradict(walk, "a kept span is not shown as one", span);
+        kept += span != NULL ? span->size : 0;
+    }
+    if (kept != heap->span_bytes)
+        contradict(walk, "the bytes of a heap's kept spans are not what it counts", heap);
+    walk->kept_bytes += kept;
     if (capacity != heap->capacity_bytes)
         contradict(walk, "the capacity of a heap's bins is not what it counts", heap);
     for (int i = 0; i < HAK_CHAINS; i++)
@@ -130,9 +140,9 @@ void hak__account(struct hak_account *account)
     if (out < account->cached + account->batched)
         contradict(&walk, "more blocks are cached than were handed out", NULL);
     size_t live = hak_load_relaxed(&hak__live_bytes);
-    account->large_bytes = live - walk.slab_bytes;
-    if (live < walk.slab_bytes)
-        contradict(&walk, "less is live than slabs have", NULL);
+    account->large_bytes = live - walk.slab_bytes - walk.kept_bytes;
+    if (live < walk.slab_bytes + walk.kept_bytes)
+        contradict(&walk, "less is live than slabs and kept spans have", NULL);
     if (hak_load_relaxed(&hak__retained_bytes) !=
         walk.dirty_bytes + hak__arena_warm() + hak__huge_kept())
         contradict(&walk, "what is retained is not what is counted", NULL);

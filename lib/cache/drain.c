@@ -17,7 +17,8 @@
 enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 20 };
 /* A bin that is only refilled grows up to here. */
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
-enum { BIN_LEAST = 4, FULL_SHARE_HEAPS = 8, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
+enum { CACHE_USUAL = 524288 };
+enum { BIN_LEAST = 4, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
 
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
 {
@@ -37,13 +38,18 @@ static size_t largest_capacity(size_t size)
                                          : blocks < BIN_LEAST ? BIN_LEAST : blocks;
 }
 
-/* What a thread may hold; with many threads each may hold less. */
+/* What a thread may hold: a share of what the process uses; with many threads each may hold less. */
 static size_t thread_bound(void)
 {
-    size_t bound = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
+    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
     size_t heaps = hak__heap_count();
-    if (heaps > FULL_SHARE_HEAPS)
-        bound = bound / heaps * FULL_SHARE_HEAPS;
+    size_t bound = hak_load_relaxed(&hak__live_bytes) / 2 / (heaps + 1);
+    if (bound < CACHE_USUAL)
+        bound = CACHE_USUAL;
+    if (bound > most)
+        bound = most;
+    if (heaps > HAK_FULL_SHARE_HEAPS)
+        bound = bound / heaps * HAK_FULL_SHARE_HEAPS;
     return bound < CACHE_LEAST ? CACHE_LEAST : bound;
 }
 
@@ -86,10 +92,7 @@ static bool resize_bin(struct hak_heap *heap, unsigned class_idx, size_t capacit
 
 static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        void *block = heap->base[class_idx][i];
-        hak__handback_add(heap, block, hak__pagemap_word((uintptr_t)block));
-    }
+    hak__handback_add_all(heap, heap->base[class_idx], count);
     size_t rest = (size_t)(heap->top[class_idx] - heap->base[class_idx]) - count;
     if (rest > 0 && count > 0)
         memmove(heap->base[class_idx], heap->base[class_idx] + count, rest * sizeof *heap->base[class_idx]);

@@ -31,34 +31,68 @@ static void push(struct hak_heap *heap, struct hak_chain *chain)
     hak__count(HAK_COUNTER_REMOTE_BLOCKS, chain->count);
 }
 
-static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint32_t index,
-                  uint32_t word)
+static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint32_t word)
 {
     chain->slab = slab;
     chain->last = block;
-    chain->first = chain->highest = index;
+    chain->first = chain->highest = slab_freelist_index(slab, block);
     chain->count = 1;
     chain->owner = word >> 8;
 }
 
-void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
+/* The block is of the chain's slab. */
+static void append(struct hak_chain *chain, void *block)
+{
+    uint32_t index = slab_freelist_index(chain->slab, block);
+    slab_freelist_link(block, chain->first);
+    chain->first = index;
+    if (index > chain->highest)
+        chain->highest = index;
+    chain->count++;
+}
+
+static bool is_long(const struct hak_chain *chain)
+{
+    return chain->count >= HAK_CHAIN_BLOCKS ||
+           (size_t)chain->count * chain->slab->size >= HAK_CHAIN_BYTES;
+}
+
+/* The chain to which the block was added. */
+static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
-    uint32_t index = slab_freelist_index(slab, block);
     struct hak_chain *chain = &heap->chains[(uintptr_t)slab / sizeof *slab % HAK_CHAINS];
     if (chain->slab == slab) {
-        slab_freelist_link(block, chain->first);
-        chain->first = index;
-        if (index > chain->highest)
-            chain->highest = index;
-        chain->count++;
+        append(chain, block);
     } else {
         if (chain->slab != NULL)
             push(heap, chain);
-        begin(chain, slab, block, index, word);
+        begin(chain, slab, block, word);
     }
-    if (chain->count >= HAK_CHAIN_BLOCKS || (size_t)chain->count * slab->size >= HAK_CHAIN_BYTES)
+    return chain;
+}
+
+void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
+{
+    struct hak_chain *chain = add(heap, block, word);
+    if (is_long(chain))
         push(heap, chain);
+}
+
+/* Neighbours in a bin are often neighbours in a slab: these need not be looked up again. */
+void hak__handback_add_all(struct hak_heap *heap, void *const *block, size_t count)
+{
+    struct hak_chain *chain = NULL;
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t address = (uintptr_t)block[i];
+        if (chain != NULL && chain->slab != NULL &&
+            address - chain->slab->base < chain->slab->units * HAK_GRANULE)
+            append(chain, block[i]);
+        else
+            chain = add(heap, block[i], hak__pagemap_word(address));
+        if (is_long(chain))
+            push(heap, chain);
+    }
 }
 
 void hak__handback_flush(struct hak_heap *heap)
@@ -72,6 +106,6 @@ void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     struct hak_chain chain;
-    begin(&chain, slab, block, slab_freelist_index(slab, block), word);
+    begin(&chain, slab, block, word);
     push(heap, &chain);
 }

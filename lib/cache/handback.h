@@ -35,6 +35,9 @@ struct hak_chain {
 /* Adds a freed block to its chain. word is that of the page map. */
 void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word);
 
+/* Adds freed blocks of one class, each to its chain. */
+void hak__handback_add_all(struct hak_heap *heap, void *const *block, size_t count);
+
 /* Pushes all chains. */
 void hak__handback_flush(struct hak_heap *heap);
 

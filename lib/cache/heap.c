@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "cache/span_cache.h"
 #include "core/meta.h"
 #include "core/race.h"
 #include "core/report.h"
@@ -139,6 +140,7 @@ void hak__heap_flush(struct hak_heap *heap)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         hak__cache_empty_bin(heap, i);
     hak__handback_flush(heap);
+    hak__span_cache_flush(heap);
     let_go_all(heap);
 }
 
@@ -173,6 +175,8 @@ static void adopt(struct hak_heap *heap)
         heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
     memset(heap->chains, 0, sizeof heap->chains);
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
+    memset(heap->spans, 0, sizeof heap->spans);
+    heap->span_bytes = 0;
     heap->capacity_bytes = 0;
     give_up(heap);
 }

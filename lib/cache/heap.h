@@ -20,11 +20,14 @@
 #include "cache/handback.h"
 #include "core/stats.h"
 #include "os/lock.h"
+#include "page/span.h"
 #include "slab/size_class.h"
 #include "slab/slab_meta.h"
 
 enum {
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
+    HAK_SPAN_PLACES = 4,       /* of the span cache */
+    HAK_FULL_SHARE_HEAPS = 8,  /* with more heaps each may keep less */
     HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
 };
 
@@ -52,6 +55,9 @@ struct hak_heap {
     TinySlabMeta *current[HAK_CLASS_COUNT];
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
+    struct hak_span *spans[HAK_SPAN_PLACES]; /* kept: span_cache.h */
+    size_t span_bytes;                 /* of these */
+    unsigned span_place;               /* the next to be used */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
     uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */

@@ -35,12 +35,30 @@ static void free_foreign(void *block, uint32_t word, const char *call)
     errno = saved;
 }
 
+/* The fast path for classes whose slabs have several granules. */
+static bool free_own(void *block, uint32_t word)
+{
+    struct hak_heap *heap = hak__heap;
+    uint32_t code = word ^ heap->owner_tag;
+    if (code > HAK_CLASS_COUNT)
+        return false;
+    unsigned class_idx = code - 1;
+    uintptr_t offset = (uintptr_t)block & (((uintptr_t)1 << hak__class_info[class_idx].slab_shift) - 1);
+    if (heap->top[class_idx] == heap->limit[class_idx] ||
+        !hak__is_block_start(offset, heap->reciprocal[class_idx]) ||
+        !hak__block_end(block, class_idx, heap))
+        return false;
+    return hak__cache_push(heap, class_idx, block);
+}
+
 HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
     if (block == NULL)
         return;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
     uint32_t code = word & 0xff;
+    if (HAK_CHECKS && hak_likely(free_own(block, word)))
+        return;
     if (code == HAK_CODE_NONE) {
         free_foreign(block, word, call);
         return;
@@ -49,7 +67,7 @@ HAK_NOINLINE void hak__free_slow(void *block, const char *call)
     if (hak_likely(code <= HAK_CLASS_COUNT))
         free_class(block, word);
     else
-        hak__large_free(block);
+        hak__large_free(block, true);
 }
 
 void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)

@@ -37,7 +37,8 @@ bool hak__purge(void);
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
 /* For a block that has grown and may do so again: one whose pages can be moved. */
 void *hak__large_alloc_to_grow(size_t size);
-void hak__large_free(void *block);
+/* keep: whether the thread may want a block of this size again. */
+void hak__large_free(void *block, bool keep);
 size_t hak__large_usable(const void *block);
 /* Changes the size where it is or by moving pages; NULL when it must be copied. */
 void *hak__large_resize(void *block, size_t size);

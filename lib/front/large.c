@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/params.h"
 #include "cache/heap.h"
+#include "cache/span_cache.h"
 #include "core/stats.h"
 #include "front/front.h"
 #include "page/arena.h"
@@ -24,7 +25,10 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 {
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
     struct hak_span *span =
-        hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
+        align_units == 1 ? hak__span_cache_take(hak__heap, units_of(size)) : NULL;
+    if (span != NULL)
+        return span; /* live all the time, for the arena */
+    span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
     if (span == NULL)
         return NULL;
     if (!span->dirty)
@@ -47,6 +51,8 @@ static struct hak_span *try(size_t size, size_t alignment, bool zero)
 /* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
+    if (hak_unlikely(!hak__heap_is_real(hak__heap)))
+        hak__heap_attach(); /* for its span cache; without one it works as well */
     struct hak_span *span = try(size, alignment, zero);
     if (hak_unlikely(span == NULL)) {
         hak__purge();
@@ -83,17 +89,15 @@ size_t hak__large_usable(const void *block)
     return span != NULL ? span->size : 0;
 }
 
-void hak__large_free(void *block)
+void hak__large_free(void *block, bool keep)
 {
     struct hak_span *span = span_of(block);
-    if (is_huge(block)) {
+    if (is_huge(block))
         hak__huge_free(span);
-    } else {
-        hak__pagemap_set_run(span->base, span->units, HAK_CODE_NONE, NULL);
-        hak__live_sub(span->size);
-        span->dirty = true;
-        hak__arena_free(span);
-    }
+    else if (keep && hak__span_cache_put(hak__heap, span))
+        return;
+    else
+        hak__span_free(span);
     hak__cache_poll(hak__heap);
 }
 

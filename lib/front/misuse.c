@@ -32,6 +32,7 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
     case HAK_CODE_SLAB_FREE:
         hak__misuse(call, block, "double free or use after free: no block lives here any more", 0);
     case HAK_CODE_SPAN_FREE:
+    case HAK_CODE_SPAN_KEPT:
         hak__misuse(call, block, "double free or use after free of a large block", 0);
     case HAK_CODE_LARGE:
     case HAK_CODE_HUGE:

@@ -29,7 +29,10 @@ static void *copy(void *block, size_t usable, size_t size, const char *call)
         return NULL;
     }
     memcpy(fresh, block, usable < size ? usable : size);
-    hak__free(block, call);
+    if (usable > HAK_SMALL_MAX)
+        hak__large_free(block, false);
+    else
+        hak__free(block, call);
     return fresh;
 }
 

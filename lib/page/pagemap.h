@@ -46,7 +46,8 @@ enum {
     HAK_CODE_LARGE = 240,     /* live span of the page arena */
     HAK_CODE_HUGE = 241,      /* live mapping of its own */
     HAK_CODE_SPAN_FREE = 242, /* free span of the page arena: its first and last granule */
-    HAK_CODE_SLAB_FREE = 243  /* slot of a SuperSlab that serves no class */
+    HAK_CODE_SLAB_FREE = 243, /* slot of a SuperSlab that serves no class */
+    HAK_CODE_SPAN_KEPT = 244  /* span that a thread has freed and keeps: its first granule */
 };
 
 struct hak_pagemap_leaf {

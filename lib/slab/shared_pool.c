@@ -93,16 +93,16 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
                                        [HAK_COUNTER_STAGE3] = "STAGE3"};
     unsigned order = hak__class_info[class_idx].slab_shift - HAK_GRANULE_SHIFT;
     enum hak_counter stage = HAK_COUNTER_STAGE0_5_EMPTY;
-    TinySlabMeta *slab = hak__superslab_take(order, true);
+    TinySlabMeta *slab = hak__superslab_claim(class_idx);
+    if (slab != NULL) {
+        hak__race_point("claimed");
+        show_owner(slab, class_idx, owner);
+        hak__count(HAK_COUNTER_STAGE1, 1);
+        HAK_TRACE(name[HAK_COUNTER_STAGE1], slab);
+        return slab;
+    }
+    slab = hak__superslab_take(order, true);
     if (slab == NULL) {
-        slab = hak__superslab_claim(class_idx);
-        if (slab != NULL) {
-            hak__race_point("claimed");
-            show_owner(slab, class_idx, owner);
-            hak__count(HAK_COUNTER_STAGE1, 1);
-            HAK_TRACE(name[HAK_COUNTER_STAGE1], slab);
-            return slab;
-        }
         stage = HAK_COUNTER_STAGE2;
         slab = hak__superslab_take(order, false);
     }

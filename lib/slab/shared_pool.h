@@ -3,8 +3,8 @@
  * The shared pool: where slabs come from and return to.
  *
  *     STAGE0_L0       the heap's own partly free slabs       (the heap's affair)
- *     STAGE0.5_EMPTY  slots of slabs that have become empty, still warm
  *     STAGE1_LOCKFREE partly free slabs of the class that nobody owns
+ *     STAGE0.5_EMPTY  slots of slabs that have become empty, still warm
  *     STAGE2_LOCKFREE an unused slot of an existing SuperSlab
  *     STAGE3          a new SuperSlab from the page arena
  *

@@ -68,18 +68,18 @@ static void *empty_again(void *unused)
     return unused;
 }
 
-/* Frees every second block of its own slabs, then needs blocks again. */
+/* Frees every second block of its few own slabs, more than its bin takes, then needs blocks again. */
 static void *own_partial(void *unused)
 {
-    enum { SOME = 3000 };
+    enum { SOME = 40, SIZE = 32000 };
     static __thread void *block[SOME];
     for (int i = 0; i < SOME; i++)
-        block[i] = filled(512);
-    for (int round = 0; round < 200; round++) {
+        block[i] = filled(SIZE);
+    for (int round = 0; round < 500; round++) {
         for (int i = round % 2; i < SOME; i += 2)
             free(block[i]);
         for (int i = round % 2; i < SOME; i += 2)
-            block[i] = filled(512);
+            block[i] = filled(SIZE);
     }
     return unused;
 }
