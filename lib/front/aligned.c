@@ -16,31 +16,39 @@ static unsigned class_for(size_t alignment, size_t size)
     while (wanted <= HAK_SMALL_MAX) {
         unsigned class_idx = hak__class_of(wanted);
         size_t found = hak__class_size(class_idx);
-        if (found % alignment == 0)
+        if ((found & (alignment - 1)) == 0)
             return class_idx;
         wanted = hak__align_up(found, alignment);
     }
     return HAK_CLASS_COUNT;
 }
 
+static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned class_idx)
+{
+    if (hak_unlikely(hak__passes_through()))
+        return hak__libc_memalign(alignment, size);
+    if (class_idx < HAK_CLASS_COUNT)
+        return hak__class_malloc_slow(class_idx);
+    void *block = NULL;
+    if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment)
+        block = hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
+    if (block == NULL)
+        errno = ENOMEM;
+    return block;
+}
+
 void *hak__aligned(size_t alignment, size_t size)
 {
     if (alignment <= HAK_ALIGNMENT)
         return hak__malloc(size);
-    if (hak_unlikely(hak__passes_through()))
-        return hak__libc_memalign(alignment, size);
-    void *block = NULL;
-    if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment) {
-        unsigned class_idx = alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX
-                                 ? class_for(alignment, size)
-                                 : HAK_CLASS_COUNT;
-        if (class_idx < HAK_CLASS_COUNT)
-            return hak__class_malloc(class_idx);
-        block = hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
+    unsigned class_idx = HAK_CLASS_COUNT;
+    if (hak_likely(alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX)) {
+        class_idx = class_for(alignment, size);
+        void *block = class_idx < HAK_CLASS_COUNT ? hak__cache_malloc(hak__heap, class_idx) : NULL;
+        if (hak_likely(block != NULL))
+            return block;
     }
-    if (block == NULL)
-        errno = ENOMEM;
-    return block;
+    return aligned_slow(alignment, size, class_idx);
 }
 
 void *hak__aligned_alloc(size_t alignment, size_t size)

@@ -55,13 +55,6 @@ HAK_INLINE bool hak__passes_through(void)
     return hak__disabled;
 }
 
-/* A block of just this class, whatever else would be large enough. */
-HAK_INLINE void *hak__class_malloc(unsigned class_idx)
-{
-    void *block = hak__cache_malloc(hak__heap, class_idx);
-    return hak_likely(block != NULL) ? block : hak__class_malloc_slow(class_idx);
-}
-
 HAK_INLINE void *hak__malloc(size_t size)
 {
     struct hak_heap *heap = hak__heap;
