@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "core/stats.h"
 #include "os/lock.h"
@@ -54,6 +55,67 @@ START_TEST(a_bin_has_the_size_of_the_swings)
     ck_assert_int_le(out_and_back(100000, 1), 16);
     ck_assert_uint_gt(hak__counter_sum(HAK_COUNTER_DRAINS), 0);
     ck_assert_uint_le(hak__heap->capacity_bytes, (size_t)4 << 20);
+}
+END_TEST
+
+/* In a thread of its own, whose heap has seen no class yet; NULL when all is as it should be. */
+static void *borrow_some(void *unused)
+{
+    enum { OWN = 8 };
+    (void)unused;
+    void *larger = hak_malloc(112), *odd = hak_malloc(176), *block[OWN + 1];
+    for (int i = 0; i <= OWN; i++)
+        block[i] = hak_malloc(96);
+    void *aligned = hak_aligned_alloc(32, 160);
+    const char *wrong = NULL;
+    if (hak_usable_size(block[0]) != 112)
+        wrong = "the first block of a class is not borrowed";
+    if (hak_usable_size(block[OWN]) != 96)
+        wrong = "a class that is used has no blocks of its own";
+    if ((uintptr_t)aligned % 32 != 0)
+        wrong = "an aligned block was borrowed";
+    hak_free(odd);
+    hak_free(aligned);
+    for (int i = 0; i <= OWN; i++)
+        hak_free(block[i]);
+    hak_free(larger);
+    return (void *)(uintptr_t)wrong;
+}
+
+START_TEST(first_blocks_are_borrowed_from_larger_classes)
+{
+    pthread_t thread;
+    void *wrong = NULL;
+    ck_assert_int_eq(pthread_create(&thread, NULL, borrow_some, NULL), 0);
+    pthread_join(thread, &wrong);
+    if (wrong != NULL)
+        ck_abort_msg("%s", (const char *)wrong);
+}
+END_TEST
+
+START_TEST(large_blocks_are_kept_for_the_thread)
+{
+    enum { MORE = 6 };
+    char *first = hak_malloc(200000), *block[MORE];
+    first[0] = first[199999] = 1;
+    size_t live = hak_load_relaxed(&hak__live_bytes);
+    hak_free(first);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)first), HAK_CODE_SPAN_KEPT);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live);
+    char *again = hak_calloc(1, 200000);
+    ck_assert_ptr_eq(again, first);
+    ck_assert_int_eq(again[0] | again[199999], 0);
+    hak_free(again);
+    /* no more than there are places, no more than may be kept together */
+    for (int i = 0; i < MORE; i++)
+        block[i] = hak_malloc(1000000);
+    for (int i = 0; i < MORE; i++)
+        hak_free(block[i]);
+    ck_assert_uint_le(hak__heap->span_bytes, HAK_SPAN_CACHE_BYTES);
+    ck_assert_uint_gt(hak__heap->span_bytes, 0);
+    hak_purge();
+    ck_assert_uint_eq(hak__heap->span_bytes, 0);
+    ck_assert_uint_ne(hak__pagemap_word((uintptr_t)first), HAK_CODE_SPAN_KEPT);
 }
 END_TEST
 
@@ -201,6 +263,8 @@ static void add(TCase *tests)
 {
     tcase_add_test(tests, a_freed_block_comes_back_first);
     tcase_add_test(tests, a_bin_has_the_size_of_the_swings);
+    tcase_add_test(tests, first_blocks_are_borrowed_from_larger_classes);
+    tcase_add_test(tests, large_blocks_are_kept_for_the_thread);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
     tcase_add_test(tests, slabs_of_a_dead_thread_are_adopted);
     tcase_add_test(tests, sizes_are_what_is_promised);

@@ -92,6 +92,41 @@ START_TEST(huge_mappings_move_and_come_back)
 }
 END_TEST
 
+START_TEST(the_bound_learns)
+{
+    enum { MIB = 1 << 20 };
+    size_t least = (size_t)hak__option(HAK_OPTION_RETAIN_MIN);
+    size_t most = (size_t)hak__option(HAK_OPTION_RETAIN_MAX);
+    ck_assert_uint_eq(hak__retain_limit(), least);
+    hak__retain_missed(5 * MIB); /* nothing was purged: no regret */
+    ck_assert_uint_eq(hak__retain_limit(), least);
+    hak__retain_purged(3 * MIB);
+    ck_assert_uint_eq(hak__retain_limit(), least);
+    hak__retain_missed(2 * MIB);
+    ck_assert_uint_eq(hak__retain_limit(), least + 2 * MIB);
+    hak__retain_missed(2 * MIB); /* one more was purged, not two */
+    ck_assert_uint_eq(hak__retain_limit(), least + 3 * MIB);
+    hak__retain_purged((size_t)1000 * MIB);
+    hak__retain_missed((size_t)1000 * MIB);
+    ck_assert_uint_eq(hak__retain_limit(), most);
+}
+END_TEST
+
+START_TEST(memory_that_is_zero_comes_first_when_asked_for)
+{
+    struct hak_span *warm = hak__arena_alloc(2, 1, false);
+    memset((void *)warm->base, 1, HAK_GRANULE);
+    warm->dirty = true;
+    hak__arena_free(warm);
+    struct hak_span *zero = hak__arena_alloc(2, 1, true);
+    ck_assert(!zero->dirty);
+    struct hak_span *any = hak__arena_alloc(2, 1, false);
+    ck_assert(any->dirty);
+    hak__arena_free(zero);
+    hak__arena_free(any);
+}
+END_TEST
+
 START_TEST(options_are_parsed_and_refused)
 {
     char text[32];
@@ -149,6 +184,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, spans_do_not_overlap_and_join_again);
     tcase_add_test(tests, spans_grow_and_shrink_in_place);
     tcase_add_test(tests, huge_mappings_move_and_come_back);
+    tcase_add_test(tests, the_bound_learns);
+    tcase_add_test(tests, memory_that_is_zero_comes_first_when_asked_for);
     tcase_add_test(tests, options_are_parsed_and_refused);
     tcase_add_test(tests, records_are_zero_and_aligned);
     tcase_add_test(tests, text_is_written_whole);
