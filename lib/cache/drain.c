@@ -41,15 +41,15 @@ static size_t largest_capacity(size_t size)
 /* What a thread may hold: a share of what the process uses; with many threads each may hold less. */
 static size_t thread_bound(void)
 {
-    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
     size_t heaps = hak__heap_count();
+    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
+    if (heaps > HAK_FULL_SHARE_HEAPS)
+        most = most / heaps * HAK_FULL_SHARE_HEAPS;
     size_t bound = hak_load_relaxed(&hak__live_bytes) / 2 / (heaps + 1);
     if (bound < CACHE_USUAL)
         bound = CACHE_USUAL;
     if (bound > most)
         bound = most;
-    if (heaps > HAK_FULL_SHARE_HEAPS)
-        bound = bound / heaps * HAK_FULL_SHARE_HEAPS;
     return bound < CACHE_LEAST ? CACHE_LEAST : bound;
 }
 
