@@ -15,18 +15,18 @@ import json, sys
 def run(rate, peak):
     return {"throughput": [rate] * 3, "peak": [peak] * 3, "elapsed": [1] * 3, "processor": [1] * 3}
 
-def workload(name, ours, one, other, failed={}):
+def workload(name, weight, ours, one, other, failed={}):
     runs = {"hakmem": ours, "glibc": one, "jemalloc": other}
-    return {"name": name, "kind": "mixed", "weight": 1, "command": [name],
+    return {"name": name, "kind": "mixed", "weight": weight, "command": [name],
             "runs": {k: v for k, v in runs.items() if k not in failed}, "failed": failed}
 
 json.dump({
     "allocators": {"hakmem": "h", "glibc": "", "jemalloc": "j"}, "rounds": 3, "version": "0",
     "host": {"kernel": "0", "cpu": "x", "cores": 2}, "calibration": [0.03] * 3, "date": "2026-01-01",
     "workloads": [
-        workload("fast", run(400, 1000), run(200, 1000), run(100, 2000)),
-        workload("slow", run(100, 2000), run(100, 1000), run(200, 1000)),
-        workload("broken", run(1, 1), run(1, 1), run(1, 1), {"jemalloc": 3}),
+        workload("fast", 1, run(400, 1000), run(200, 1000), run(100, 2000)),
+        workload("slow", 2, run(100, 2000), run(100, 1000), run(200, 1000)),
+        workload("broken", 1, run(1, 1), run(1, 1), run(1, 1), {"jemalloc": 3}),
     ]}, open(sys.argv[1], "w"))
 END
 "$compare" --from "$work/known.json" -o "$work/out" > "$work/text" 2>&1 && fail "a failed workload is no success"
@@ -46,11 +46,13 @@ assert rows["fast"]["time"]["best"] == "glibc" and rows["slow"]["time"]["best"] 
 assert rows["slow"]["time"]["above"] and not rows["fast"]["time"]["above"]
 assert rows["slow"]["memory"]["above"] and not rows["broken"]["counted"]
 mixed = next(mean for mean in summary["means"] if mean["kind"] == "mixed")
-# both peers have sqrt(1/200 * 1/100), we sqrt(1/400 * 1/100)
-near(mixed["time"]["ratio"]["hakmem"], 0.5 ** 0.5)
-# glibc has sqrt(1000 * 1000), we sqrt(1000 * 2000)
-assert mixed["count"] == 2 and mixed["memory"]["best"] == "glibc"
-near(mixed["memory"]["ratio"]["hakmem"], 2 ** 0.5)
+# cubes: 1/400 * 1/100^2 are ours, 1/100 * 1/200^2 of jemalloc, 1/200 * 1/100^2 of glibc
+assert mixed["count"] == 2 and mixed["time"]["best"] == "jemalloc"
+near(mixed["time"]["ratio"]["hakmem"], 1)
+near(mixed["time"]["ratio"]["glibc"], 2 ** (1 / 3))
+# cubes: 1000 * 2000^2 are ours, 1000^3 of glibc
+assert mixed["memory"]["best"] == "glibc"
+near(mixed["memory"]["ratio"]["hakmem"], 4 ** (1 / 3))
 END
 grep -q '^broken .*failed 3' "$work/text" || fail "the failed workload is not shown as failed"
 
