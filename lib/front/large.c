@@ -94,9 +94,7 @@ void hak__large_free(void *block, bool keep)
     struct hak_span *span = span_of(block);
     if (is_huge(block))
         hak__huge_free(span);
-    else if (keep && hak__span_cache_put(hak__heap, span))
-        return;
-    else
+    else if (!keep || !hak__span_cache_put(hak__heap, span))
         hak__span_free(span);
     hak__cache_poll(hak__heap);
 }
