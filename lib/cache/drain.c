@@ -136,6 +136,12 @@ static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
     return resize_bin(heap, class_idx, capacity);
 }
 
+/* More was drained since the last refill than any bin could have kept. */
+static bool takes_down(const struct hak_heap *heap, unsigned class_idx)
+{
+    return heap->drained[class_idx] > largest_capacity(hak__class_size(class_idx));
+}
+
 /*
  * A bin that swings between empty and full is too small for what the thread does
  * and grows, as long as a bin can take the swing at all. One that is only
@@ -143,11 +149,6 @@ static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
  * down: a large bin would save it little, and what it holds in the end would keep
  * as many slabs from being given back.
  */
-static bool takes_down(const struct hak_heap *heap, unsigned class_idx)
-{
-    return heap->drained[class_idx] > largest_capacity(hak__class_size(class_idx));
-}
-
 void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
 {
     bool swings = heap->drained[class_idx] > 0 && !takes_down(heap, class_idx);
