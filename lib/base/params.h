@@ -19,6 +19,7 @@
 #define HAK_SUPERSLAB_UNITS (HAK_SUPERSLAB >> HAK_GRANULE_SHIFT)
 
 #define HAK_ALIGNMENT ((size_t)16)
+#define HAK_CACHE_LINE ((size_t)64)
 /*
  * Above this a block is a span of the page arena, above LARGE_MAX a mapping of its own; one that
  * realloc lets grow is from GROWN_MIN on.

@@ -107,7 +107,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
     }
     size_t kept = 0;
     for (int i = 0; i < HAK_SPAN_PLACES; i++) {
-        const struct hak_span *span = heap->spans[i];
+        const struct hak_span *span = heap->kept[i].units != 0 ? heap->kept[i].span : NULL;
         if (span != NULL && hak__pagemap_word(span->base) != HAK_CODE_SPAN_KEPT)
             contradict(walk, "a kept span is not shown as one", span);
         kept += span != NULL ? span->size : 0;

@@ -14,10 +14,10 @@
 #include "slab/superslab.h"
 
 /* A bin starts with what its first page holds and may grow to BIN_BYTES or a few blocks. */
-enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 20 };
+enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 19 };
 /* A bin that is only refilled grows up to here. */
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
-enum { CACHE_USUAL = 524288 };
+enum { CACHE_USUAL = 1 << 20 };
 enum { BIN_LEAST = 4, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
 
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
@@ -42,10 +42,12 @@ static size_t largest_capacity(size_t size)
 static size_t thread_bound(void)
 {
     size_t heaps = hak__heap_count();
+    if (heaps == 0)
+        heaps = 1; /* the one that threads without a heap share */
     size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
     if (heaps > HAK_FULL_SHARE_HEAPS)
         most = most / heaps * HAK_FULL_SHARE_HEAPS;
-    size_t bound = hak_load_relaxed(&hak__live_bytes) / 2 / (heaps + 1);
+    size_t bound = hak_load_relaxed(&hak__live_bytes) / 4 * 3 / heaps;
     if (bound < CACHE_USUAL)
         bound = CACHE_USUAL;
     if (bound > most)

@@ -47,8 +47,10 @@ static struct hak_heap *create_locked(void)
     heap->id = next_id++;
     heap->owner_tag = heap->id << 8;
     heap->secret = hak__heap_secret;
-    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
+        heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
+    }
     heap->older = newest;
     newest = heap;
     hak__counters_register(&heap->counters);
@@ -175,7 +177,7 @@ static void adopt(struct hak_heap *heap)
         heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
     memset(heap->chains, 0, sizeof heap->chains);
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
-    memset(heap->spans, 0, sizeof heap->spans);
+    memset(heap->kept, 0, sizeof heap->kept);
     heap->span_bytes = 0;
     heap->capacity_bytes = 0;
     give_up(heap);

@@ -37,6 +37,12 @@ struct hak_l0 {
     uint32_t tag;
 };
 
+/* A place of the span cache; without units it is empty. */
+struct hak_kept {
+    struct hak_span *span;
+    size_t units; /* granules of the span, so that looking for some does not touch it */
+};
+
 struct hak_heap {
     /* read by every malloc and free */
     uint32_t owner_tag; /* id << 8 */
@@ -47,6 +53,7 @@ struct hak_heap {
     void **base[HAK_CLASS_COUNT];
     void **limit[HAK_CLASS_COUNT];
     uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
+    uintptr_t slab_mask[HAK_CLASS_COUNT]; /* slab size - 1: what of an address is the offset */
 
     /*
      * Slow paths; owner only. current[] never holds a slab that is not CURRENT of
@@ -55,7 +62,7 @@ struct hak_heap {
     TinySlabMeta *current[HAK_CLASS_COUNT];
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
-    struct hak_span *spans[HAK_SPAN_PLACES]; /* kept: span_cache.h */
+    struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     size_t span_bytes;                 /* of these */
     unsigned span_place;               /* the next to be used */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
@@ -63,6 +70,7 @@ struct hak_heap {
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */
     size_t capacity_bytes;             /* sum of bin capacity * block size */
     uint32_t polls;
+    uint32_t foreign; /* blocks of other heaps that were freed here and could be kept */
     unsigned exit_rounds; /* how often the thread's exit hook was called */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */

@@ -71,7 +71,7 @@ HAK_INLINE void *hak__malloc(size_t size)
 
 /*
  * One load chain (root, leaf, word), one XOR and one compare tell that the block
- * is of a class with small slabs and mine; code 0 never passes, since its owner
+ * is of a class and mine; code 0 never passes, since its owner
  * is 0 and mine is not. The start of the block and the mark are checked before
  * anything is written.
  */
@@ -85,11 +85,11 @@ HAK_INLINE void hak__free(void *block, const char *call)
         return;
     }
     size_t code = hak__pagemap_word_at(place) ^ heap->owner_tag;
-    if (hak_likely(code <= HAK_CLASS_FAST_COUNT)) {
+    if (hak_likely(code <= HAK_CLASS_COUNT)) {
         size_t class_idx = code - 1;
         void **top = heap->top[class_idx];
         if (hak_likely(top != heap->limit[class_idx]) &&
-            (!HAK_CHECKS || hak_likely(hak__is_block_start(address & (HAK_GRANULE - 1),
+            (!HAK_CHECKS || hak_likely(hak__is_block_start(address & heap->slab_mask[class_idx],
                                                            heap->reciprocal[class_idx]))) &&
             hak_likely(hak__block_end(block, (unsigned)class_idx, heap))) {
             *top = block;

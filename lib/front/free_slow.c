@@ -4,6 +4,20 @@
 
 #include "front/fast.h"
 
+/*
+ * Another heap's block is kept for this thread's own use if the thread allocates from
+ * the class too, which takes no shared operation. Some are handed back all the same:
+ * a thread that has inherited blocks soon lives in slabs of its own that way, while
+ * threads that exchange blocks for good keep most. Blocks that share cache lines with
+ * others always go back, or their users would write to each other's lines.
+ */
+static bool adopts(struct hak_heap *heap, unsigned class_idx)
+{
+    enum { HANDED_BACK = 16 };
+    return heap->current[class_idx] != NULL && hak__class_size(class_idx) >= HAK_CACHE_LINE &&
+           ++heap->foreign % HANDED_BACK != 0;
+}
+
 static void free_class(void *block, uint32_t word)
 {
     struct hak_heap *heap = hak__heap;
@@ -16,9 +30,13 @@ static void free_class(void *block, uint32_t word)
     if (hak_unlikely(!hak__heap_is_real(heap)) &&
         (hak__disabled || (heap = hak__heap_attach()) == NULL)) {
         hak__handback_now(hak__heap, block, word);
-    } else if (word >> 8 != heap->id) {
+        return;
+    }
+    if (word >> 8 != heap->id && !adopts(heap, class_idx)) {
         hak__handback_add(heap, block, word);
-    } else if (!hak__cache_push(heap, class_idx, block)) {
+        return;
+    }
+    if (!hak__cache_push(heap, class_idx, block)) {
         hak__cache_drain(heap, class_idx);
         if (!hak__cache_push(heap, class_idx, block))
             hak__handback_now(heap, block, word);
@@ -35,39 +53,22 @@ static void free_foreign(void *block, uint32_t word, const char *call)
     errno = saved;
 }
 
-/* The fast path for classes whose slabs have several granules. */
-static bool free_own(void *block, uint32_t word)
-{
-    struct hak_heap *heap = hak__heap;
-    uint32_t code = word ^ heap->owner_tag;
-    if (code > HAK_CLASS_COUNT)
-        return false;
-    unsigned class_idx = code - 1;
-    uintptr_t offset = (uintptr_t)block & (((uintptr_t)1 << hak__class_info[class_idx].slab_shift) - 1);
-    if (heap->top[class_idx] == heap->limit[class_idx] ||
-        !hak__is_block_start(offset, heap->reciprocal[class_idx]) ||
-        !hak__block_end(block, class_idx, heap))
-        return false;
-    return hak__cache_push(heap, class_idx, block);
-}
-
 HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
     if (block == NULL)
         return;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
     uint32_t code = word & 0xff;
-    if (HAK_CHECKS && hak_likely(free_own(block, word)))
-        return;
     if (code == HAK_CODE_NONE) {
         free_foreign(block, word, call);
         return;
     }
+    if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
+        hak__large_free(block, word, true, call);
+        return;
+    }
     hak__checked_size(block, word, call);
-    if (hak_likely(code <= HAK_CLASS_COUNT))
-        free_class(block, word);
-    else
-        hak__large_free(block, true);
+    free_class(block, word);
 }
 
 void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)

@@ -37,11 +37,11 @@ bool hak__purge(void);
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
 /* For a block that has grown and may do so again: one whose pages can be moved. */
 void *hak__large_alloc_to_grow(size_t size);
-/* keep: whether the thread may want a block of this size again. */
-void hak__large_free(void *block, bool keep);
+/* word is that of the page map; keep: whether the thread may want a block of this size again. */
+void hak__large_free(void *block, uint32_t word, bool keep, const char *call);
 size_t hak__large_usable(const void *block);
 /* Changes the size where it is or by moving pages; NULL when it must be copied. */
-void *hak__large_resize(void *block, size_t size);
+void *hak__large_resize(void *block, uint32_t word, size_t size);
 
 /* misuse.c */
 /* The usable size of a live block; anything else ends the process in a message. */

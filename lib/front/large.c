@@ -24,18 +24,14 @@ static size_t units_of(size_t size)
 static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 {
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
-    struct hak_span *span =
-        align_units == 1 ? hak__span_cache_take(hak__heap, units_of(size)) : NULL;
-    if (span != NULL)
-        return span; /* live all the time, for the arena */
-    span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
+    struct hak_span *span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
     if (span == NULL)
         return NULL;
     if (!span->dirty)
         hak__retain_missed(size);
     span->size = span->units << HAK_GRANULE_SHIFT;
     hak__live_add(span->size);
-    hak__pagemap_set_run(span->base, span->units, HAK_CODE_LARGE, span);
+    hak__pagemap_show(span->base, span->units, HAK_CODE_LARGE, span);
     hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);
     return span;
 }
@@ -51,9 +47,11 @@ static struct hak_span *try(size_t size, size_t alignment, bool zero)
 /* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    if (hak_unlikely(!hak__heap_is_real(hak__heap)))
-        hak__heap_attach(); /* for its span cache; without one it works as well */
-    struct hak_span *span = try(size, alignment, zero);
+    struct hak_span *span = NULL;
+    if (alignment <= HAK_GRANULE)
+        span = hak__span_cache_take(hak__heap, units_of(size)); /* live all the time, for the arena */
+    if (span == NULL)
+        span = try(size, alignment, zero);
     if (hak_unlikely(span == NULL)) {
         hak__purge();
         span = try(size, alignment, zero);
@@ -72,11 +70,6 @@ void *hak__large_alloc_to_grow(size_t size)
     return span != NULL ? (void *)span->base : hak__large_alloc(size, HAK_GRANULE, false);
 }
 
-static bool is_huge(const void *block)
-{
-    return (hak__pagemap_word((uintptr_t)block) & 0xff) == HAK_CODE_HUGE;
-}
-
 static struct hak_span *span_of(const void *block)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
@@ -89,13 +82,18 @@ size_t hak__large_usable(const void *block)
     return span != NULL ? span->size : 0;
 }
 
-void hak__large_free(void *block, bool keep)
+void hak__large_free(void *block, uint32_t word, bool keep, const char *call)
 {
     struct hak_span *span = span_of(block);
-    if (is_huge(block))
+    if (hak_unlikely(span == NULL))
+        hak__misuse_foreign(call, block, word);
+    if (word == HAK_CODE_HUGE) {
         hak__huge_free(span);
-    else if (!keep || !hak__span_cache_put(hak__heap, span))
+    } else {
+        if (keep && hak__span_cache_put(hak__heap, span))
+            return;
         hak__span_free(span);
+    }
     hak__cache_poll(hak__heap);
 }
 
@@ -104,15 +102,16 @@ static bool resize_span(struct hak_span *span, size_t units)
 {
     size_t old = span->units;
     if (units < old) {
-        hak__pagemap_set_run(span->base + units * HAK_GRANULE, old - units, HAK_CODE_NONE, NULL);
+        uintptr_t end = span->base + units * HAK_GRANULE;
+        hak__pagemap_set_words(end, old - units, HAK_CODE_NONE);
         if (!hak__arena_shrink(span, units)) {
-            hak__pagemap_set_run(span->base, old, HAK_CODE_LARGE, span);
+            hak__pagemap_set_words(end, old - units, HAK_CODE_INSIDE);
             return false;
         }
     } else if (units > old) {
         if (!hak__arena_grow(span, units))
             return false;
-        hak__pagemap_set_run(span->base, units, HAK_CODE_LARGE, span);
+        hak__pagemap_set_words(span->base + old * HAK_GRANULE, units - old, HAK_CODE_INSIDE);
     }
     size_t size = units << HAK_GRANULE_SHIFT;
     hak__live_add(size - span->size); /* wraps as intended when the block shrinks */
@@ -120,10 +119,10 @@ static bool resize_span(struct hak_span *span, size_t units)
     return true;
 }
 
-void *hak__large_resize(void *block, size_t size)
+void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = span_of(block);
-    if (is_huge(block)) {
+    if (word == HAK_CODE_HUGE) {
         if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size))
             return NULL;
         return (void *)span->base;

@@ -36,6 +36,7 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
         hak__misuse(call, block, "double free or use after free of a large block", 0);
     case HAK_CODE_LARGE:
     case HAK_CODE_HUGE:
+    case HAK_CODE_INSIDE:
         hak__misuse(call, block, "not the start of a block: inside a large one", 0);
     default:
         hak__misuse(call, block,

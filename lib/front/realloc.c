@@ -20,7 +20,7 @@ static void *foreign(void *block, size_t size, const char *call)
     return hak__libc_realloc(block, size);
 }
 
-static void *copy(void *block, size_t usable, size_t size, const char *call)
+static void *copy(void *block, uint32_t word, size_t usable, size_t size, const char *call)
 {
     bool grown = size > usable && size >= HAK_GROWN_MIN;
     void *fresh = grown ? hak__large_alloc_to_grow(size) : hak__malloc(size);
@@ -30,7 +30,7 @@ static void *copy(void *block, size_t usable, size_t size, const char *call)
     }
     memcpy(fresh, block, usable < size ? usable : size);
     if (usable > HAK_SMALL_MAX)
-        hak__large_free(block, false);
+        hak__large_free(block, word, false, call);
     else
         hak__free(block, call);
     return fresh;
@@ -53,13 +53,13 @@ void *hak__realloc(void *block, size_t size, const char *call)
         return NULL;
     }
     if ((word & 0xff) > HAK_CLASS_COUNT) {
-        void *moved = hak__large_resize(block, size);
+        void *moved = hak__large_resize(block, word, size);
         if (moved != NULL)
             return moved;
     }
     if (stays(usable, size))
         return block;
-    void *fresh = copy(block, usable, size, call);
+    void *fresh = copy(block, word, usable, size, call);
     if (fresh == NULL && size <= usable)
         return block;
     return fresh;

@@ -48,7 +48,7 @@ static size_t granules(const struct hak_span *span)
 static void show(struct hak_span *span)
 {
     span->state = HAK_SPAN_LIVE;
-    hak__pagemap_set_run(span->base, granules(span), HAK_CODE_HUGE, span);
+    hak__pagemap_show(span->base, granules(span), HAK_CODE_HUGE, span);
     hak__live_add(span->size);
     hak_add_relaxed(&live_bytes, span->size);
     hak_add_relaxed(&live_count, 1);
@@ -56,7 +56,7 @@ static void show(struct hak_span *span)
 
 static void hide(struct hak_span *span)
 {
-    hak__pagemap_set_run(span->base, granules(span), HAK_CODE_NONE, NULL);
+    hak__pagemap_set_words(span->base, granules(span), HAK_CODE_NONE);
     hak__live_sub(span->size);
     hak_sub_relaxed(&live_bytes, span->size);
     hak_sub_relaxed(&live_count, 1);

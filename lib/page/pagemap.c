@@ -46,3 +46,22 @@ void hak__pagemap_set_run(uintptr_t address, size_t units, uint32_t word, void *
     for (size_t i = 0; i < units; i++)
         hak__pagemap_set(address + i * HAK_GRANULE, word, record);
 }
+
+void hak__pagemap_set_words(uintptr_t address, size_t units, uint32_t word)
+{
+    while (units > 0) {
+        struct hak_pagemap_place place = hak__pagemap_place(address);
+        size_t count = HAK_LEAF_SIZE - place.index < units ? HAK_LEAF_SIZE - place.index : units;
+        struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(place);
+        for (size_t i = place.index; i < place.index + count; i++)
+            hak_store_relaxed(&leaf->word[i], word);
+        address += count * HAK_GRANULE;
+        units -= count;
+    }
+}
+
+void hak__pagemap_show(uintptr_t address, size_t units, uint32_t word, void *record)
+{
+    hak__pagemap_set(address, word, record);
+    hak__pagemap_set_words(address + HAK_GRANULE, units - 1, HAK_CODE_INSIDE);
+}

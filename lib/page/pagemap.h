@@ -43,11 +43,12 @@
 enum {
     HAK_CODE_NONE = 0,
     HAK_CODE_CLASS_MAX = 199,
-    HAK_CODE_LARGE = 240,     /* live span of the page arena */
-    HAK_CODE_HUGE = 241,      /* live mapping of its own */
+    HAK_CODE_LARGE = 240,     /* live span of the page arena: its first granule */
+    HAK_CODE_HUGE = 241,      /* live mapping of its own: its first granule */
     HAK_CODE_SPAN_FREE = 242, /* free span of the page arena: its first and last granule */
     HAK_CODE_SLAB_FREE = 243, /* slot of a SuperSlab that serves no class */
-    HAK_CODE_SPAN_KEPT = 244  /* span that a thread has freed and keeps: its first granule */
+    HAK_CODE_SPAN_KEPT = 244, /* span that a thread has freed and keeps: its first granule */
+    HAK_CODE_INSIDE = 245     /* a further granule of one of these three; has no record */
 };
 
 struct hak_pagemap_leaf {
@@ -103,7 +104,7 @@ HAK_INLINE uint32_t hak__pagemap_word(uintptr_t address)
     return hak_likely(hak__pagemap_covers(place)) ? hak__pagemap_word_at(place) : 0;
 }
 
-/* The slab or span of the granule, as its code says; only for granules that are ours. */
+/* The slab or span of the granule, as its code says; only for granules that have one. */
 HAK_INLINE void *hak__pagemap_record(uintptr_t address)
 {
     struct hak_pagemap_place place = hak__pagemap_place(address);
@@ -111,6 +112,13 @@ HAK_INLINE void *hak__pagemap_record(uintptr_t address)
         hak_unlikely(hak_load_relaxed(&hak__pagemap.root[place.root]) == 0))
         return NULL;
     return hak_load_relaxed(&hak__pagemap_leaf(place)->record[place.index]);
+}
+
+/* Sets the word of a granule whose record stays the same. */
+HAK_INLINE void hak__pagemap_set_word(uintptr_t address, uint32_t word)
+{
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    hak_store_relaxed(&hak__pagemap_leaf(place)->word[place.index], word);
 }
 
 /* Makes sure that the range has leaves; after that, setting cannot fail. Any thread. */
@@ -121,5 +129,11 @@ void hak__pagemap_set(uintptr_t address, uint32_t word, void *record);
 
 /* Sets the words of a run of granules, all with one record. */
 void hak__pagemap_set_run(uintptr_t address, size_t units, uint32_t word, void *record);
+
+/* The same for words that have no record: what is there stays and is not looked at. */
+void hak__pagemap_set_words(uintptr_t address, size_t units, uint32_t word);
+
+/* Sets the first granule of a run, and the others to HAK_CODE_INSIDE. */
+void hak__pagemap_show(uintptr_t address, size_t units, uint32_t word, void *record);
 
 #endif

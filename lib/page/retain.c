@@ -13,6 +13,19 @@ static _Atomic size_t purged, regret; /* any thread; only steer */
 static _Atomic size_t period_minimum; /* least retained in this period; any thread, only steers */
 static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
 
+/* The bound in bytes, or a percentage of what is live if that is more. */
+static size_t bound_of(enum hak_option bytes, enum hak_option percent)
+{
+    size_t least = (size_t)hak__option(bytes);
+    size_t share = hak_load_relaxed(&hak__live_bytes) / 100 * (size_t)hak__option(percent);
+    return share > least ? share : least;
+}
+
+static size_t most_retained(void)
+{
+    return bound_of(HAK_OPTION_RETAIN_MAX, HAK_OPTION_RETAIN_PERCENT_MAX);
+}
+
 void hak__retained_sub(size_t bytes)
 {
     size_t left = HAK_SHARED(hak_sub_relaxed(&hak__retained_bytes, bytes)) - bytes;
@@ -31,21 +44,19 @@ void hak__retain_missed(size_t bytes)
     if (hak_likely(gone == 0))
         return;
     size_t missed = gone < bytes ? gone : bytes;
+    size_t more = hak_load_relaxed(&regret) + 2 * missed, most = most_retained();
     hak_store_relaxed(&purged, gone - missed);
-    hak_store_relaxed(&regret, hak_load_relaxed(&regret) + missed);
+    hak_store_relaxed(&regret, more < most ? more : most);
 }
 
 size_t hak__retain_limit(void)
 {
-    size_t least = (size_t)hak__option(HAK_OPTION_RETAIN_MIN);
-    size_t most = (size_t)hak__option(HAK_OPTION_RETAIN_MAX);
-    if (least < most) {
-        size_t more = hak_load_relaxed(&regret);
-        least = more < most - least ? least + more : most;
-    }
-    size_t live = hak_load_relaxed(&hak__live_bytes);
-    size_t share = live / 100 * (size_t)hak__option(HAK_OPTION_RETAIN_PERCENT);
-    return share > least ? share : least;
+    size_t least = bound_of(HAK_OPTION_RETAIN_MIN, HAK_OPTION_RETAIN_PERCENT);
+    size_t most = most_retained();
+    size_t more = hak_load_relaxed(&regret);
+    if (least >= most)
+        return least;
+    return more < most - least ? least + more : most;
 }
 
 size_t hak__retain_excess(void)

@@ -6,16 +6,20 @@
  *     retained  bytes that serve nothing but may still have memory behind
  *               them: empty slabs, unused slots, free spans, cached mappings
  *
- *     regret    bytes that were purged because of the bound and soon needed again
+ *     regret    bytes that were purged because of the bound and soon needed again,
+ *               twice, so that few such lessons are needed
  *
- * retained <= max(retain_min + regret, live * retain_percent / 100), where regret
- * is at most retain_max - retain_min: whoever crosses the bound purges down to
- * three quarters of it, so that the next few frees do not purge again. Time
- * tightens this: what was retained without need through a whole decay period goes
- * as well, and regret is halved.
+ *     least     max(retain_min, live * retain_percent / 100)
+ *     most      max(retain_max, live * retain_percent_max / 100)
+ *
+ * retained <= min(least + regret, most): whoever crosses the bound purges down to
+ * three quarters of it, so that the next few frees do not purge again. Both ends
+ * follow what is live, so a program that frees what it has keeps no more than
+ * retain_max whatever it regretted before. Time tightens this: what was retained
+ * without need through a whole decay period goes as well, and regret is halved.
  *
  * The numbers are changed by relaxed operations of any thread and only steer; the
- * bound at retain_max or the share of what is live holds whatever they say.
+ * bound at `most` holds whatever they say.
  */
 #ifndef HAK_PAGE_RETAIN_H
 #define HAK_PAGE_RETAIN_H

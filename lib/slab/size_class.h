@@ -23,10 +23,6 @@
 enum { HAK_CLASS_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_COUNT_ROW, 0) };
 static_assert((int)HAK_CLASS_COUNT <= (int)HAK_CODE_CLASS_MAX, "a class has a code of the page map");
 
-/* The classes below have slabs of one granule; free takes its short way for them. */
-#define HAK_CLASS_FAST_ROW(size, shift, a) +((shift) == HAK_GRANULE_SHIFT)
-enum { HAK_CLASS_FAST_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_FAST_ROW, 0) };
-
 struct hak_class_info {
     uint64_t reciprocal; /* ceil(2^64 / size): offset * reciprocal < reciprocal at block starts */
     uint32_t size;       /* of a block, in bytes */

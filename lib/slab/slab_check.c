@@ -57,11 +57,19 @@ const char *hak__slab_check(TinySlabMeta *slab, uint8_t *seen)
     return wrong != NULL ? wrong : check_list(slab, view, seen);
 }
 
+/* Whether the page map leads to the record, as a slab's or a free slot's. */
+static bool is_shown(const TinySlabMeta *slab)
+{
+    uint32_t code = hak__pagemap_word(slab->base) & 0xff;
+    return ((code != HAK_CODE_NONE && code <= HAK_CLASS_COUNT) || code == HAK_CODE_SLAB_FREE) &&
+           hak__pagemap_record(slab->base) == slab;
+}
+
 const char *hak__superslab_check(SuperSlab *super)
 {
     uint32_t used = 0, dirty = 0, serving = 0;
     hak__superslab_slots(super, &used, &dirty);
-    if (used == UINT32_MAX && hak__pagemap_record(super->slabs[0].base) != &super->slabs[0])
+    if (used == UINT32_MAX && !is_shown(&super->slabs[0]))
         used = 0; /* given up, or never used: nobody holds its slots */
     for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS; slot++) {
         TinySlabMeta *slab = &super->slabs[slot];

@@ -218,7 +218,7 @@ static void retire(SuperSlab *super)
     struct hak_span *span = super->span;
     span->dirty = hak_load_relaxed(&super->dirty) != 0;
     forget_dirty(super, UINT32_MAX);
-    hak__pagemap_set_run(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE, NULL);
+    hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE);
     super->next_spare = spare;
     spare = super;
     hak_sub_relaxed(&count, 1);

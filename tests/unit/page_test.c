@@ -102,12 +102,21 @@ START_TEST(the_bound_learns)
     ck_assert_uint_eq(hak__retain_limit(), least);
     hak__retain_purged(3 * MIB);
     ck_assert_uint_eq(hak__retain_limit(), least);
-    hak__retain_missed(2 * MIB);
-    ck_assert_uint_eq(hak__retain_limit(), least + 2 * MIB);
+    hak__retain_missed(2 * MIB); /* counts twice */
+    ck_assert_uint_eq(hak__retain_limit(), least + 4 * MIB);
     hak__retain_missed(2 * MIB); /* one more was purged, not two */
-    ck_assert_uint_eq(hak__retain_limit(), least + 3 * MIB);
+    ck_assert_uint_eq(hak__retain_limit(), least + 6 * MIB);
     hak__retain_purged((size_t)1000 * MIB);
     hak__retain_missed((size_t)1000 * MIB);
+    ck_assert_uint_eq(hak__retain_limit(), most);
+    /* both ends follow what is live */
+    hak__live_add((size_t)100 * MIB);
+    hak__retain_purged((size_t)1000 * MIB);
+    hak__retain_missed((size_t)1000 * MIB);
+    size_t live = hak_load_relaxed(&hak__live_bytes) / 100;
+    ck_assert_uint_eq(hak__retain_limit(),
+                      live * (size_t)hak__option(HAK_OPTION_RETAIN_PERCENT_MAX));
+    hak__live_sub((size_t)100 * MIB);
     ck_assert_uint_eq(hak__retain_limit(), most);
 }
 END_TEST
