@@ -9,7 +9,10 @@
 _Atomic size_t hak__live_bytes;
 _Atomic size_t hak__retained_bytes;
 
+enum { SOON_MS = 1000 };
+
 static _Atomic size_t purged, regret; /* any thread; only steer */
+static _Atomic int64_t purge_time;    /* ms, of the last purge; likewise */
 static _Atomic size_t period_minimum; /* least retained in this period; any thread, only steers */
 static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
 
@@ -36,6 +39,7 @@ void hak__retained_sub(size_t bytes)
 void hak__retain_purged(size_t bytes)
 {
     hak_store_relaxed(&purged, hak_load_relaxed(&purged) + bytes);
+    hak_store_relaxed(&purge_time, hak__os_now_ms());
 }
 
 void hak__retain_missed(size_t bytes)
@@ -43,6 +47,10 @@ void hak__retain_missed(size_t bytes)
     size_t gone = hak_load_relaxed(&purged);
     if (hak_likely(gone == 0))
         return;
+    if (hak__os_now_ms() - hak_load_relaxed(&purge_time) > SOON_MS) {
+        hak_store_relaxed(&purged, 0);
+        return;
+    }
     size_t missed = gone < bytes ? gone : bytes;
     size_t more = hak_load_relaxed(&regret) + 2 * missed, most = most_retained();
     hak_store_relaxed(&purged, gone - missed);
@@ -65,7 +73,7 @@ size_t hak__retain_excess(void)
     if (hak_likely(retained <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))
         return 0;
     size_t limit = hak__retain_limit();
-    return retained > limit ? retained - limit / 4 * 3 : 0;
+    return retained > limit ? retained - limit / 8 * 7 : 0;
 }
 
 size_t hak__retain_decay(void)

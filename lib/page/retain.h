@@ -6,14 +6,14 @@
  *     retained  bytes that serve nothing but may still have memory behind
  *               them: empty slabs, unused slots, free spans, cached mappings
  *
- *     regret    bytes that were purged because of the bound and soon needed again,
- *               twice, so that few such lessons are needed
+ *     regret    bytes that were purged because of the bound and needed again within
+ *               a second, twice, so that few such lessons are needed
  *
  *     least     max(retain_min, live * retain_percent / 100)
  *     most      max(retain_max, live * retain_percent_max / 100)
  *
- * retained <= min(least + regret, most): whoever crosses the bound purges down to
- * three quarters of it, so that the next few frees do not purge again. Both ends
+ * retained <= min(least + regret, most): whoever crosses the bound purges a
+ * little more than the excess, so that the next few frees do not purge again. Both ends
  * follow what is live, so a program that frees what it has keeps no more than
  * retain_max whatever it regretted before. Time tightens this: what was retained
  * without need through a whole decay period goes as well, and regret is halved.
