@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "cache/heap.h"
+#include "cache/span_cache.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
@@ -105,16 +106,16 @@ static void visit_heap(struct hak_heap *heap, void *context)
         if (slab != NULL && (slab_freelist_view(slab).state != SLAB_CURRENT || slab->class_idx != i))
             contradict(walk, "a heap's current slab is not its own", slab);
     }
-    size_t kept = 0;
     for (int i = 0; i < HAK_SPAN_PLACES; i++) {
-        const struct hak_span *span = heap->kept[i].units != 0 ? heap->kept[i].span : NULL;
-        if (span != NULL && hak__pagemap_word(span->base) != HAK_CODE_SPAN_KEPT)
+        if (heap->kept[i].units == 0)
+            continue;
+        const struct hak_span *span = heap->kept[i].span;
+        if (hak__pagemap_word(span->base) != HAK_CODE_LARGE || span->units != heap->kept[i].units ||
+            span->base != (uintptr_t)heap->kept[i].block ||
+            (HAK_CHECKS && !hak__span_is_kept(heap->kept[i].block)))
             contradict(walk, "a kept span is not shown as one", span);
-        kept += span != NULL ? span->size : 0;
+        walk->kept_bytes += span->size;
     }
-    if (kept != heap->span_bytes)
-        contradict(walk, "the bytes of a heap's kept spans are not what it counts", heap);
-    walk->kept_bytes += kept;
     if (capacity != heap->capacity_bytes)
         contradict(walk, "the capacity of a heap's bins is not what it counts", heap);
     for (int i = 0; i < HAK_CHAINS; i++)

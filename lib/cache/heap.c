@@ -35,7 +35,7 @@ static struct hak_heap *free_heaps;           /* under hak__heap_lock */
 static struct hak_heap *newest;               /* under hak__heap_lock */
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
-static _Atomic size_t in_use;                 /* heaps with a thread; only steers and reports */
+_Atomic size_t hak__heaps_in_use;
 
 static struct hak_heap *create_locked(void)
 {
@@ -72,7 +72,7 @@ static struct hak_heap *acquire(bool for_thread)
         heap = create_locked();
     if (heap != NULL && for_thread) {
         heap->attached = true;
-        hak_add_relaxed(&in_use, 1);
+        hak_add_relaxed(&hak__heaps_in_use, 1);
     }
     hak__lock_release(&hak__heap_lock);
     return heap;
@@ -151,7 +151,7 @@ static void give_up(struct hak_heap *heap)
     hak__race_point("give up");
     hak__lock_acquire(&hak__heap_lock);
     heap->attached = false;
-    hak_sub_relaxed(&in_use, 1);
+    hak_sub_relaxed(&hak__heaps_in_use, 1);
     heap->next_free = free_heaps;
     free_heaps = heap;
     hak__lock_release(&hak__heap_lock);
@@ -178,7 +178,6 @@ static void adopt(struct hak_heap *heap)
     memset(heap->chains, 0, sizeof heap->chains);
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
     memset(heap->kept, 0, sizeof heap->kept);
-    heap->span_bytes = 0;
     heap->capacity_bytes = 0;
     give_up(heap);
 }
@@ -203,7 +202,3 @@ struct hak_heap *hak__heap_shared_locked(void)
     return shared;
 }
 
-size_t hak__heap_count(void)
-{
-    return hak_load_relaxed(&in_use);
-}

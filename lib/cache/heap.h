@@ -37,10 +37,14 @@ struct hak_l0 {
     uint32_t tag;
 };
 
-/* A place of the span cache; without units it is empty. */
+/*
+ * A place of the span cache; without units it is empty. The span's base and units stand
+ * here, too: looking for one and taking it does not touch the record.
+ */
 struct hak_kept {
+    void *block;
+    size_t units;
     struct hak_span *span;
-    size_t units; /* granules of the span, so that looking for some does not touch it */
 };
 
 struct hak_heap {
@@ -63,8 +67,7 @@ struct hak_heap {
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
-    size_t span_bytes;                 /* of these */
-    unsigned span_place;               /* the next to be used */
+    unsigned span_place;               /* the last that was filled or emptied */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
     uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */
@@ -110,8 +113,13 @@ void hak__heap_flush(struct hak_heap *heap);
 /* For threads without a heap: one that all of them share, under hak__heap_shared_lock. */
 struct hak_heap *hak__heap_shared_locked(void);
 
-/* Heaps that belong to a thread. */
-size_t hak__heap_count(void);
+/* Heaps that belong to a thread; steers and reports only. */
+extern _Atomic size_t hak__heaps_in_use;
+
+HAK_INLINE size_t hak__heap_count(void)
+{
+    return hak_load_relaxed(&hak__heaps_in_use);
+}
 
 /* The value by which all heaps recognise freed blocks; set once, before any heap exists. */
 extern uint64_t hak__heap_secret;

@@ -5,8 +5,9 @@
  *
  * It spares the arena's lock, the page map's granules and the retention bound for
  * programs that allocate and free one large buffer after the other. What is kept
- * counts as live, is shown in the page map by its first granule alone, and goes
- * to the arena when its place is needed, when the thread flushes, and when it ends.
+ * counts as live and stays in the page map; as in small blocks, a mark tells that it
+ * is free. It goes to the arena when its place is needed, when the thread flushes,
+ * and when it ends; then the mark goes, too.
  */
 #ifndef HAK_CACHE_SPAN_CACHE_H
 #define HAK_CACHE_SPAN_CACHE_H
@@ -14,18 +15,60 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/params.h"
+#include "cache/thread_cache.h"
 #include "page/span.h"
 
-struct hak_heap;
+/* A span that a thread keeps has at most so many granules. */
+enum { HAK_SPAN_CACHE_UNITS = 16 };
 
-/* A span that a thread keeps has at most so many granules; all of them together as many bytes. */
-enum { HAK_SPAN_CACHE_UNITS = 16, HAK_SPAN_CACHE_BYTES = 2 << 20 };
+HAK_INLINE bool hak__span_is_kept(void *block)
+{
+    return HAK_CHECKS && *hak__block_mark(block) == hak__mark_of(hak__heap_secret, block);
+}
 
-/* A kept span of that many granules, live again, or NULL. Owner thread only. */
-struct hak_span *hak__span_cache_take(struct hak_heap *heap, size_t units);
+/* Takes the block out of a place that has one; it is live again. Owner thread only. */
+HAK_INLINE void *hak__span_cache_remove(struct hak_heap *heap, unsigned place)
+{
+    void *block = heap->kept[place].block;
+    heap->kept[place].units = 0;
+    heap->span_place = place;
+    if (HAK_CHECKS)
+        *hak__block_mark(block) = 0;
+    return block;
+}
 
-/* Keeps a live span of the page arena that its holder frees; false when it is not kept. Owner thread only. */
-bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span);
+/*
+ * A kept block of 1 to HAK_SPAN_CACHE_UNITS granules, live again and with anything in it,
+ * or NULL. Owner thread only.
+ */
+HAK_INLINE void *hak__span_cache_take(struct hak_heap *heap, size_t units)
+{
+    for (unsigned i = 0; i < HAK_SPAN_PLACES; i++)
+        if (heap->kept[i].units == units)
+            return hak__span_cache_remove(heap, i);
+    return NULL;
+}
+
+/* Finds an empty place, or gives the oldest span to the arena for one. Owner thread only. */
+void hak__span_cache_make_room(struct hak_heap *heap);
+
+/* Keeps a live span of the page arena, whose block its holder frees; false when it is not kept. Owner thread only. */
+HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span, void *block)
+{
+    if (hak_unlikely(span->units > HAK_SPAN_CACHE_UNITS) ||
+        hak_unlikely(hak__heap_count() > HAK_FULL_SHARE_HEAPS) ||
+        hak_unlikely(!hak__heap_is_real(heap)))
+        return false;
+    if (hak_unlikely(heap->kept[heap->span_place].units != 0))
+        hak__span_cache_make_room(heap);
+    unsigned place = heap->span_place;
+    span->dirty = true;
+    heap->kept[place] = (struct hak_kept){.block = block, .units = span->units, .span = span};
+    if (HAK_CHECKS)
+        *hak__block_mark(block) = hak__mark_of(heap->secret, block);
+    return true;
+}
 
 /* Gives all that is kept to the arena. Owner thread only. */
 void hak__span_cache_flush(struct hak_heap *heap);

@@ -64,7 +64,7 @@ HAK_INLINE void *hak__malloc(size_t size)
     else if (hak_likely(size <= HAK_SMALL_MAX))
         class_idx = hak__class_of_small[(size + 255) >> 8];
     else
-        return hak__malloc_slow(size);
+        return hak__malloc_large(size);
     void *block = hak__cache_malloc(heap, class_idx);
     return hak_likely(block != NULL) ? block : hak__malloc_slow(size);
 }

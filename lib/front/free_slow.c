@@ -53,22 +53,23 @@ static void free_foreign(void *block, uint32_t word, const char *call)
     errno = saved;
 }
 
+static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *call)
+{
+    if ((word & 0xff) == HAK_CODE_NONE) {
+        free_foreign(block, word, call);
+    } else {
+        hak__checked_size(block, word, call);
+        free_class(block, word);
+    }
+}
+
 HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
-    if (block == NULL)
-        return;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
-    uint32_t code = word & 0xff;
-    if (code == HAK_CODE_NONE) {
-        free_foreign(block, word, call);
-        return;
-    }
-    if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
-        hak__large_free(block, word, true, call);
-        return;
-    }
-    hak__checked_size(block, word, call);
-    free_class(block, word);
+    if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
+        hak__large_free(block, word, call);
+    else if (block != NULL)
+        free_not_large(block, word, call);
 }
 
 void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)

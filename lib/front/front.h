@@ -14,6 +14,8 @@
 
 /* Slow ends of the fast paths in fast.h. */
 void *hak__malloc_slow(size_t size);
+/* Above HAK_SMALL_MAX. */
+void *hak__malloc_large(size_t size);
 /* A block of just this class, when libc does not serve the caller. */
 void *hak__class_malloc_slow(unsigned class_idx);
 void hak__free_slow(void *block, const char *call);
@@ -37,10 +39,13 @@ bool hak__purge(void);
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
 /* For a block that has grown and may do so again: one whose pages can be moved. */
 void *hak__large_alloc_to_grow(size_t size);
-/* word is that of the page map; keep: whether the thread may want a block of this size again. */
-void hak__large_free(void *block, uint32_t word, bool keep, const char *call);
-size_t hak__large_usable(const void *block);
-/* Changes the size where it is or by moving pages; NULL when it must be copied. */
+/* word is that of the page map, LARGE or HUGE. */
+void hak__large_free(void *block, uint32_t word, const char *call);
+/* The same for a live block of which the thread will not want another. */
+void hak__large_release(void *block, uint32_t word);
+/* The record of a live block of code LARGE or HUGE; anything else ends the process in a message. */
+const struct hak_span *hak__large_span(const void *block, uint32_t word, const char *call);
+/* Changes a live block's size where it is or by moving pages; NULL when it must be copied. */
 void *hak__large_resize(void *block, uint32_t word, size_t size);
 
 /* misuse.c */

@@ -47,11 +47,12 @@ static struct hak_span *try(size_t size, size_t alignment, bool zero)
 /* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    struct hak_span *span = NULL;
-    if (alignment <= HAK_GRANULE)
-        span = hak__span_cache_take(hak__heap, units_of(size)); /* live all the time, for the arena */
-    if (span == NULL)
-        span = try(size, alignment, zero);
+    if (alignment <= HAK_GRANULE && units_of(size) <= HAK_SPAN_CACHE_UNITS) {
+        void *kept = hak__span_cache_take(hak__heap, units_of(size));
+        if (kept != NULL)
+            return zero ? memset(kept, 0, size) : kept;
+    }
+    struct hak_span *span = try(size, alignment, zero);
     if (hak_unlikely(span == NULL)) {
         hak__purge();
         span = try(size, alignment, zero);
@@ -64,37 +65,54 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
     return block;
 }
 
+HAK_NOINLINE void *hak__malloc_large(size_t size)
+{
+    if (hak_likely(size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)) {
+        void *kept = hak__span_cache_take(hak__heap, units_of(size));
+        if (hak_likely(kept != NULL))
+            return kept;
+    }
+    return hak__malloc_slow(size);
+}
+
 void *hak__large_alloc_to_grow(size_t size)
 {
     struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
     return span != NULL ? (void *)span->base : hak__large_alloc(size, HAK_GRANULE, false);
 }
 
-static struct hak_span *span_of(const void *block)
+HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
-    return span != NULL && span->base == (uintptr_t)block ? span : NULL;
-}
-
-size_t hak__large_usable(const void *block)
-{
-    struct hak_span *span = span_of(block);
-    return span != NULL ? span->size : 0;
-}
-
-void hak__large_free(void *block, uint32_t word, bool keep, const char *call)
-{
-    struct hak_span *span = span_of(block);
-    if (hak_unlikely(span == NULL))
+    if (hak_unlikely(span->base != (uintptr_t)block))
         hak__misuse_foreign(call, block, word);
-    if (word == HAK_CODE_HUGE) {
+    if (hak_unlikely(hak__span_is_kept(block)))
+        hak__misuse_foreign(call, block, HAK_CODE_SPAN_FREE);
+    return span;
+}
+
+const struct hak_span *hak__large_span(const void *block, uint32_t word, const char *call)
+{
+    return span_of((void *)(uintptr_t)block, word, call);
+}
+
+HAK_NOINLINE void hak__large_release(void *block, uint32_t word)
+{
+    struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    if (word == HAK_CODE_HUGE)
         hak__huge_free(span);
-    } else {
-        if (keep && hak__span_cache_put(hak__heap, span))
-            return;
+    else
         hak__span_free(span);
-    }
+    if (hak_unlikely(!hak__heap_is_real(hak__heap)))
+        hak__heap_attach(); /* its span cache may take the next one */
     hak__cache_poll(hak__heap);
+}
+
+void hak__large_free(void *block, uint32_t word, const char *call)
+{
+    struct hak_span *span = span_of(block, word, call);
+    if (hak_unlikely(word != HAK_CODE_LARGE) || !hak__span_cache_put(hak__heap, span, block))
+        hak__large_release(block, word);
 }
 
 /* Takes granules from the neighbour or gives some back; the page map shows only what is live. */
@@ -121,7 +139,7 @@ static bool resize_span(struct hak_span *span, size_t units)
 
 void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
-    struct hak_span *span = span_of(block);
+    struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     if (word == HAK_CODE_HUGE) {
         if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size))
             return NULL;

@@ -32,7 +32,6 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
     case HAK_CODE_SLAB_FREE:
         hak__misuse(call, block, "double free or use after free: no block lives here any more", 0);
     case HAK_CODE_SPAN_FREE:
-    case HAK_CODE_SPAN_KEPT:
         hak__misuse(call, block, "double free or use after free of a large block", 0);
     case HAK_CODE_LARGE:
     case HAK_CODE_HUGE:
@@ -64,9 +63,8 @@ size_t hak__checked_size(const void *block, uint32_t word, const char *call)
         return HAK_CHECKS ? checked_class_size(block, word, call)
                           : hak__class_size(code - 1);
     if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
-        size_t size = hak__large_usable(block);
-        if (size != 0)
-            return size;
+        const struct hak_span *span = hak__large_span(block, word, call);
+        return span->size;
     }
     hak__misuse_foreign(call, block, word);
 }

@@ -30,7 +30,7 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
     }
     memcpy(fresh, block, usable < size ? usable : size);
     if (usable > HAK_SMALL_MAX)
-        hak__large_free(block, word, false, call);
+        hak__large_release(block, word);
     else
         hak__free(block, call);
     return fresh;

@@ -47,8 +47,7 @@ enum {
     HAK_CODE_HUGE = 241,      /* live mapping of its own: its first granule */
     HAK_CODE_SPAN_FREE = 242, /* free span of the page arena: its first and last granule */
     HAK_CODE_SLAB_FREE = 243, /* slot of a SuperSlab that serves no class */
-    HAK_CODE_SPAN_KEPT = 244, /* span that a thread has freed and keeps: its first granule */
-    HAK_CODE_INSIDE = 245     /* a further granule of one of these three; has no record */
+    HAK_CODE_INSIDE = 244     /* a further granule of a live span or mapping; has no record */
 };
 
 struct hak_pagemap_leaf {
@@ -108,9 +107,6 @@ HAK_INLINE uint32_t hak__pagemap_word(uintptr_t address)
 HAK_INLINE void *hak__pagemap_record(uintptr_t address)
 {
     struct hak_pagemap_place place = hak__pagemap_place(address);
-    if (hak_unlikely(!hak__pagemap_covers(place)) ||
-        hak_unlikely(hak_load_relaxed(&hak__pagemap.root[place.root]) == 0))
-        return NULL;
     return hak_load_relaxed(&hak__pagemap_leaf(place)->record[place.index]);
 }
 
