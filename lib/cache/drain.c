@@ -18,6 +18,7 @@ enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES 
 /* A bin that is only refilled grows up to here. */
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
 enum { CACHE_USUAL = 1 << 20 };
+enum { NEIGHBOURS = 8 }; /* blocks of one slab in a row, on average */
 enum { BIN_LEAST = 4, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
 
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
@@ -161,11 +162,18 @@ void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
         grow_bin(heap, class_idx);
 }
 
-/* The bin is empty: a thread that only frees needs no more than a few places. */
-static void shrink_bin(struct hak_heap *heap, unsigned class_idx)
+/*
+ * The bin is empty: a thread that only frees needs no more than a few places, or some
+ * more if blocks that are freed together are neighbours: then what stays in the bin in
+ * the end keeps no more than a slab or two.
+ */
+static void shrink_bin(struct hak_heap *heap, unsigned class_idx, bool neighbours)
 {
-    size_t old = capacity_of(heap, class_idx);
-    if (old / 2 >= first_capacity(hak__class_size(class_idx)))
+    size_t old = capacity_of(heap, class_idx), size = hak__class_size(class_idx);
+    size_t least = first_capacity(size);
+    if (neighbours && least < BUILD_BLOCKS && least * size < BUILD_BYTES)
+        least = BUILD_BYTES / size < BUILD_BLOCKS ? BUILD_BYTES / size : BUILD_BLOCKS;
+    if (old / 2 >= least)
         resize_bin(heap, class_idx, old / 2);
 }
 
@@ -180,8 +188,9 @@ void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
         return;
     hak__count(HAK_COUNTER_DRAINS, 1);
     if (takes_down(heap, class_idx)) {
+        uint32_t begun = heap->chains_begun;
         flush_bottom(heap, class_idx, held);
-        shrink_bin(heap, class_idx);
+        shrink_bin(heap, class_idx, (heap->chains_begun - begun) * NEIGHBOURS <= held);
     } else {
         flush_bottom(heap, class_idx, (held + 1) / 2);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/handback.h"
 
+#include "base/bits.h"
 #include "cache/heap.h"
 #include "core/race.h"
 #include "core/stats.h"
@@ -61,13 +62,16 @@ static bool is_long(const struct hak_chain *chain)
 static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
-    struct hak_chain *chain = &heap->chains[(uintptr_t)slab / sizeof *slab % HAK_CHAINS];
+    unsigned place = (uintptr_t)slab / sizeof *slab % HAK_CHAINS;
+    struct hak_chain *chain = &heap->chains[place];
     if (chain->slab == slab) {
         append(chain, block);
     } else {
         if (chain->slab != NULL)
             push(heap, chain);
         begin(chain, slab, block, word);
+        heap->chains_used |= 1u << place;
+        heap->chains_begun++;
     }
     return chain;
 }
@@ -97,9 +101,12 @@ void hak__handback_add_all(struct hak_heap *heap, void *const *block, size_t cou
 
 void hak__handback_flush(struct hak_heap *heap)
 {
-    for (int i = 0; i < HAK_CHAINS; i++)
-        if (heap->chains[i].slab != NULL)
-            push(heap, &heap->chains[i]);
+    for (uint32_t used = heap->chains_used; used != 0; used &= used - 1) {
+        struct hak_chain *chain = &heap->chains[hak__lowest_bit(used)];
+        if (chain->slab != NULL)
+            push(heap, chain);
+    }
+    heap->chains_used = 0;
 }
 
 void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)

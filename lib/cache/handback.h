@@ -20,7 +20,7 @@
 
 struct hak_heap;
 
-enum { HAK_CHAINS = 16, HAK_CHAIN_BYTES = 16384, HAK_CHAIN_BLOCKS = 64 };
+enum { HAK_CHAINS = 16 /* at most 32 */, HAK_CHAIN_BYTES = 16384, HAK_CHAIN_BLOCKS = 64 };
 
 /* Owner thread only. */
 struct hak_chain {

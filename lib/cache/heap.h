@@ -66,6 +66,8 @@ struct hak_heap {
     TinySlabMeta *current[HAK_CLASS_COUNT];
     struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
     struct hak_chain chains[HAK_CHAINS];
+    uint32_t chains_used; /* bit i: chains[i] may have a slab */
+    uint32_t chains_begun; /* wraps */
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     unsigned span_place;               /* the last that was filled or emptied */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
