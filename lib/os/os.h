@@ -32,9 +32,11 @@ bool hak__os_unmap(void *address, size_t size);
 bool hak__os_purge(void *address, size_t size);
 /*
  * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
- * page; no more than a wish. Once the system has refused, it is not asked again.
+ * page; false when it may not be there. Once the system has refused, it is not asked again.
  */
-void hak__os_populate(void *address, size_t size);
+bool hak__os_populate(void *address, size_t size);
+/* Whether a range shall lie in transparent huge pages where it can; no more than a wish. */
+void hak__os_huge_pages(void *address, size_t size, bool wanted);
 /* Grows or shrinks a mapping where it is; false leaves it as it was. */
 bool hak__os_resize(void *address, size_t old_size, size_t new_size);
 /* Moves a mapping over the reservation at target, resizing it; false leaves both as they were. */

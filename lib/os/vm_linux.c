@@ -109,14 +109,23 @@ bool hak__os_purge(void *address, size_t size)
     return succeeds(syscall(SYS_madvise, address, size, MADV_DONTNEED), saved);
 }
 
-void hak__os_populate(void *address, size_t size)
+bool hak__os_populate(void *address, size_t size)
 {
     static _Atomic bool refused; /* any thread, to true */
     if (hak_load_relaxed(&refused))
-        return;
+        return false;
     int saved = errno;
-    if (!succeeds(syscall(SYS_madvise, address, size, MADV_POPULATE_WRITE), saved))
+    bool done = succeeds(syscall(SYS_madvise, address, size, MADV_POPULATE_WRITE), saved);
+    if (!done)
         hak_store_relaxed(&refused, true);
+    return done;
+}
+
+void hak__os_huge_pages(void *address, size_t size, bool wanted)
+{
+    int saved = errno;
+    syscall(SYS_madvise, address, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    errno = saved;
 }
 
 bool hak__os_resize(void *address, size_t old_size, size_t new_size)

@@ -220,6 +220,8 @@ static bool region_add_locked(size_t bytes)
             hak__os_unmap(base, size);
         return false; /* the record is lost, as it can happen at the end of memory only */
     }
+    if (reserved == 0)
+        hak__os_huge_pages(base, size, false); /* a small process shall stay small */
     region->low = (uintptr_t)base;
     region->high = region->committed_high = (uintptr_t)base + size;
     region->next = regions;

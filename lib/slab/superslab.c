@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "core/meta.h"
+#include "core/options.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
@@ -188,11 +189,28 @@ static void announce(SuperSlab *super, uint32_t used)
     }
 }
 
+/*
+ * If asked for, a process that has grown gets the memory of further SuperSlabs at once,
+ * as a huge page if the system has one.
+ */
+static void come_whole(struct hak_span *span)
+{
+    size_t least = (size_t)hak__option(HAK_OPTION_THP_MIN);
+    if (hak_likely(least == 0) || span->dirty || hak_load_relaxed(&hak__live_bytes) < least)
+        return;
+    hak__os_huge_pages((void *)span->base, HAK_SUPERSLAB, true);
+    if (hak__os_populate((void *)span->base, HAK_SUPERSLAB)) {
+        hak__retain_missed(HAK_SUPERSLAB);
+        span->dirty = true;
+    }
+}
+
 TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order)
 {
     SuperSlab *super = record_locked();
     if (super == NULL)
         return NULL;
+    come_whole(span);
     if (span->dirty)
         hak__retained_add(HAK_SUPERSLAB);
     super->span = span;

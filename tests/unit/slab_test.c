@@ -206,6 +206,32 @@ START_TEST(there_is_no_last_superslab)
 }
 END_TEST
 
+START_TEST(superslabs_come_whole_when_asked_to)
+{
+    enum { OTHER = 4 };
+    void *page = hak__os_map(HAK_GRANULE);
+    if (!hak__os_populate(page, HAK_GRANULE))
+        return; /* Linux before 5.14: the option does nothing */
+    TinySlabMeta *slab[2 * OTHER];
+    unsigned class_idx = hak__class_of(HAK_SMALL_MAX); /* four to a SuperSlab */
+    for (int i = 0; i < 2 * OTHER; i++) {
+        if (i == OTHER)
+            ck_assert_int_eq(hak__options_set("thp_min", 7, "1K", 2), HAK_OPTION_OK);
+        slab[i] = hak__pool_acquire(class_idx, OWNER);
+        ck_assert_ptr_nonnull(slab[i]);
+        ck_assert_int_eq(slab[i]->warm, i >= OTHER);
+    }
+    struct hak_account account;
+    for (int i = 0; i < 2 * OTHER; i++) {
+        struct slab_view now;
+        slab_freelist_let_go(slab[i], &now);
+        hak__pool_release(slab[i]);
+    }
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+}
+END_TEST
+
 static const char *account_of(void)
 {
     struct hak_account account;
@@ -269,6 +295,7 @@ static void add(TCase *tests)
 {
     tcase_add_test(tests, a_set_finds_its_members);
     tcase_add_test(tests, there_is_no_last_superslab);
+    tcase_add_test(tests, superslabs_come_whole_when_asked_to);
     tcase_add_test(tests, the_account_finds_contradictions);
     if (HAK_DEBUG)
         tcase_add_test_raise_signal(tests, a_forbidden_move_ends_the_debug_build, SIGABRT);
