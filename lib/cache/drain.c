@@ -13,8 +13,9 @@
 #include "page/retain.h"
 #include "slab/superslab.h"
 
-/* A bin starts with what its first page holds and may grow to BIN_BYTES or a few blocks. */
-enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 19 };
+/* A bin starts with what its first page holds and may grow to BIN_BYTES, twice that above LARGE_SIZE. */
+enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 19,
+       LARGE_SIZE = 16384 };
 /* A bin that is only refilled grows up to here. */
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
 enum { CACHE_USUAL = 1 << 20 };
@@ -34,7 +35,7 @@ static size_t first_capacity(size_t size)
 
 static size_t largest_capacity(size_t size)
 {
-    size_t blocks = BIN_BYTES / size;
+    size_t blocks = (size > LARGE_SIZE ? 2 * BIN_BYTES : BIN_BYTES) / size;
     return blocks > HAK_BIN_CAPACITY_MAX ? HAK_BIN_CAPACITY_MAX
                                          : blocks < BIN_LEAST ? BIN_LEAST : blocks;
 }
