@@ -2,8 +2,8 @@
 /*
  * Handing blocks back to their slabs, chain by chain.
  *
- * Blocks that leave a thread's cache, and blocks that belong to another heap,
- * are gathered in a few chains, one a slab, and pushed with one atomic
+ * Blocks that leave a thread's cache, and blocks of another heap that the thread
+ * does not keep for itself, are gathered in a few chains, one a slab, and pushed with one atomic
  * operation a chain: when a chain is long enough, when its place is needed for
  * another slab, and at every slow path of the thread.
  *
