@@ -32,4 +32,8 @@ pin() {
     [ "$found" -le "$2" ] || { echo "$1 has grown" >&2; exit 1; }
 }
 pin malloc "${MALLOC_MOST:-17}"
-pin free "${FREE_MOST:-33}"
+malloc=$found
+pin free "${FREE_MOST:-34}"
+both=$((malloc + found))
+echo "both: $both instructions, at most ${BOTH_MOST:-50}"
+[ "$both" -le "${BOTH_MOST:-50}" ] || { echo "malloc and free together have grown" >&2; exit 1; }
