@@ -171,10 +171,9 @@ void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
 static void shrink_bin(struct hak_heap *heap, unsigned class_idx, bool neighbours)
 {
     size_t old = capacity_of(heap, class_idx), size = hak__class_size(class_idx);
-    size_t least = first_capacity(size);
-    if (neighbours && least < BUILD_BLOCKS && least * size < BUILD_BYTES)
-        least = BUILD_BYTES / size < BUILD_BLOCKS ? BUILD_BYTES / size : BUILD_BLOCKS;
-    if (old / 2 >= least)
+    size_t build = BUILD_BYTES / size < BUILD_BLOCKS ? BUILD_BYTES / size : BUILD_BLOCKS;
+    size_t first = first_capacity(size);
+    if (old / 2 >= (neighbours && build > first ? build : first))
         resize_bin(heap, class_idx, old / 2);
 }
 

@@ -3,9 +3,9 @@
  * Handing blocks back to their slabs, chain by chain.
  *
  * Blocks that leave a thread's cache, and blocks of another heap that the thread
- * does not keep for itself, are gathered in a few chains, one a slab, and pushed with one atomic
- * operation a chain: when a chain is long enough, when its place is needed for
- * another slab, and at every slow path of the thread.
+ * does not keep for itself, are gathered in a few chains, one a slab, and pushed
+ * with one atomic operation a chain: when a chain is long enough, when its place
+ * is needed for another slab, and at every slow path of the thread.
  *
  * What a sleeping thread can pin: HAK_CHAINS chains of at most
  * max(HAK_CHAIN_BYTES, one block) each, 256 KiB for blocks up to 16 KiB; larger

@@ -201,4 +201,3 @@ struct hak_heap *hak__heap_shared_locked(void)
         shared = acquire(false);
     return shared;
 }
-

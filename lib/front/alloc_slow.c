@@ -87,7 +87,7 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
     if (hak_likely(size <= HAK_SMALL_MAX))
         block = alloc_class(hak__class_of(size), true);
     else if (size <= PTRDIFF_MAX)
-        block = hak__large_alloc(size, HAK_GRANULE, false);
+        block = hak__large_fresh(size, HAK_GRANULE, false);
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
 

@@ -14,7 +14,7 @@
 
 /* Slow ends of the fast paths in fast.h. */
 void *hak__malloc_slow(size_t size);
-/* Above HAK_SMALL_MAX. */
+/* Above HAK_SMALL_MAX; what the thread does not keep comes from hak__malloc_slow. */
 void *hak__malloc_large(size_t size);
 /* A block of just this class, when libc does not serve the caller. */
 void *hak__class_malloc_slow(unsigned class_idx);
@@ -35,8 +35,10 @@ size_t hak__good_size(size_t size);
 /* Gives back all that this thread and the process keep ready; true when memory was returned. */
 bool hak__purge(void);
 
-/* large.c: blocks above HAK_SMALL_MAX. Without errno. */
+/* large.c: blocks above HAK_SMALL_MAX, all bytes zero if asked for. Without errno. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
+/* The same, but none of those that the thread keeps. */
+void *hak__large_fresh(size_t size, size_t alignment, bool zero);
 /* For a block that has grown and may do so again: one whose pages can be moved. */
 void *hak__large_alloc_to_grow(size_t size);
 /* word is that of the page map, LARGE or HUGE. */

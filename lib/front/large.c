@@ -44,14 +44,25 @@ static struct hak_span *try(size_t size, size_t alignment, bool zero)
     return span != NULL ? span : hak__huge_alloc(size, alignment);
 }
 
-/* Bytes that are returned are zero when asked for, cleared by hand only where they may not be. */
+/* A block that the thread keeps, with anything in it, or NULL. */
+HAK_INLINE void *take_kept(size_t size)
+{
+    return hak_likely(size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)
+               ? hak__span_cache_take(hak__heap, units_of(size))
+               : NULL;
+}
+
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    if (alignment <= HAK_GRANULE && units_of(size) <= HAK_SPAN_CACHE_UNITS) {
-        void *kept = hak__span_cache_take(hak__heap, units_of(size));
-        if (kept != NULL)
-            return zero ? memset(kept, 0, size) : kept;
-    }
+    void *kept = alignment <= HAK_GRANULE ? take_kept(size) : NULL;
+    if (kept != NULL)
+        return zero ? memset(kept, 0, size) : kept;
+    return hak__large_fresh(size, alignment, zero);
+}
+
+/* Cleared by hand only where the bytes may not be zero. */
+void *hak__large_fresh(size_t size, size_t alignment, bool zero)
+{
     struct hak_span *span = try(size, alignment, zero);
     if (hak_unlikely(span == NULL)) {
         hak__purge();
@@ -67,12 +78,8 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 
 HAK_NOINLINE void *hak__malloc_large(size_t size)
 {
-    if (hak_likely(size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)) {
-        void *kept = hak__span_cache_take(hak__heap, units_of(size));
-        if (hak_likely(kept != NULL))
-            return kept;
-    }
-    return hak__malloc_slow(size);
+    void *kept = take_kept(size);
+    return hak_likely(kept != NULL) ? kept : hak__malloc_slow(size);
 }
 
 void *hak__large_alloc_to_grow(size_t size)

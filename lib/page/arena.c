@@ -103,8 +103,8 @@ static void list_remove_locked(struct hak_span *span)
         span->next->prev = span->prev;
     if (*head == NULL)
         filled[span->dirty] &= ~((uint64_t)1 << bin);
-    hak__pagemap_set_word(span->base, HAK_CODE_NONE);
-    hak__pagemap_set_word(span_end(span) - HAK_GRANULE, HAK_CODE_NONE);
+    hak__pagemap_set_words(span->base, 1, HAK_CODE_NONE);
+    hak__pagemap_set_words(span_end(span) - HAK_GRANULE, 1, HAK_CODE_NONE);
 }
 
 /* The free span that holds the granule and is like the given one, or NULL. */

@@ -110,13 +110,6 @@ HAK_INLINE void *hak__pagemap_record(uintptr_t address)
     return hak_load_relaxed(&hak__pagemap_leaf(place)->record[place.index]);
 }
 
-/* Sets the word of a granule whose record stays the same. */
-HAK_INLINE void hak__pagemap_set_word(uintptr_t address, uint32_t word)
-{
-    struct hak_pagemap_place place = hak__pagemap_place(address);
-    hak_store_relaxed(&hak__pagemap_leaf(place)->word[place.index], word);
-}
-
 /* Makes sure that the range has leaves; after that, setting cannot fail. Any thread. */
 bool hak__pagemap_ensure(uintptr_t address, size_t size);
 

@@ -210,8 +210,8 @@ START_TEST(superslabs_come_whole_when_asked_to)
 {
     enum { OTHER = 4 };
     void *page = hak__os_map(HAK_GRANULE);
-    if (!hak__os_populate(page, HAK_GRANULE))
-        return; /* Linux before 5.14: the option does nothing */
+    bool can = hak__os_populate(page, HAK_GRANULE); /* before Linux 5.14 the option does nothing */
+    hak__os_unmap(page, HAK_GRANULE);
     TinySlabMeta *slab[2 * OTHER];
     unsigned class_idx = hak__class_of(HAK_SMALL_MAX); /* four to a SuperSlab */
     for (int i = 0; i < 2 * OTHER; i++) {
@@ -219,7 +219,7 @@ START_TEST(superslabs_come_whole_when_asked_to)
             ck_assert_int_eq(hak__options_set("thp_min", 7, "1K", 2), HAK_OPTION_OK);
         slab[i] = hak__pool_acquire(class_idx, OWNER);
         ck_assert_ptr_nonnull(slab[i]);
-        ck_assert_int_eq(slab[i]->warm, i >= OTHER);
+        ck_assert_int_eq(slab[i]->warm, can && i >= OTHER);
     }
     struct hak_account account;
     for (int i = 0; i < 2 * OTHER; i++) {
