@@ -25,7 +25,7 @@ int hak_option_set(const char *key, const char *value)
     case HAK_OPTION_UNKNOWN:
         errno = ENOENT;
         return -1;
-    case HAK_OPTION_BAD_VALUE:
+    default:
         break;
     }
     errno = EINVAL;

@@ -94,17 +94,39 @@ static int find(const char *key, size_t length)
     return -1;
 }
 
+static enum hak_option_result read_setting(const char *key, size_t key_length, const char *value,
+                                           size_t value_length, int *option, int64_t *number)
+{
+    *option = find(key, key_length);
+    if (*option < 0)
+        return HAK_OPTION_UNKNOWN;
+    return parse_value(&rows[*option], value, value_length, number) ? HAK_OPTION_OK
+                                                                    : HAK_OPTION_BAD_VALUE;
+}
+
+enum hak_option_result hak__options_check(const char *key, size_t key_length, const char *value,
+                                          size_t value_length)
+{
+    int option;
+    int64_t number = 0;
+    return read_setting(key, key_length, value, value_length, &option, &number);
+}
+
 enum hak_option_result hak__options_set(const char *key, size_t key_length, const char *value,
                                         size_t value_length)
 {
-    int option = find(key, key_length);
-    if (option < 0)
-        return HAK_OPTION_UNKNOWN;
+    int option;
     int64_t number = 0;
-    if (!parse_value(&rows[option], value, value_length, &number))
-        return HAK_OPTION_BAD_VALUE;
-    hak_store_relaxed(&hak__options[option], number);
-    return HAK_OPTION_OK;
+    enum hak_option_result result =
+        read_setting(key, key_length, value, value_length, &option, &number);
+    if (result == HAK_OPTION_OK)
+        hak_store_relaxed(&hak__options[option], number);
+    return result;
+}
+
+const char *hak__options_key(enum hak_option option)
+{
+    return rows[option].key;
 }
 
 int hak__options_get(const char *key, char *buffer, size_t size)
@@ -127,18 +149,25 @@ int hak__options_get(const char *key, char *buffer, size_t size)
     return (int)text.used;
 }
 
-static void complain(enum hak_option_result result, const char *key, size_t key_length,
-                     const char *value, size_t value_length)
+void hak__options_complain(const char *where, unsigned line, enum hak_option_result result,
+                           const char *key, size_t key_length, const char *value,
+                           size_t value_length)
 {
     struct hak_text text;
     hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: HAKMEM_CONF: ");
-    if (result == HAK_OPTION_UNKNOWN) {
-        hak__text_string(&text, "unknown option '");
-    } else {
+    hak__text_string(&text, "hakmem: ");
+    hak__text_string(&text, where);
+    if (line != 0) {
+        hak__text_string(&text, ":");
+        hak__text_unsigned(&text, line);
+    }
+    hak__text_string(&text, ": ");
+    if (result == HAK_OPTION_BAD_VALUE) {
         hak__text_string(&text, "bad value '");
         hak__text_bytes(&text, value, value_length);
         hak__text_string(&text, "' for '");
+    } else {
+        hak__text_string(&text, result == HAK_OPTION_UNKNOWN ? "unknown option '" : "no '=' in '");
     }
     hak__text_bytes(&text, key, key_length);
     hak__text_string(&text, "' ignored\n");
@@ -157,7 +186,8 @@ void hak__options_parse(const char *text)
             enum hak_option_result result =
                 hak__options_set(text, key_length, value, value_length);
             if (result != HAK_OPTION_OK)
-                complain(result, text, key_length, value, value_length);
+                hak__options_complain("HAKMEM_CONF", 0, result, text, key_length, value,
+                                      value_length);
         }
         text += length + (text[length] == ',');
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of the process: one table, read once from HAKMEM_CONF. */
+/* The options of the process: one table, read once from the configuration file and HAKMEM_CONF. */
 #ifndef HAK_CORE_OPTIONS_H
 #define HAK_CORE_OPTIONS_H
 
@@ -17,7 +17,7 @@ enum hak_option {
     HAK_OPTION_COUNT
 };
 
-enum hak_option_result { HAK_OPTION_OK, HAK_OPTION_UNKNOWN, HAK_OPTION_BAD_VALUE };
+enum hak_option_result { HAK_OPTION_OK, HAK_OPTION_UNKNOWN, HAK_OPTION_BAD_VALUE, HAK_OPTION_NO_VALUE };
 
 extern _Atomic int64_t hak__options[HAK_OPTION_COUNT];
 
@@ -33,7 +33,19 @@ void hak__options_parse(const char *text);
 enum hak_option_result hak__options_set(const char *key, size_t key_length, const char *value,
                                         size_t value_length);
 
+/* What setting would say, without setting. */
+enum hak_option_result hak__options_check(const char *key, size_t key_length, const char *value,
+                                          size_t value_length);
+
+/* Reports what is wrong with a setting that was found in a line of where; line 0: in no line. */
+void hak__options_complain(const char *where, unsigned line, enum hak_option_result result,
+                           const char *key, size_t key_length, const char *value,
+                           size_t value_length);
+
 /* Writes an option's value as HAKMEM_CONF takes it; the length, or -1 when there is none. */
 int hak__options_get(const char *key, char *buffer, size_t size);
+
+/* The key of an option. */
+const char *hak__options_key(enum hak_option option);
 
 #endif

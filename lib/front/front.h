@@ -59,7 +59,7 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
 /* init.c */
 /* Reads options and secrets once; cheap afterwards. */
 void hak__init(void);
-/* HAKMEM_DISABLE: everything goes to libc. */
+/* HAKMEM_DISABLE, or excluded by the configuration file: everything goes to libc. */
 extern bool hak__disabled;
 /* Whether libc's own heap holds the pointer: its early blocks, or all blocks while disabled. */
 bool hak__is_libc_block(const void *block);

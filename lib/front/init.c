@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cache/heap.h"
+#include "core/conf.h"
 #include "core/options.h"
 #include "front/front.h"
 #include "os/os.h"
@@ -13,19 +14,26 @@ bool hak__disabled;
 
 static struct hak_lock init_lock;
 static _Atomic bool initialised; /* release after everything below is set; acquire by all */
-static bool environment_read;    /* under init_lock */
+static bool settings_read;       /* under init_lock */
 static uintptr_t brk_start;      /* where libc's heap began when we did */
 
-/* The environment is not there yet when ld.so allocates before libc has started. */
-static void read_environment_locked(void)
+/*
+ * The configuration file first, so that the environment has the last word. The environment
+ * is not there yet when ld.so allocates before libc has started.
+ */
+static void read_settings_locked(void)
 {
-    if (environment_read || environ == NULL)
+    if (settings_read || environ == NULL)
         return;
-    environment_read = true;
-    if (hak__os_is_secure())
+    settings_read = true;
+    bool secure = hak__os_is_secure();
+    const char *file = secure ? NULL : hak__os_environment("HAKMEM_CONF_FILE");
+    hak__disabled = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
+    if (secure)
         return;
     const char *disable = hak__os_environment("HAKMEM_DISABLE");
-    hak__disabled = disable != NULL && disable[0] == '1' && disable[1] == '\0';
+    if (disable != NULL && disable[0] == '1' && disable[1] == '\0')
+        hak__disabled = true;
     const char *options = hak__os_environment("HAKMEM_CONF");
     if (options != NULL && !hak__disabled)
         hak__options_parse(options);
@@ -40,19 +48,19 @@ void hak__init(void)
         hak__heap_secret = hak__os_random();
         hak__slab_link_secret = (uint32_t)hak__os_random();
         brk_start = hak__os_brk();
-        read_environment_locked();
+        read_settings_locked();
         hak_store_release(&initialised, true);
     }
     hak__lock_release(&init_lock);
 }
 
-/* Allocations may have come before: then only the environment is still to be read. */
+/* Allocations may have come before: then only the settings are still to be read. */
 static __attribute__((constructor(101))) void start(void)
 {
     hak__init();
     hak__fork_register();
     hak__lock_acquire(&init_lock);
-    read_environment_locked();
+    read_settings_locked();
     hak__lock_release(&init_lock);
     if (hak__disabled)
         hak__heap_detach();

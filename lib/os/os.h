@@ -52,6 +52,13 @@ int64_t hak__os_now_ms(void);
 bool hak__os_is_secure(void);
 /* The value of an environment variable, or NULL; does not call getenv. */
 const char *hak__os_environment(const char *name);
+/* The path by which the program was started, or NULL; for a script its interpreter's. */
+const char *hak__os_program_path(void);
+/*
+ * Reads up to size bytes of a regular file; how many, 0 when it cannot be. With trusted the
+ * file must belong to root and be writable by nobody else.
+ */
+size_t hak__os_read_file(const char *path, char *bytes, size_t size, bool trusted);
 /* Writes all bytes; 0, or an errno value. */
 int hak__os_write(int fd, const char *bytes, size_t size);
 /* Sleeps while *word == value, wakes spuriously at times. */

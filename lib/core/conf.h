@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration file, hakmem.conf(5): a line each
+ *
+ *     # a comment
+ *     option = value
+ *     exclude = program other-program /path/of/a/third
+ *
+ * The library and the hakmem command read it through the same two functions.
+ */
+#ifndef HAK_CORE_CONF_H
+#define HAK_CORE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/options.h"
+
+/* A longer file is not read at all. */
+#define HAK_CONF_SIZE_MAX ((size_t)32 << 10)
+
+/* A line that says something; the texts are parts of the file's and end in no null byte. */
+struct hak_conf_line {
+    unsigned number;  /* from 1 */
+    const char *key;  /* all of the line if it has no '=' */
+    size_t key_length;
+    const char *value; /* NULL if the line has no '=' */
+    size_t value_length;
+};
+
+typedef void hak_conf_visit(const struct hak_conf_line *line, void *context);
+
+/* Calls visit for every line but empty ones and comments. */
+void hak__conf_each(const char *text, size_t size, hak_conf_visit *visit, void *context);
+
+/* Whether the line is "exclude = …". */
+bool hak__conf_is_exclude(const struct hak_conf_line *line);
+
+/*
+ * Whether an exclude line names the program that was started by this path: one of its words
+ * is the path's last part, or, with a slash in it, the whole path.
+ */
+bool hak__conf_excludes(const struct hak_conf_line *line, const char *path);
+
+/* What is wrong with a line that is no exclude line; sets the option if nothing is and set says so. */
+enum hak_option_result hak__conf_option(const struct hak_conf_line *line, bool set);
+
+/*
+ * Reads the file of the process: sets options, reports bad lines by number. True when the
+ * file excludes the program. A file that cannot be read is as one that does not exist.
+ */
+bool hak__conf_read(const char *path, bool secure);
+
+#endif

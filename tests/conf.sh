@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The configuration file: options and excluded programs; what is wrong is reported by line.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+file=$work/hakmem.conf
+export HAKMEM_CONF_FILE="$file"
+victim() { LD_PRELOAD=$HAK_LIBRARY perl -e 'my %h = map { $_ => "x" x $_ } 1 .. 2000; print STDERR "";' 2>&1; }
+
+# none is no matter, nor is one that cannot be read, nor a directory or a pipe
+[ -z "$(victim)" ] || fail "says something without a file"
+mkdir "$file"
+[ -z "$(victim)" ] || fail "says something about a directory"
+rmdir "$file"
+mkfifo "$file"
+[ -z "$(victim)" ] || fail "says something about a pipe"
+rm "$file"
+
+printf '%s\n' '# a comment' '' '   # another' 'retain_min = 1M' 'no_such = 1' 'just words' \
+    'cache_max=zz' '	decay_ms	=	5	' '=' 'stats=text' > "$file"
+expected="hakmem: $file:5: unknown option 'no_such' ignored
+hakmem: $file:6: no '=' in 'just words' ignored
+hakmem: $file:7: bad value 'zz' for 'cache_max' ignored
+hakmem: $file:9: unknown option '' ignored"
+got=$(victim)
+case $got in "$expected
+hakmem "*) ;; *) fail "wrong reports: $got" ;; esac
+[ "$(HAKMEM_CONF=stats=none victim)" = "$expected" ] || fail "the environment has not the last word"
+
+# a last line without an end, lines that end as elsewhere
+printf 'decay_ms=1\r\nno_such=2' > "$file"
+[ "$(victim)" = "hakmem: $file:2: unknown option 'no_such' ignored" ] || fail "wrong about line ends: $(victim)"
+
+for words in perl 'a perl' 'cat,perl,sh' "$(command -v perl)"; do
+    printf 'stats=text\nexclude = cat\nexclude = %s\n' "$words" > "$file"
+    [ -z "$(victim)" ] || fail "not excluded by '$words'"
+done
+for words in '' per perl5 /no/where/perl cat; do
+    printf 'stats=text\nexclude = %s\n' "$words" > "$file"
+    [ -n "$(victim)" ] || fail "excluded by '$words'"
+done
+
+awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
+[ "$(victim)" = "hakmem: $file: longer than 32 KiB, ignored" ] || fail "wrong about a long file: $(victim)"
