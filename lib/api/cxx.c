@@ -6,9 +6,13 @@
  * program without a C++ runtime never gets here.
  *
  * A sized delete checks its size: it costs nothing and finds mismatched types.
+ *
+ * In a program with a malloc of its own the operators go to that, as those of a C++ runtime do.
  */
 #include <stdlib.h>
 
+#include "api/visible.h"
+#include "base/bits.h"
 #include "base/params.h"
 #include "front/fast.h"
 
@@ -23,8 +27,21 @@ extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak, noreturn));
 #define SIZED(before, after) before##j##after
 #endif
 
-static void *new_once(size_t alignment, size_t size)
+/* Not ours, or new_once would not be here. */
+static HAK_COLD void *new_of_program(size_t alignment, size_t size)
 {
+    if (size == 0)
+        size = 1;
+    if (alignment <= HAK_ALIGNMENT)
+        return malloc(size);
+    size_t rounded = hak__align_up(size, alignment);
+    return rounded >= size ? aligned_alloc(alignment, rounded) : NULL;
+}
+
+HAK_INLINE void *new_once(size_t alignment, size_t size)
+{
+    if (hak_unlikely(!hak__malloc_is_visible()))
+        return new_of_program(alignment, size);
     return alignment <= HAK_ALIGNMENT ? hak__malloc(size) : hak__aligned(alignment, size);
 }
 
@@ -81,11 +98,27 @@ NEW_NOTHROW(SIZED(_Znw, St11align_val_tRKSt9nothrow_t),
 NEW_NOTHROW(SIZED(_Zna, St11align_val_tRKSt9nothrow_t),
             (size_t size, size_t alignment, const void *tag), alignment)
 
+HAK_INLINE void delete(void *block)
+{
+    if (hak_unlikely(!hak__malloc_is_visible()))
+        free(block);
+    else
+        hak__free(block, "operator delete");
+}
+
+HAK_INLINE void delete_sized(void *block, size_t alignment, size_t size)
+{
+    if (hak_unlikely(!hak__malloc_is_visible()))
+        free(block);
+    else
+        hak__free_sized(block, alignment, size, "operator delete");
+}
+
 #define DELETE(name, parameters)                                                                   \
     HAK_EXPORT void name parameters;                                                               \
     void name parameters                                                                           \
     {                                                                                              \
-        hak__free(block, "operator delete");                                                       \
+        delete(block);                                                                             \
     }
 
 #define DELETE_ALIGNED(name, parameters)                                                           \
@@ -93,14 +126,14 @@ NEW_NOTHROW(SIZED(_Zna, St11align_val_tRKSt9nothrow_t),
     void name parameters                                                                           \
     {                                                                                              \
         (void)alignment;                                                                           \
-        hak__free(block, "operator delete");                                                       \
+        delete(block);                                                                             \
     }
 
 #define DELETE_SIZED(name, parameters, alignment)                                                  \
     HAK_EXPORT void name parameters;                                                               \
     void name parameters                                                                           \
     {                                                                                              \
-        hak__free_sized(block, alignment, size, "operator delete");                                \
+        delete_sized(block, alignment, size);                                                      \
     }
 
 DELETE(_ZdlPv, (void *block))
@@ -119,7 +152,7 @@ DELETE_SIZED(SIZED(_ZdaPv, St11align_val_t), (void *block, size_t size, size_t a
     void name parameters                                                                           \
     {                                                                                              \
         (void)tag;                                                                                 \
-        hak__free(block, "operator delete");                                                       \
+        delete(block);                                                                             \
     }
 
 DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t, (void *block, const void *tag))
@@ -131,7 +164,7 @@ DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t, (void *block, const void *tag))
     {                                                                                              \
         (void)alignment;                                                                           \
         (void)tag;                                                                                 \
-        hak__free(block, "operator delete");                                                       \
+        delete(block);                                                                             \
     }
 
 DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t)

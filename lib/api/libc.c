@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "api/visible.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "front/fast.h"
 #include "os/os.h"
 
-HAK_EXPORT void *malloc(size_t size);
 HAK_EXPORT void free(void *block);
 HAK_EXPORT void *calloc(size_t count, size_t size);
 HAK_EXPORT void *realloc(void *block, size_t size);
@@ -31,6 +31,8 @@ void *malloc(size_t size)
 {
     return hak__malloc(size);
 }
+
+extern __typeof__(malloc) hak__own_malloc __attribute__((alias("malloc")));
 
 void free(void *block)
 {
@@ -93,8 +95,11 @@ void cfree(void *block)
     hak__free(block, "cfree");
 }
 
+/* Of a block of the program's own malloc nothing is known. */
 size_t malloc_usable_size(void *block)
 {
+    if (hak_unlikely(!hak__malloc_is_visible()) && !hak__owns(block))
+        return 0;
     return hak__usable_size(block, "malloc_usable_size");
 }
 

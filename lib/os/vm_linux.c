@@ -109,15 +109,21 @@ bool hak__os_purge(void *address, size_t size)
     return succeeds(syscall(SYS_madvise, address, size, MADV_DONTNEED), saved);
 }
 
+static _Atomic bool populate_refused; /* any thread, to true */
+
+void hak__os_sandboxed(void)
+{
+    hak_store_relaxed(&populate_refused, true);
+}
+
 bool hak__os_populate(void *address, size_t size)
 {
-    static _Atomic bool refused; /* any thread, to true */
-    if (hak_load_relaxed(&refused))
+    if (hak_load_relaxed(&populate_refused))
         return false;
     int saved = errno;
     bool done = succeeds(syscall(SYS_madvise, address, size, MADV_POPULATE_WRITE), saved);
     if (!done)
-        hak_store_relaxed(&refused, true);
+        hak_store_relaxed(&populate_refused, true);
     return done;
 }
 
