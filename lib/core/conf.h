@@ -16,6 +16,11 @@
 
 #include "core/options.h"
 
+/* The build names the file in the sysconfdir of its prefix. */
+#ifndef HAK_CONF_FILE
+#define HAK_CONF_FILE "/etc/hakmem.conf"
+#endif
+
 /* A longer file is not read at all. */
 #define HAK_CONF_SIZE_MAX ((size_t)32 << 10)
 

@@ -64,6 +64,9 @@ extern bool hak__disabled;
 /* Whether libc's own heap holds the pointer: its early blocks, or all blocks while disabled. */
 bool hak__is_libc_block(const void *block);
 
+/* crash.c: from now on a crash is reported; called once, when the library starts. */
+void hak__crash_start(void);
+
 /* fork.c */
 /* Registers the handlers of fork; called once, when the library starts. */
 void hak__fork_register(void);

@@ -64,6 +64,8 @@ static __attribute__((constructor(101))) void start(void)
     hak__lock_release(&init_lock);
     if (hak__disabled)
         hak__heap_detach();
+    else if (hak__option(HAK_OPTION_CRASH_REPORT))
+        hak__crash_start();
 }
 
 bool hak__is_libc_block(const void *block)

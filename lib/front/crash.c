@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Crash reports: what happened, and what the heap knows about the addresses that were involved.
+ *
+ * Runs in a signal handler that may have interrupted the library itself: it reads the page map
+ * and records, which are never unmapped, takes no lock, and reads the program's memory through
+ * a call that can fail. Each line is whole by itself, so that what comes before a second fault
+ * is of use.
+ */
+#include "base/params.h"
+#include "cache/thread_cache.h"
+#include "core/report.h"
+#include "front/front.h"
+#include "os/crash.h"
+#include "page/pagemap.h"
+#include "page/span.h"
+#include "slab/size_class.h"
+#include "slab/slab_freelist_atomic.h"
+
+static bool is_marked(uintptr_t block, bool *known)
+{
+    uint64_t mark = 0;
+    *known = HAK_CHECKS &&
+             hak__os_peek((uintptr_t)hak__block_mark((void *)block), &mark, sizeof mark);
+    return *known && mark == hak__mark_of(hak__heap_secret, (void *)block);
+}
+
+static void say_block(struct hak_text *text, const char *state, const char *kind, size_t size,
+                      uintptr_t block, uintptr_t address)
+{
+    hak__text_string(text, "in a ");
+    hak__text_string(text, state);
+    hak__text_string(text, kind);
+    hak__text_unsigned(text, size);
+    hak__text_string(text, " bytes at ");
+    hak__text_pointer(text, (void *)block);
+    hak__text_string(text, ", offset ");
+    hak__text_unsigned(text, address - block);
+}
+
+static const char *state_of(uintptr_t block)
+{
+    bool known;
+    if (is_marked(block, &known))
+        return "freed ";
+    return known ? "live " : "";
+}
+
+static void say_slab(struct hak_text *text, uintptr_t address, uint32_t word)
+{
+    const struct hak_class_info *info = &hak__class_info[(word & 0xff) - 1];
+    uintptr_t offset = address & (((uintptr_t)1 << info->slab_shift) - 1);
+    uintptr_t number = offset / info->size;
+    if (number >= info->capacity) {
+        hak__text_string(text, "behind the last block of a slab of blocks of ");
+        hak__text_unsigned(text, info->size);
+        hak__text_string(text, " bytes");
+        return;
+    }
+    TinySlabMeta *slab = hak__pagemap_record(address);
+    uintptr_t block = address - offset + number * info->size;
+    const char *state = slab_freelist_view(slab).carved <= number ? "never used " : state_of(block);
+    say_block(text, state, "block of ", info->size, block, address);
+}
+
+static void say_large(struct hak_text *text, uintptr_t address)
+{
+    uintptr_t start = address & ~(uintptr_t)(HAK_GRANULE - 1);
+    uint32_t code;
+    while ((code = hak__pagemap_word(start) & 0xff) == HAK_CODE_INSIDE)
+        start -= HAK_GRANULE;
+    const struct hak_span *span =
+        code == HAK_CODE_LARGE || code == HAK_CODE_HUGE ? hak__pagemap_record(start) : NULL;
+    if (span == NULL) {
+        hak__text_string(text, "in a large block that is changing");
+        return;
+    }
+    const char *state = code == HAK_CODE_LARGE ? state_of(span->base) : "live ";
+    say_block(text, state, "large block of ", span->size, span->base, address);
+}
+
+/* What the heap knows of an address: a part of a sentence. False, and nothing, if nothing. */
+static bool say_place(struct hak_text *text, uintptr_t address)
+{
+    uint32_t word = hak__pagemap_word(address);
+    uint32_t code = word & 0xff;
+    if (code == HAK_CODE_NONE)
+        return false;
+    if (code - 1 < HAK_CLASS_COUNT)
+        say_slab(text, address, word);
+    else if (code == HAK_CODE_SLAB_FREE)
+        hak__text_string(text, "in memory of small blocks that were all freed");
+    else if (code == HAK_CODE_SPAN_FREE)
+        hak__text_string(text, "in memory of a large block that was freed");
+    else
+        say_large(text, address);
+    return true;
+}
+
+static void line(struct hak_text *text, const char *start)
+{
+    hak__text_begin(text, 2);
+    hak__text_string(text, "hakmem: ");
+    hak__text_string(text, start);
+}
+
+static void end_line(struct hak_text *text)
+{
+    hak__text_string(text, "\n");
+    hak__text_end(text);
+}
+
+static void say_signal(const struct hak_crash *crash)
+{
+    struct hak_text text;
+    line(&text, "crash: ");
+    hak__text_string(&text, crash->name);
+    hak__text_string(&text, " (code ");
+    hak__text_signed(&text, crash->code);
+    hak__text_string(&text, ")");
+    if (crash->has_address) {
+        hak__text_string(&text, " at address ");
+        hak__text_pointer(&text, (void *)crash->address);
+    }
+    hak__text_string(&text, ", pc ");
+    hak__text_pointer(&text, (void *)crash->pc);
+    hak__text_string(&text, ", process ");
+    hak__text_signed(&text, crash->process);
+    hak__text_string(&text, ", thread ");
+    hak__text_signed(&text, crash->thread);
+    hak__text_string(&text, ", hakmem " PACKAGE_VERSION);
+    hak__text_string(&text, HAK_DEBUG ? " (debug)" : " (release)");
+    end_line(&text);
+}
+
+static void say_address(const struct hak_crash *crash)
+{
+    struct hak_text text;
+    line(&text, "the address is ");
+    if (!say_place(&text, crash->address))
+        hak__text_string(&text, "not in the heap");
+    end_line(&text);
+}
+
+static void say_registers(const struct hak_crash *crash)
+{
+    for (size_t i = 0; i < crash->registers; i++) {
+        struct hak_text text;
+        line(&text, crash->register_name[i]);
+        hak__text_string(&text, " ");
+        hak__text_pointer(&text, (void *)crash->register_value[i]);
+        hak__text_string(&text, " points ");
+        if (say_place(&text, crash->register_value[i]))
+            end_line(&text);
+    }
+}
+
+static void report(const struct hak_crash *crash)
+{
+    struct hak_text text;
+    say_signal(crash);
+    if (crash->has_address)
+        say_address(crash);
+    say_registers(crash);
+    line(&text, "backtrace:");
+    end_line(&text);
+    hak__os_backtrace(crash, 2);
+}
+
+void hak__crash_start(void)
+{
+    hak__os_on_crash(report);
+}

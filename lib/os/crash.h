@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Being told when the process crashes. */
+#ifndef HAK_OS_CRASH_H
+#define HAK_OS_CRASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HAK_CRASH_REGISTERS = 31, HAK_CRASH_FRAMES = 64 };
+
+struct hak_crash {
+    int signal, code; /* as in siginfo_t */
+    const char *name; /* of the signal */
+    bool has_address; /* the fault's; none where a process sent the signal */
+    uintptr_t address;
+    uintptr_t pc; /* 0 where it is not known */
+    long process, thread;
+    size_t registers; /* how many of the next two are filled */
+    const char *register_name[HAK_CRASH_REGISTERS];
+    uintptr_t register_value[HAK_CRASH_REGISTERS];
+};
+
+/*
+ * From now on calls report, in a signal handler, on SIGSEGV, SIGBUS and SIGABRT, for one thread at
+ * a time; then the handler that was there before runs, or the default action. Called once,
+ * while there is one thread; may allocate. A fault within report ends the process at once.
+ */
+void hak__os_on_crash(void (*report)(const struct hak_crash *crash));
+
+/* Writes where the crash was reached from, a line each; in report only. */
+void hak__os_backtrace(const struct hak_crash *crash, int fd);
+
+/* Copies bytes of this process; false when they cannot be read. */
+bool hak__os_peek(uintptr_t address, void *bytes, size_t size);
+
+#endif
