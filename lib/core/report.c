@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "os/lock.h"
 #include "os/os.h"
 
 enum { STANDARD_ERROR = 2 };
@@ -100,5 +101,16 @@ HAK_NORETURN void hak__assert_failed(const char *file, int line, const char *exp
     hak__text_string(&text, ":");
     hak__text_signed(&text, line);
     hak__text_string(&text, ")\n");
+    hak__text_abort(&text);
+}
+
+HAK_NORETURN void hak__lock_never(void)
+{
+    struct hak_text text;
+    hak__text_begin(&text, STANDARD_ERROR);
+    hak__text_string(&text,
+                     "hakmem: malloc or free was called by a signal handler, or by a replacement of "
+                     "a system call, inside malloc or free of the same thread, and would wait for "
+                     "itself\n");
     hak__text_abort(&text);
 }

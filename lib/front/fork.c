@@ -9,6 +9,11 @@
  * between two of its stores, and the lock-free operations are right with threads
  * that stop anywhere. What the threads that are gone had cached is lost to the
  * child; the slabs they held are let go.
+ *
+ * A signal handler may fork that interrupted an allocation of its own thread. In the parent the
+ * locks which that one holds stay with it. They may be inner ones that the holder of an outer one
+ * waits for, so the others are only tried for a while. In the child all are free: it is alone, and
+ * what was interrupted goes on when the handler returns, if it does.
  */
 #include <pthread.h>
 
@@ -17,6 +22,9 @@
 #include "front/locks.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
+
+/* Bits by place in hak__locks; written by the thread that forks. */
+static uint32_t taken;
 
 static void slab_prepare(TinySlabMeta *slab, void *unused)
 {
@@ -30,10 +38,23 @@ static void slab_after(TinySlabMeta *slab, void *unused)
     slab_freelist_fork_after(slab);
 }
 
+static bool take(struct hak_lock *lock, bool interrupted)
+{
+    if (interrupted)
+        return hak__lock_try_patiently(lock);
+    hak__lock_acquire(lock);
+    return true;
+}
+
 static void prepare(void)
 {
+    uint32_t mine = 0, got = 0;
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
-        hak__lock_fork_prepare(hak__locks[i].lock);
+        mine |= (uint32_t)hak__lock_is_mine(hak__locks[i].lock) << i;
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        if ((mine >> i & 1) == 0)
+            got |= (uint32_t)take(hak__locks[i].lock, mine != 0) << i;
+    taken = got;
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_prepare, NULL);
     hak_store_relaxed(&hak__lock_forker, hak__thread_self());
@@ -45,7 +66,8 @@ static void parent(void)
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_after, NULL);
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
-        hak__lock_fork_parent(hak__locks[i].lock);
+        if ((taken >> i & 1) != 0)
+            hak__lock_release(hak__locks[i].lock);
 }
 
 static void child(void)
@@ -54,7 +76,7 @@ static void child(void)
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_after, NULL);
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
-        hak__lock_fork_child(hak__locks[i].lock);
+        hak__lock_reset(hak__locks[i].lock);
     hak__heap_fork_child();
 }
 

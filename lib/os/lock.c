@@ -16,20 +16,50 @@ HAK_INLINE void pause_briefly(void)
 #endif
 }
 
+/*
+ * Two threads have the same token if they are a multiple of 4 TiB apart; `holder` tells them from
+ * each other but for the instructions between the two stores of taking and leaving.
+ */
+bool hak__lock_is_mine(struct hak_lock *lock)
+{
+    if ((hak_load_relaxed(&lock->word) & ~UINT32_C(1)) != hak__lock_token())
+        return false;
+    uintptr_t holder = hak_load_relaxed(&lock->holder);
+    return holder == 0 || holder == hak__thread_self();
+}
+
+static bool spin(struct hak_lock *lock)
+{
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t expected = 0;
+        if (hak_load_relaxed(&lock->word) == 0 &&
+            hak_cas_acquire(&lock->word, &expected, hak__lock_token()))
+            return true;
+        pause_briefly();
+    }
+    return false;
+}
+
+/* Whoever gets the lock after it has slept does not know whether others still do. */
+static void sleep_for(struct hak_lock *lock)
+{
+    for (;;) {
+        uint32_t word = 0;
+        if (hak_cas_acquire(&lock->word, &word, hak__lock_token() | 1))
+            return;
+        if ((word & 1) != 0 || hak_cas_relaxed(&lock->word, &word, word | 1))
+            hak__os_wait(&lock->word, word | 1);
+    }
+}
+
 HAK_NOINLINE void hak__lock_acquire_slow(struct hak_lock *lock)
 {
     if (hak_load_relaxed(&hak__lock_forker) == hak__thread_self())
         return;
-    for (int i = 0; i < SPINS; i++) {
-        uint32_t expected = 0;
-        if (hak_load_relaxed(&lock->word) == 0 && hak_cas_acquire(&lock->word, &expected, 1)) {
-            hak__lock_note(lock, 1);
-            return;
-        }
-        pause_briefly();
-    }
-    while (hak_swap_acquire(&lock->word, 2) != 0)
-        hak__os_wait(&lock->word, 2);
+    if (hak__lock_is_mine(lock))
+        hak__lock_never();
+    if (!spin(lock))
+        sleep_for(lock);
     hak__lock_note(lock, 1);
 }
 
@@ -38,18 +68,18 @@ HAK_NOINLINE void hak__lock_wake(struct hak_lock *lock)
     hak__os_wake(&lock->word);
 }
 
-void hak__lock_fork_prepare(struct hak_lock *lock)
+bool hak__lock_try_patiently(struct hak_lock *lock)
 {
-    if (hak_load_relaxed(&lock->holder) != hak__thread_self())
-        hak__lock_acquire(lock);
+    enum { TRIES = 100, PAUSE_US = 50 };
+    for (int i = 0; i < TRIES; i++) {
+        if (hak__lock_try(lock))
+            return true;
+        hak__os_sleep_us(PAUSE_US);
+    }
+    return false;
 }
 
-void hak__lock_fork_parent(struct hak_lock *lock)
-{
-    hak__lock_release(lock);
-}
-
-void hak__lock_fork_child(struct hak_lock *lock)
+void hak__lock_reset(struct hak_lock *lock)
 {
     hak_store_relaxed(&lock->holder, 0);
     hak_store_release(&lock->word, 0);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock of one word on a futex: 0 free, 1 held, 2 held with sleepers.
+ * A lock of one word on a futex: 0 free, else who holds it, in all bits but the lowest, which
+ * says that others may sleep.
  *
- * Acquire reads the word by CAS-acquire, which pairs with the exchange-release
- * of the holder before. While a thread forks it holds every lock of the
- * library and may pass through each of them again (see hak__lock_fork_*).
+ * Acquire reads the word by CAS-acquire, which pairs with the exchange-release of the holder
+ * before. A thread that finds itself in the word would wait for ever: a signal handler
+ * allocates that has interrupted an allocation. That is reported and ends the process. While a
+ * thread forks it holds every lock of the library and may pass through each of them again (see
+ * front/fork.c).
  */
 #ifndef HAK_OS_LOCK_H
 #define HAK_OS_LOCK_H
@@ -22,6 +25,15 @@ struct hak_lock {
     /* written by the holder, by a relaxed load and store; read by any thread */
     _Atomic uint64_t acquisitions, waits;
 };
+
+/* What the word says of a holder: 30 bits of the page of its thread-local data, and never 0. */
+HAK_INLINE uint32_t hak__lock_token(void)
+{
+    return (uint32_t)(hak__thread_self() >> 12) << 2 | 2;
+}
+
+/* Says that the thread waits for itself, and aborts; defined by core/report.c. */
+HAK_NORETURN void hak__lock_never(void);
 
 /* The thread that forks, or 0; written by it alone while it holds all locks. */
 extern _Atomic uintptr_t hak__lock_forker;
@@ -41,7 +53,7 @@ HAK_INLINE void hak__lock_note(struct hak_lock *lock, uint64_t waits)
 HAK_INLINE void hak__lock_acquire(struct hak_lock *lock)
 {
     uint32_t expected = 0;
-    if (hak_unlikely(!hak_cas_acquire(&lock->word, &expected, 1)))
+    if (hak_unlikely(!hak_cas_acquire(&lock->word, &expected, hak__lock_token())))
         hak__lock_acquire_slow(lock);
     else
         hak__lock_note(lock, 0);
@@ -51,7 +63,7 @@ HAK_INLINE void hak__lock_acquire(struct hak_lock *lock)
 HAK_INLINE bool hak__lock_try(struct hak_lock *lock)
 {
     uint32_t expected = 0;
-    if (!hak_cas_acquire(&lock->word, &expected, 1))
+    if (!hak_cas_acquire(&lock->word, &expected, hak__lock_token()))
         return false;
     hak__lock_note(lock, 0);
     return true;
@@ -63,15 +75,15 @@ HAK_INLINE void hak__lock_release(struct hak_lock *lock)
     if (hak_unlikely(forker != 0) && forker == hak__thread_self())
         return;
     hak_store_relaxed(&lock->holder, 0);
-    if (hak_unlikely(hak_swap_release(&lock->word, 0) == 2))
+    if (hak_unlikely((hak_swap_release(&lock->word, 0) & 1) != 0))
         hak__lock_wake(lock);
 }
 
-/* Before a fork: takes the lock, unless a signal handler forks inside its holder. */
-void hak__lock_fork_prepare(struct hak_lock *lock);
-/* After a fork, in the parent. */
-void hak__lock_fork_parent(struct hak_lock *lock);
-/* After a fork, in the child, where nobody waits any more. */
-void hak__lock_fork_child(struct hak_lock *lock);
+/* Whether the caller is a signal handler that interrupted the lock's holder. */
+bool hak__lock_is_mine(struct hak_lock *lock);
+/* Tries for some thousandths of a second. */
+bool hak__lock_try_patiently(struct hak_lock *lock);
+/* After a fork, in the child, where nobody else holds it or waits any more. */
+void hak__lock_reset(struct hak_lock *lock);
 
 #endif

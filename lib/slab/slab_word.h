@@ -114,13 +114,17 @@ HAK_INLINE bool slab_freelist_try_lock(TinySlabMeta *meta)
     return hak_cas_acquire(&meta->freelist_lock, &expected, 1);
 }
 
+/* The lock does not say who holds it: after seconds nobody else does. */
 HAK_INLINE void slab_freelist_lock(TinySlabMeta *meta)
 {
+    enum { FOREVER = 1 << 22 };
     for (unsigned tries = 1; !slab_freelist_try_lock(meta); tries++) {
         if (slab_freelist_forks())
             return;
         if (tries % 64 == 0)
             hak__os_yield(); /* the holder may wait for this processor */
+        if (tries == FOREVER)
+            hak__lock_never();
     }
 }
 

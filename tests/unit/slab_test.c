@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Size classes, freelist, slab states, shared pool, each below the caches. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "cache/account.h"
+#include "os/lock.h"
+#include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
@@ -291,6 +294,40 @@ START_TEST(two_tries_of_a_lock)
 }
 END_TEST
 
+START_TEST(nobody_waits_for_himself)
+{
+    struct hak_lock lock = {0};
+    hak__lock_acquire(&lock);
+    ck_assert(hak__lock_is_mine(&lock));
+    hak__lock_acquire(&lock);
+}
+END_TEST
+
+static void *take_and_leave(void *lock)
+{
+    ck_assert(!hak__lock_is_mine(lock));
+    hak__lock_acquire(lock);
+    hak__lock_release(lock);
+    return NULL;
+}
+
+START_TEST(others_wait_for_a_lock)
+{
+    enum { THREADS = 4 };
+    static struct hak_lock lock;
+    pthread_t thread[THREADS];
+    hak__lock_acquire(&lock);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, take_and_leave, &lock), 0);
+    hak__os_sleep_us(20000);
+    hak__lock_release(&lock);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    ck_assert_uint_eq(hak_load_relaxed(&lock.word), 0);
+    ck_assert_uint_eq(hak_load_relaxed(&lock.acquisitions), THREADS + 1);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_test(tests, a_set_finds_its_members);
@@ -300,6 +337,8 @@ static void add(TCase *tests)
     if (HAK_DEBUG)
         tcase_add_test_raise_signal(tests, a_forbidden_move_ends_the_debug_build, SIGABRT);
     tcase_add_test(tests, two_tries_of_a_lock);
+    tcase_add_test_raise_signal(tests, nobody_waits_for_himself, SIGABRT);
+    tcase_add_test(tests, others_wait_for_a_lock);
     tcase_add_test(tests, every_request_has_the_smallest_class_that_fits);
     tcase_add_test(tests, block_starts_are_recognised);
     tcase_add_test(tests, carve_pop_and_push_keep_the_counts);
