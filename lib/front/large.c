@@ -30,6 +30,8 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     if (!span->dirty)
         hak__retain_missed(size);
     span->size = span->units << HAK_GRANULE_SHIFT;
+    if (HAK_CHECKS && span->dirty)
+        *hak__block_mark((void *)span->base) = 0; /* left by a small block that began here */
     hak__live_add(span->size);
     hak__pagemap_show(span->base, span->units, HAK_CODE_LARGE, span);
     hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);

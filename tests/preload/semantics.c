@@ -186,6 +186,26 @@ static void information(void)
     malloc_trim(0);
 }
 
+/*
+ * What small blocks leave in memory says nothing about a large block that begins where one of
+ * them did, and that the program does not write to.
+ */
+static void large_where_small_began(void)
+{
+    enum { SMALL = 200000, LARGE = 200 };
+    static void *small[SMALL], *large[LARGE];
+    for (size_t size = 64; size < 200; size += 24) {
+        for (int i = 0; i < SMALL; i++)
+            small[i] = opaque(malloc(size));
+        for (int i = 0; i < SMALL; i++)
+            free(small[i]);
+        for (int i = 0; i < LARGE; i++)
+            large[i] = opaque(malloc(70000));
+        for (int i = 0; i < LARGE; i++)
+            free(large[i]);
+    }
+}
+
 int main(void)
 {
     REQUIRE(errno == 0);
@@ -196,5 +216,6 @@ int main(void)
     reallocation();
     errors_and_small_things();
     information();
+    large_where_small_began();
     return 0;
 }
