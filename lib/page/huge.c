@@ -11,13 +11,15 @@
 
 struct hak_lock hak__huge_lock;
 
-/* The kept mappings, newest first; under hak__huge_lock. */
+/* The kept mappings, newest first, and their number; under hak__huge_lock. */
 static struct hak_span *newest, *oldest;
+static size_t kept_count;
 
 static _Atomic size_t live_bytes, live_count; /* any thread adds; only reported */
 
 static void unlink_locked(struct hak_span *span)
 {
+    kept_count--;
     if (span->prev != NULL)
         span->prev->next = span->next;
     else
@@ -38,6 +40,7 @@ static void keep_locked(struct hak_span *span)
     else
         oldest = span;
     newest = span;
+    kept_count++;
 }
 
 static size_t granules(const struct hak_span *span)
@@ -117,20 +120,24 @@ struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
     return span;
 }
 
-/* Gives a mapping that is on no list back; when that fails it is kept without memory behind it. */
-static void discard(struct hak_span *span)
+/*
+ * Gives a mapping that is on no list back; when that fails it is kept without memory behind it, or
+ * if need be with. False when its memory stays.
+ */
+static bool discard(struct hak_span *span)
 {
     if (hak__os_unmap((void *)span->base, span->size)) {
         hak__span_release(span);
-        return;
+        return true;
     }
-    if (hak__os_purge((void *)span->base, span->size))
-        span->dirty = false;
-    else
+    bool purged = !span->dirty || hak__os_purge((void *)span->base, span->size);
+    span->dirty = !purged;
+    if (!purged)
         hak__retained_add(span->size);
     hak__lock_acquire(&hak__huge_lock);
     keep_locked(span);
     hak__lock_release(&hak__huge_lock);
+    return purged;
 }
 
 void hak__huge_free(struct hak_span *span)
@@ -179,24 +186,34 @@ bool hak__huge_resize(struct hak_span *span, size_t size)
     return done;
 }
 
+static struct hak_span *take_oldest(void)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    struct hak_span *span = oldest;
+    if (span != NULL)
+        unlink_locked(span);
+    hak__lock_release(&hak__huge_lock);
+    return span;
+}
+
+/* Each is tried once: what the system does not take is kept again. */
 size_t hak__huge_purge(size_t bytes)
 {
-    size_t done = 0;
-    while (done < bytes) {
-        hak__lock_acquire(&hak__huge_lock);
-        struct hak_span *span = oldest;
-        while (span != NULL && !span->dirty)
-            span = span->prev;
-        if (span != NULL)
-            unlink_locked(span);
-        hak__lock_release(&hak__huge_lock);
+    hak__lock_acquire(&hak__huge_lock);
+    size_t done = 0, left = kept_count;
+    hak__lock_release(&hak__huge_lock);
+    for (; left > 0 && done < bytes; left--) {
+        struct hak_span *span = take_oldest();
         if (span == NULL)
             break;
-        done += span->size;
-        hak__retained_sub(span->size);
+        size_t size = span->dirty ? span->size : 0;
+        if (size != 0)
+            hak__retained_sub(size);
+        if (!discard(span) || size == 0)
+            continue;
         hak__count(HAK_COUNTER_PURGES, 1);
-        hak__count(HAK_COUNTER_PURGED_BYTES, span->size);
-        discard(span);
+        hak__count(HAK_COUNTER_PURGED_BYTES, size);
+        done += size;
     }
     return done;
 }
