@@ -96,24 +96,6 @@ HAK_NORETURN static void refuse_second_thread(void)
     hak__text_abort(&text);
 }
 
-struct hak_heap *hak__heap_attach(void)
-{
-    if (hak__heap == &hak__heap_gone)
-        return NULL;
-    if (HAK_FREELIST_PLAIN && hak__heap_count() > 0)
-        refuse_second_thread();
-    struct hak_heap *heap = acquire(true);
-    if (heap == NULL)
-        return NULL;
-    hak__race_point("attach");
-    heap->exit_rounds = 0;
-    hak__heap = heap;
-    hak__counters = &heap->counters;
-    hak__count(HAK_COUNTER_THREADS_STARTED, 1);
-    hak__thread_at_exit(thread_ends, heap);
-    return heap;
-}
-
 static void let_go(TinySlabMeta *slab, unsigned class_idx)
 {
     struct slab_view now;
@@ -157,16 +139,42 @@ static void give_up(struct hak_heap *heap)
     hak__lock_release(&hak__heap_lock);
 }
 
-void hak__heap_detach(void)
+/* The thread goes on without a heap, or with none for good when it is ending. */
+static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
-    struct hak_heap *heap = hak__heap;
-    if (!hak__heap_is_real(heap))
-        return;
-    hak__heap = (struct hak_heap *)&hak__heap_gone;
+    hak__heap = (struct hak_heap *)next;
     hak__heap_flush(heap);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
     give_up(heap);
+}
+
+void hak__heap_detach(void)
+{
+    struct hak_heap *heap = hak__heap;
+    if (hak__heap_is_real(heap))
+        leave(heap, &hak__heap_gone);
+}
+
+struct hak_heap *hak__heap_attach(void)
+{
+    if (hak__heap == &hak__heap_gone)
+        return NULL;
+    if (HAK_FREELIST_PLAIN && hak__heap_count() > 0)
+        refuse_second_thread();
+    struct hak_heap *heap = acquire(true);
+    if (heap == NULL)
+        return NULL;
+    hak__race_point("attach");
+    heap->exit_rounds = 0;
+    hak__heap = heap;
+    hak__counters = &heap->counters;
+    hak__count(HAK_COUNTER_THREADS_STARTED, 1);
+    if (hak_unlikely(!hak__thread_at_exit(thread_ends, heap))) {
+        leave(heap, &hak__heap_none); /* nobody would give it up when the thread ends */
+        return NULL;
+    }
+    return heap;
 }
 
 /* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
