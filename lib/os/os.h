@@ -39,9 +39,13 @@ bool hak__os_populate(void *address, size_t size);
 void hak__os_sandboxed(void);
 /* Whether a range shall lie in transparent huge pages where it can; no more than a wish. */
 void hak__os_huge_pages(void *address, size_t size, bool wanted);
-/* Grows or shrinks a mapping where it is; false leaves it as it was. */
-bool hak__os_resize(void *address, size_t old_size, size_t new_size);
-/* Moves a mapping over the reservation at target, resizing it; false leaves both as they were. */
+enum hak_resized { HAK_RESIZED, HAK_RESIZE_NO_ROOM, HAK_RESIZE_REFUSED };
+/* Grows or shrinks a mapping where it is; on failure it stays as it was. */
+enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size);
+/*
+ * Moves a mapping over the reservation at target, resizing it. False leaves the mapping as it was,
+ * but the reservation may be gone and its place another thread's.
+ */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target);
 
 /* The end of the brk heap, which belongs to libc. */

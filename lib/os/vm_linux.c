@@ -134,12 +134,18 @@ void hak__os_huge_pages(void *address, size_t size, bool wanted)
     errno = saved;
 }
 
-bool hak__os_resize(void *address, size_t old_size, size_t new_size)
+enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
 {
     int saved = errno;
-    return succeeds(syscall(SYS_mremap, address, old_size, new_size, 0, NULL), saved);
+    long result = syscall(SYS_mremap, address, old_size, new_size, 0, NULL);
+    enum hak_resized resized = result != -1     ? HAK_RESIZED
+                               : errno == ENOMEM ? HAK_RESIZE_NO_ROOM
+                                                 : HAK_RESIZE_REFUSED;
+    errno = saved;
+    return resized;
 }
 
+/* Older versions of Linux unmap the target before they look at limits. */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
 {
     int saved = errno;

@@ -154,17 +154,21 @@ void hak__huge_free(struct hak_span *span)
     hak__lock_release(&hak__huge_lock);
 }
 
-/* Moves the pages to a fresh aligned place. */
+/*
+ * Moves the pages to a fresh aligned place. What was reserved for a move that fails is left alone:
+ * it may be another thread's by then. If it is not, it costs address space.
+ */
 static bool move(struct hak_span *span, size_t size)
 {
     void *target = hak__os_reserve(size, HAK_GRANULE);
     if (target == NULL)
         return false;
-    if (!hak__pagemap_ensure((uintptr_t)target, size) ||
-        !hak__os_move((void *)span->base, span->size, size, target)) {
+    if (!hak__pagemap_ensure((uintptr_t)target, size)) {
         hak__os_unmap(target, size);
         return false;
     }
+    if (!hak__os_move((void *)span->base, span->size, size, target))
+        return false;
     span->base = (uintptr_t)target;
     return true;
 }
@@ -177,9 +181,11 @@ bool hak__huge_resize(struct hak_span *span, size_t size)
     struct hak_span old = *span;
     /* hidden before the address space is given up, since another thread may get it at once */
     hide(span);
-    bool done = hak__pagemap_ensure(span->base, size) &&
-                hak__os_resize((void *)span->base, span->size, size);
-    if (!done && size > span->size)
+    enum hak_resized resized = HAK_RESIZE_NO_ROOM;
+    if (hak__pagemap_ensure(span->base, size))
+        resized = hak__os_resize((void *)span->base, span->size, size);
+    bool done = resized == HAK_RESIZED;
+    if (resized == HAK_RESIZE_NO_ROOM && size > span->size)
         done = move(span, size);
     span->size = done ? size : old.size;
     show(span);
