@@ -30,6 +30,7 @@ static struct hak_span *bins[2][BINS];
 static uint64_t filled[2]; /* bit b: bins[][b] is not empty */
 static struct hak_span *spare_records;
 static struct region *regions;
+static struct region *spare_region; /* a record for the next one, or NULL */
 static size_t reserved;
 
 static _Atomic size_t committed; /* written under the lock, read by any thread */
@@ -204,8 +205,9 @@ static struct hak_span *find_locked(int kind, size_t units, size_t align_units)
 
 static bool region_add_locked(size_t bytes)
 {
-    struct region *region = hak__meta_alloc(sizeof *region, _Alignof(struct region));
-    if (region == NULL)
+    if (spare_region == NULL)
+        spare_region = hak__meta_alloc(sizeof *spare_region, _Alignof(struct region));
+    if (spare_region == NULL)
         return false;
     size_t size = reserved > FIRST_REGION ? reserved : FIRST_REGION;
     if (size > LARGEST_REGION)
@@ -218,8 +220,10 @@ static bool region_add_locked(size_t bytes)
     if (base == NULL || !hak__pagemap_ensure((uintptr_t)base, size)) {
         if (base != NULL)
             hak__os_unmap(base, size);
-        return false; /* the record is lost, as it can happen at the end of memory only */
+        return false;
     }
+    struct region *region = spare_region;
+    spare_region = NULL;
     if (reserved == 0)
         hak__os_huge_pages(base, size, false); /* a small process shall stay small */
     region->low = (uintptr_t)base;
@@ -291,13 +295,24 @@ static struct hak_span *fresh_locked(size_t units, size_t align_units)
         uintptr_t end = base + bytes;
         if (base >= region->low && end <= region->high) {
             /* the gap that alignment left stays usable as a cold span */
-            split_off_locked(span, end, (region->high - end) >> HAK_GRANULE_SHIFT);
+            if (!split_off_locked(span, end, (region->high - end) >> HAK_GRANULE_SHIFT))
+                break;
             region->high = base;
         }
         return span;
     }
     record_release_locked(span);
     return NULL;
+}
+
+/* Whether a fresh span only failed because the system puts no memory behind it. */
+static bool has_room_locked(size_t bytes, size_t alignment)
+{
+    for (struct region *region = regions; region != NULL; region = region->next)
+        if (region->high - region->low >= bytes &&
+            hak__align_down(region->high - bytes, alignment) >= region->low)
+            return true;
+    return false;
 }
 
 static struct hak_span *reuse_locked(int kind, size_t units, size_t align_units)
@@ -316,6 +331,8 @@ static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero
     if (span != NULL)
         return span;
     size_t bytes = units * HAK_GRANULE;
+    if (has_room_locked(bytes, align_units * HAK_GRANULE))
+        return NULL;
     if (align_units > HAK_SUPERSLAB_UNITS)
         bytes += align_units * HAK_GRANULE;
     return region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
