@@ -63,3 +63,18 @@ AC_DEFUN([HAK_LINKER], [
     LAYOUT_LDFLAGS="-Wl,--sort-section=alignment"
     AC_SUBST([LAYOUT_LDFLAGS])
 ])
+
+# HAK_STATIC_LIBC: whether programs can be linked static, with the sanitizer if there is one.
+AC_DEFUN([HAK_STATIC_LIBC], [
+    AC_MSG_CHECKING([whether static programs can be linked])
+    hak_saved_CFLAGS=$CFLAGS
+    hak_saved_LDFLAGS=$LDFLAGS
+    CFLAGS="$CFLAGS $SANITIZER_CFLAGS"
+    LDFLAGS="$LDFLAGS -static"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([#include <stdio.h>], [puts("")])],
+        [have_static_libc=yes], [have_static_libc=no])
+    CFLAGS=$hak_saved_CFLAGS
+    LDFLAGS=$hak_saved_LDFLAGS
+    AC_MSG_RESULT([$have_static_libc])
+    AM_CONDITIONAL([STATIC_LIBC], [test "x$have_static_libc" = xyes])
+])

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem(1): what the words of the command line are handed to. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "config.h"
+
+static const char usage[] =
+    "usage: hakmem run [--debug] [--stats[=text|json]] [--conf K=V,...] [--] CMD [ARG...]\n"
+    "       hakmem conf [--debug]\n"
+    "       hakmem preload status|check|enable|disable [OPTION...]\n"
+    "       hakmem --help | --version\n"
+    "\n"
+    "run runs a program on the allocator, conf shows the options that a program started now\n"
+    "would use, preload puts the allocator under all programs of the machine or takes it away.\n"
+    "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} subcommands[] = {{"run", cmd_run}, {"conf", cmd_conf}, {"preload", cmd_preload}};
+
+static void message(const char *kind, const char *format, va_list arguments)
+{
+    fflush(stdout);
+    fprintf(stderr, "hakmem: %s", kind);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void command_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    message("", format, arguments);
+    va_end(arguments);
+}
+
+void command_warning(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    message("warning: ", format, arguments);
+    va_end(arguments);
+}
+
+int command_end_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    command_error("standard output: %s", strerror(errno));
+    return status != COMMAND_OK ? status : COMMAND_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(usage, stderr);
+        return COMMAND_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        fputs(usage, stdout);
+        return command_end_output(COMMAND_OK);
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("hakmem %s\n", PACKAGE_VERSION);
+        return command_end_output(COMMAND_OK);
+    }
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
+        if (strcmp(argv[1], subcommands[i].name) == 0)
+            return subcommands[i].run(argc - 1, argv + 1);
+    command_error("no subcommand '%s'; see hakmem --help", argv[1]);
+    return COMMAND_USAGE;
+}

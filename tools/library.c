@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "library.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+
+static const char *name_of(bool debug)
+{
+    return debug ? "libhakmem-debug.so.1" : "libhakmem.so.1";
+}
+
+const char *library_installed(bool debug)
+{
+    return debug ? HAK_LIBDIR "/libhakmem-debug.so.1" : HAK_LIBDIR "/libhakmem.so.1";
+}
+
+/* BUILD/tools/hakmem has its library in BUILD/.libs. */
+static bool find_built(char path[PATH_MAX], bool debug)
+{
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0)
+        return false;
+    self[length] = '\0';
+    char *name = strrchr(self, '/');
+    if (name == NULL)
+        return false;
+    *name = '\0';
+    char *folder = strrchr(self, '/');
+    if (folder == NULL || strcmp(folder, "/tools") != 0)
+        return false;
+    *folder = '\0';
+    int written = snprintf(path, PATH_MAX, "%s/.libs/%s", self, name_of(debug));
+    return written > 0 && written < PATH_MAX && access(path, R_OK) == 0;
+}
+
+bool library_find(char path[PATH_MAX], const char *given, bool debug)
+{
+    if (given == NULL)
+        given = getenv("HAKMEM_LIBRARY");
+    if (given == NULL) {
+        if (find_built(path, debug))
+            return true;
+        given = library_installed(debug);
+        if (access(given, R_OK) == 0) {
+            snprintf(path, PATH_MAX, "%s", given);
+            return true;
+        }
+    } else if (realpath(given, path) != NULL && access(path, R_OK) == 0) {
+        return true;
+    }
+    command_error("%s: %s%s", given, strerror(errno),
+                  debug ? "; the debug variant is built with --enable-debug" : "");
+    return false;
+}
