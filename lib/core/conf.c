@@ -108,11 +108,10 @@ static void apply(const struct hak_conf_line *line, void *context)
                               line->value, line->value_length);
 }
 
-bool hak__conf_read(const char *path, bool secure)
+bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visit, void *context)
 {
     static char text[HAK_CONF_SIZE_MAX + 1]; /* untouched where there is no file */
-    struct reading reading = {path, hak__os_program_path(), false};
-    size_t size = hak__os_read_file(path, text, sizeof text, secure);
+    size_t size = hak__os_read_file(path, text, sizeof text, trusted);
     if (size > HAK_CONF_SIZE_MAX) {
         struct hak_text report;
         hak__text_begin(&report, 2);
@@ -122,6 +121,13 @@ bool hak__conf_read(const char *path, bool secure)
         hak__text_end(&report);
         return false;
     }
-    hak__conf_each(text, size, apply, &reading);
+    hak__conf_each(text, size, visit, context);
+    return true;
+}
+
+bool hak__conf_read(const char *path, bool secure)
+{
+    struct reading reading = {path, hak__os_program_path(), false};
+    hak__conf_each_of_file(path, secure, apply, &reading);
     return reading.excluded;
 }

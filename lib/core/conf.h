@@ -51,8 +51,14 @@ bool hak__conf_excludes(const struct hak_conf_line *line, const char *path);
 enum hak_option_result hak__conf_option(const struct hak_conf_line *line, bool set);
 
 /*
+ * Calls visit for every line of a file. False, reported, when it is too long; a file that cannot be
+ * read is as an empty one. With trusted it must belong to root alone. For one thread at a time.
+ */
+bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visit, void *context);
+
+/*
  * Reads the file of the process: sets options, reports bad lines by number. True when the
- * file excludes the program. A file that cannot be read is as one that does not exist.
+ * file excludes the program.
  */
 bool hak__conf_read(const char *path, bool secure);
 

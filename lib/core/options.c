@@ -174,21 +174,35 @@ void hak__options_complain(const char *where, unsigned line, enum hak_option_res
     hak__text_end(&text);
 }
 
-void hak__options_parse(const char *text)
+void hak__options_each(const char *text, hak_setting_visit *visit, void *context)
 {
     while (*text != '\0') {
         size_t length = strcspn(text, ",");
         const char *equal = memchr(text, '=', length);
-        size_t key_length = equal != NULL ? (size_t)(equal - text) : length;
-        const char *value = equal != NULL ? equal + 1 : text + length;
-        size_t value_length = (size_t)(text + length - value);
-        if (length > 0) {
-            enum hak_option_result result =
-                hak__options_set(text, key_length, value, value_length);
-            if (result != HAK_OPTION_OK)
-                hak__options_complain("HAKMEM_CONF", 0, result, text, key_length, value,
-                                      value_length);
+        struct hak_setting setting = {.key = text, .key_length = length};
+        setting.value = text + length;
+        if (equal != NULL) {
+            setting.key_length = (size_t)(equal - text);
+            setting.value = equal + 1;
+            setting.value_length = length - setting.key_length - 1;
         }
+        if (length > 0)
+            visit(&setting, context);
         text += length + (text[length] == ',');
     }
+}
+
+static void apply(const struct hak_setting *setting, void *context)
+{
+    (void)context;
+    enum hak_option_result result = hak__options_set(setting->key, setting->key_length,
+                                                     setting->value, setting->value_length);
+    if (result != HAK_OPTION_OK)
+        hak__options_complain("HAKMEM_CONF", 0, result, setting->key, setting->key_length,
+                              setting->value, setting->value_length);
+}
+
+void hak__options_parse(const char *text)
+{
+    hak__options_each(text, apply, NULL);
 }

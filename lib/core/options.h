@@ -26,6 +26,17 @@ HAK_INLINE int64_t hak__option(enum hak_option option)
     return hak_load_relaxed(&hak__options[option]);
 }
 
+/* One "key=value" of a text, of which the parts are parts: they end in no null byte. */
+struct hak_setting {
+    const char *key, *value; /* without a '=' the value is empty */
+    size_t key_length, value_length;
+};
+
+typedef void hak_setting_visit(const struct hak_setting *setting, void *context);
+
+/* Calls visit for every setting of "key=value,…". */
+void hak__options_each(const char *text, hak_setting_visit *visit, void *context);
+
 /* Reads "key=value,…"; every unknown key and bad value is reported once and ignored. */
 void hak__options_parse(const char *text);
 
