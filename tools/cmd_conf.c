@@ -1,10 +1,192 @@
 /* SPDX-License-Identifier: MIT */
-/* hakmem conf: the options that a process started now would use. */
+/* hakmem conf: the options that a process started now would use, and where they come from. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "command.h"
+#include "config.h"
+#include "core/conf.h"
+#include "core/options.h"
+#include "os/os.h"
+#include "settings.h"
+
+static const char usage[] =
+    "usage: hakmem conf [--debug]\n"
+    "Shows the options that a program started now would use, and where they come from, and\n"
+    "the programs that are excluded; reports what is wrong, which makes the exit status 1.\n"
+    "\n"
+    "  -d, --debug   for the debug variant\n"
+    "  -h, --help    this\n";
+
+struct origin {
+    const char *where; /* NULL: nowhere, the option has its default */
+    unsigned line;     /* 0: where has no lines */
+};
+
+struct reading {
+    struct origin origins[HAK_OPTION_COUNT];
+    bool mistaken, too_long;
+};
+
+/* The defaults of either variant: a row of the table may depend on HAK_DEBUG. */
+#undef HAK_DEBUG
+#define HAK_DEBUG debug
+static int64_t initial_value(enum hak_option option, bool debug)
+{
+    const int64_t values[HAK_OPTION_COUNT] = {
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum) initial,
+#include "core/options.def"
+#undef HAK_OPTION
+    };
+    (void)debug;
+    return values[option];
+}
+
+static bool is_size(enum hak_option option)
+{
+    static const char *const kinds[HAK_OPTION_COUNT] = {
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum) #kind,
+#include "core/options.def"
+#undef HAK_OPTION
+    };
+    return strcmp(kinds[option], "SIZE") == 0;
+}
+
+static void note(struct reading *reading, const char *key, size_t length, const char *where,
+                 unsigned line)
+{
+    for (int i = 0; i < HAK_OPTION_COUNT; i++) {
+        const char *name = hak__options_key((enum hak_option)i);
+        if (strlen(name) == length && memcmp(name, key, length) == 0)
+            reading->origins[i] = (struct origin){where, line};
+    }
+}
+
+static void read_line(const struct hak_conf_line *line, void *context)
+{
+    struct reading *reading = context;
+    if (hak__conf_is_exclude(line))
+        return;
+    enum hak_option_result result = hak__conf_option(line, true);
+    if (result == HAK_OPTION_OK) {
+        note(reading, line->key, line->key_length, settings_file(), line->number);
+    } else {
+        hak__options_complain(settings_file(), line->number, result, line->key, line->key_length,
+                              line->value, line->value_length);
+        reading->mistaken = true;
+    }
+}
+
+static void read_setting(const struct hak_setting *setting, void *context)
+{
+    struct reading *reading = context;
+    enum hak_option_result result = hak__options_set(setting->key, setting->key_length,
+                                                     setting->value, setting->value_length);
+    if (result == HAK_OPTION_OK) {
+        note(reading, setting->key, setting->key_length, "HAKMEM_CONF", 0);
+    } else {
+        hak__options_complain("HAKMEM_CONF", 0, result, setting->key, setting->key_length,
+                              setting->value, setting->value_length);
+        reading->mistaken = true;
+    }
+}
+
+/* As the library does when it starts. */
+static void read_all(struct reading *reading, bool debug)
+{
+    for (int i = 0; i < HAK_OPTION_COUNT; i++)
+        hak_store_relaxed(&hak__options[i], initial_value((enum hak_option)i, debug));
+    reading->too_long = !hak__conf_each_of_file(settings_file(), false, read_line, reading);
+    const char *options = getenv("HAKMEM_CONF");
+    if (options != NULL)
+        hak__options_each(options, read_setting, reading);
+}
+
+/* A whole number of the largest unit, as it may be written. */
+static void write_size(char *text, size_t size, int64_t value)
+{
+    static const char units[] = "KMG";
+    int unit = 0;
+    while (value != 0 && value % 1024 == 0 && unit < (int)sizeof units - 1) {
+        value /= 1024;
+        unit++;
+    }
+    if (unit == 0)
+        snprintf(text, size, "%" PRId64, value);
+    else
+        snprintf(text, size, "%" PRId64 "%c", value, units[unit - 1]);
+}
+
+static void print_option(enum hak_option option, const struct origin *origin)
+{
+    char value[32];
+    if (is_size(option))
+        write_size(value, sizeof value, hak__option(option));
+    else
+        hak__options_get(hak__options_key(option), value, sizeof value);
+    printf("%-20s %-12s ", hak__options_key(option), value);
+    if (origin->where == NULL)
+        puts("default");
+    else if (origin->line == 0)
+        puts(origin->where);
+    else
+        printf("%s:%u\n", origin->where, origin->line);
+}
+
+static void print_excluded(const struct hak_conf_line *line, void *context)
+{
+    (void)context;
+    if (hak__conf_is_exclude(line) && line->value_length > 0)
+        printf("%-20s %-12.*s %s:%u\n", "exclude", (int)line->value_length, line->value,
+               settings_file(), line->number);
+}
+
+static void print_file(void)
+{
+    char byte;
+    const char *file = settings_file();
+    if (access(file, R_OK) != 0)
+        printf("# %s: %s\n", file, strerror(errno));
+    else if (hak__os_read_file(file, &byte, 1, true) != 0)
+        printf("# %s\n", file);
+    else if (hak__os_read_file(file, &byte, 1, false) != 0)
+        printf("# %s, which is not root's alone: programs with more rights than their user "
+               "ignore it\n", file);
+    else
+        printf("# %s: empty, or no file\n", file);
+}
 
 int cmd_conf(int argc, char **argv)
 {
-    (void)argc;
-    command_error("%s: not there yet", argv[0]);
-    return COMMAND_FAILED;
+    static const struct option options[] = {
+        {"debug", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    bool debug = false;
+    for (int c; (c = getopt_long(argc, argv, "dh", options, NULL)) != -1;) {
+        if (c == 'h') {
+            fputs(usage, stdout);
+            return command_end_output(COMMAND_OK);
+        }
+        if (c != 'd')
+            return COMMAND_USAGE;
+        debug = true;
+    }
+    if (optind != argc) {
+        command_error("conf takes no arguments");
+        return COMMAND_USAGE;
+    }
+    struct reading reading = {.mistaken = false};
+    read_all(&reading, debug);
+    print_file();
+    if (settings_disabled())
+        puts("# HAKMEM_DISABLE=1: every allocation is the C library's");
+    for (int i = 0; i < HAK_OPTION_COUNT; i++)
+        print_option((enum hak_option)i, &reading.origins[i]);
+    if (!reading.too_long)
+        hak__conf_each_of_file(settings_file(), false, print_excluded, NULL);
+    return command_end_output(reading.mistaken || reading.too_long ? COMMAND_FAILED : COMMAND_OK);
 }

@@ -39,6 +39,15 @@ static bool find_built(char path[PATH_MAX], bool debug)
     return written > 0 && written < PATH_MAX && access(path, R_OK) == 0;
 }
 
+static bool make_absolute(char path[PATH_MAX], const char *given)
+{
+    char folder[PATH_MAX] = "";
+    if (given[0] != '/' && getcwd(folder, sizeof folder) == NULL)
+        return false;
+    int written = snprintf(path, PATH_MAX, "%s%s%s", folder, given[0] != '/' ? "/" : "", given);
+    return written > 0 && written < PATH_MAX;
+}
+
 bool library_find(char path[PATH_MAX], const char *given, bool debug)
 {
     if (given == NULL)
@@ -51,7 +60,7 @@ bool library_find(char path[PATH_MAX], const char *given, bool debug)
             snprintf(path, PATH_MAX, "%s", given);
             return true;
         }
-    } else if (realpath(given, path) != NULL && access(path, R_OK) == 0) {
+    } else if (access(given, R_OK) == 0 && make_absolute(path, given)) {
         return true;
     }
     command_error("%s: %s%s", given, strerror(errno),

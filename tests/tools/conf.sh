@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# hakmem conf shows what the library would do, and where that comes from.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+hakmem=$builddir/tools/hakmem
+file=$work/hakmem.conf
+unset HAKMEM_CONF HAKMEM_DISABLE
+export HAKMEM_CONF_FILE="$file"
+# shows OPTION VALUE ORIGIN
+shows() {
+    got=$("$hakmem" conf 2> /dev/null | awk -v option="$1" '$1 == option { print $2 "|" $3 }')
+    [ "$got" = "$2|$3" ] || fail "$1 is shown as $got, not $2|$3"
+}
+
+[ "$("$hakmem" conf | head -n 1)" = "# $file: No such file or directory" ] || fail "nothing said of a missing file"
+options=$(sed -n 's/^HAK_OPTION([A-Z_]*, "\([a-z_0-9]*\)".*/\1/p' "$srcdir/lib/core/options.def")
+[ "$("$hakmem" conf | awk '!/^#/ { print $1 }')" = "$options" ] || fail "not every option is shown"
+[ "$("$hakmem" conf | awk '!/^#/ { print $3 }' | sort -u)" = default ] || fail "not all options are at their defaults"
+shows cache_max 16M default
+shows crash_report 0 default
+[ "$("$hakmem" conf --debug | awk '$1 == "crash_report" { print $2 }')" = 1 ] || fail "not the debug variant's default"
+
+# the later line counts, the environment most; what is wrong is reported, and is the status
+printf '%s\n' '# a comment' 'decay_ms = 5' 'retain_min = 3K' 'decay_ms=7' 'exclude = cat /usr/bin/env' \
+    'exclude=' 'stats = text' > "$file"
+shows decay_ms 7 "$file:4"
+shows retain_min 3K "$file:3"
+shows exclude cat /usr/bin/env
+"$hakmem" conf | grep -q "^exclude  *cat /usr/bin/env $file:5\$" || fail "the excluded programs are not shown"
+[ "$("$hakmem" conf | grep -c ^exclude)" -eq 1 ] || fail "nothing is shown as excluded"
+export HAKMEM_CONF=decay_ms=9,,stats=json
+shows decay_ms 9 HAKMEM_CONF
+shows stats json HAKMEM_CONF
+shows retain_min 3K "$file:3"
+"$hakmem" conf > /dev/null || fail "complains of nothing"
+printf '%s\n' 'no_such = 1' 'just words' 'cache_max=zz' 'cache_max=1M' 'cache_max=yy' > "$file"
+export HAKMEM_CONF=other=1,decay_ms=x,trace
+status=0
+complaints=$("$hakmem" conf 2>&1 > "$work/shown") || status=$?
+[ "$status" -eq 1 ] || fail "status $status for a file with mistakes"
+expected="hakmem: $file:1: unknown option 'no_such' ignored
+hakmem: $file:2: no '=' in 'just words' ignored
+hakmem: $file:3: bad value 'zz' for 'cache_max' ignored
+hakmem: $file:5: bad value 'yy' for 'cache_max' ignored
+hakmem: HAKMEM_CONF: unknown option 'other' ignored
+hakmem: HAKMEM_CONF: bad value 'x' for 'decay_ms' ignored
+hakmem: HAKMEM_CONF: bad value '' for 'trace' ignored"
+[ "$complaints" = "$expected" ] || fail "complains of $complaints"
+grep -q "^cache_max  *1M  *$file:4\$" "$work/shown" || fail "a bad value took the place of a good one"
+grep -q '^decay_ms  *10000  *default$' "$work/shown" || fail "a bad value has an origin"
+
+# the library says the same, where it can be preloaded
+if [ -n "${HAK_PRELOADABLE-}" ]; then
+    said=$(LD_PRELOAD=$HAK_LIBRARY perl -e 1 2>&1)
+    [ "$said" = "$expected" ] || fail "the library complains of $said"
+fi
+
+unset HAKMEM_CONF
+awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
+[ "$("$hakmem" conf 2>&1 > /dev/null)" = "hakmem: $file: longer than 32 KiB, ignored" ] || fail "wrong about a long file"
+chmod 666 "$file"
+"$hakmem" conf 2> /dev/null | head -n 1 | grep -q "not root's alone" || fail "nothing said of a file that others may write"
+HAKMEM_DISABLE=1 "$hakmem" conf 2> /dev/null | grep -q '^# HAKMEM_DISABLE=1' || fail "nothing said of HAKMEM_DISABLE"
+status=0
+"$hakmem" conf surplus 2> /dev/null || status=$?
+[ "$status" -eq 2 ] || fail "status $status for an argument"
+[ "$("$hakmem" --version)" = "hakmem $(sed -n 's/^AC_INIT(\[hakmem\], \[\(.*\)\])/\1/p' "$srcdir/configure.ac")" ] || fail "wrong version"
+if [ -w /dev/full ]; then
+    ! "$hakmem" conf > /dev/full 2>&1 || fail "does not notice that it cannot write"
+fi

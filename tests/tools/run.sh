@@ -1,0 +1,123 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2016 # the variables are those of the program that is started
+# hakmem run: what a program finds when it is started, what keeps the library from it, what fails.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+hakmem=$builddir/tools/hakmem
+unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD
+export HAKMEM_CONF_FILE="$work/hakmem.conf" HAKMEM_LIBRARY="$HAK_LIBRARY"
+# says EXPECTED COMMAND ...: the output of both kinds
+says() {
+    expected=$1
+    shift
+    got=$("$@" 2>&1) || true
+    [ "$got" = "$expected" ] || fail "$*
+wrote    $got
+not      $expected"
+}
+# ends STATUS COMMAND ...
+ends() {
+    expected=$1
+    shift
+    status=0
+    "$@" > /dev/null 2>&1 || status=$?
+    [ "$status" -eq "$expected" ] || fail "$* ended with $status, not $expected"
+}
+
+# the library is there, and the statistics are its own
+says "$HAK_LIBRARY" "$hakmem" run sh -c 'printf %s "$LD_PRELOAD"'
+case $("$hakmem" run --stats perl -e 1 2>&1) in hakmem*live\ bytes*) ;; *) fail "no statistics" ;; esac
+case $("$hakmem" run --stats=json perl -e 1 2>&1) in *\"live_bytes\"*) ;; *) fail "no JSON" ;; esac
+case $(HAKMEM_LIBRARY='' "$hakmem" run --library="$HAK_LIBRARY" -s perl -e 1 2>&1) in
+hakmem*live\ bytes*) ;;
+*) fail "not the library that was given" ;;
+esac
+
+# in front of what is preloaded, behind what is set
+libc=$(LD_TRACE_LOADED_OBJECTS=1 "$hakmem" | sed -n 's/.*libc\.so.* => \([^ ]*\) .*/\1/p')
+[ -z "$libc" ] || says "$HAK_LIBRARY:$libc" env LD_PRELOAD="$libc" "$hakmem" run -- sh -c 'printf %s "$LD_PRELOAD"'
+says "decay_ms=1,trace=0,stats=text,decay_ms=2" env HAKMEM_CONF=decay_ms=1 \
+    "$hakmem" run --conf trace=0 --stats --conf decay_ms=2 sh -c 'printf %s "$HAKMEM_CONF"; exec 2>&-'
+says "-x --conf" "$hakmem" run echo -x --conf
+
+# the status is the program's; what cannot be started has env's
+ends 7 "$hakmem" run sh -c 'exit 7'
+ends 137 "$hakmem" run sh -c 'kill -9 $$'
+ends 125 "$hakmem" run
+ends 125 "$hakmem" run --no-such true
+ends 125 "$hakmem" run --conf no_such=1 true
+ends 125 "$hakmem" run --conf decay_ms=x true
+ends 125 "$hakmem" run --stats=xml true
+ends 125 "$hakmem" run --library=/no/such true
+says "hakmem: --conf: unknown option 'no_such'" "$hakmem" run --conf decay_ms=1,no_such=1 true
+says "hakmem: --conf: bad value 'x' for 'decay_ms'" "$hakmem" run --conf decay_ms=x true
+says "hakmem: /no/such: No such file or directory" "$hakmem" run --library=/no/such true
+ends 127 "$hakmem" run /no/such
+ends 127 "$hakmem" run no-such-command
+says "hakmem: no-such-command: No such file or directory" "$hakmem" run no-such-command
+ends 126 "$hakmem" run "$work"
+: > "$work/not-executable"
+ends 126 "$hakmem" run "$work/not-executable"
+mkdir "$work/a b"
+cp "$HAK_LIBRARY" "$work/a b/lib.so"
+ends 125 "$hakmem" run --library="$work/a b/lib.so" true
+
+# as the system finds programs
+mkdir "$work/1" "$work/2" "$work/2/dir"
+: > "$work/1/prog"
+printf 'echo second "$@"\n' > "$work/2/prog"
+chmod +x "$work/2/prog"
+says "second -a b" env PATH="$work/1:$work/2:$PATH" "$hakmem" run prog -a b
+ends 126 env PATH="$work/1" "$hakmem" run prog
+ends 126 env PATH="$work/2" "$hakmem" run dir
+says "second" env PATH=":$PATH" sh -c "cd '$work/2' && '$hakmem' run prog"
+printf '#!/no/interpreter -x\n' > "$work/script"
+chmod +x "$work/script"
+says "hakmem: $work/script: needs /no/interpreter, which does not exist" "$hakmem" run "$work/script"
+ends 127 "$hakmem" run "$work/script"
+
+# told beforehand: who will not have the library
+printf 'stats=text\nexclude = true\n' > "$HAKMEM_CONF_FILE"
+says "hakmem: warning: $HAKMEM_CONF_FILE:2 excludes true: the C library allocates" "$hakmem" run true
+rm "$HAKMEM_CONF_FILE"
+says "hakmem: warning: HAKMEM_DISABLE=1 is set: the C library allocates" env HAKMEM_DISABLE=1 "$hakmem" run true
+static=$builddir/tools/hakmem-static
+if [ -x "$static" ]; then
+    says "hakmem: warning: $static: linked static: it runs without the library, what it starts may not
+$("$static" --version)" "$hakmem" run "$static" --version
+fi
+true=$(command -v perl)
+cp "$true" "$work/foreign"
+printf '\355\376' | dd of="$work/foreign" bs=1 seek=18 conv=notrunc 2> /dev/null
+says "hakmem: warning: $work/foreign: for another architecture than the library: it runs without it
+hakmem: $work/foreign: Exec format error" "$hakmem" run "$work/foreign"
+ends 126 "$hakmem" run "$work/foreign"
+echo 'int main(void) { return 0; }' > "$work/main.c"
+# shellcheck disable=SC2086
+if $CC -o "$work/musl" "$work/main.c" -Wl,--dynamic-linker=/no/ld-musl-x.so.1 2> /dev/null; then
+    says "hakmem: warning: $work/musl: linked with another C library, which cannot load the library: it runs without it
+hakmem: $work/musl: needs /no/ld-musl-x.so.1, which does not exist" "$hakmem" run "$work/musl"
+fi
+# a file with more rights than we have: one of our own making, or one that is there
+privileged=
+if [ "$(id -u)" -eq 0 ]; then
+    cp "$true" "$work/privileged"
+    chown 65534 "$work/privileged"
+    chmod 4755 "$work/privileged"
+    chmod 755 "$work"
+    privileged=$work/privileged
+else
+    for program in mount su passwd; do
+        path=$(command -v $program) && [ -u "$path" ] && privileged=$path
+    done
+fi
+case $(grep -E '^NoNewPrivs:' /proc/self/status) in *1) privileged= ;; esac
+if [ -n "$privileged" ]; then
+    case $("$hakmem" run "$privileged" --version 2>&1) in
+    "hakmem: warning: $privileged: runs with more rights than its user"*) ;;
+    *) fail "nothing said of a set-user-ID program" ;;
+    esac
+fi

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/conf.h"
+
+const char *settings_file(void)
+{
+    const char *file = getenv("HAKMEM_CONF_FILE");
+    return file != NULL ? file : HAK_CONF_FILE;
+}
+
+bool settings_disabled(void)
+{
+    const char *value = getenv("HAKMEM_DISABLE");
+    return value != NULL && strcmp(value, "1") == 0;
+}
+
+struct search {
+    const char *program;
+    unsigned line;
+};
+
+static void look(const struct hak_conf_line *line, void *context)
+{
+    struct search *search = context;
+    if (search->line == 0 && hak__conf_is_exclude(line) &&
+        hak__conf_excludes(line, search->program))
+        search->line = line->number;
+}
+
+unsigned settings_excluding_line(const char *program)
+{
+    struct search search = {program, 0};
+    hak__conf_each_of_file(settings_file(), false, look, &search);
+    return search.line;
+}
