@@ -1,10 +1,462 @@
 /* SPDX-License-Identifier: MIT */
-/* hakmem preload: the library under every program of a machine. */
+/*
+ * hakmem preload: the library under every program of a machine, by /etc/ld.so.preload.
+ *
+ * A library that does not load there costs a line of complaint at each start of a program; one
+ * that crashes stops every dynamic program, those that would repair it included. So enable tries
+ * first and writes then, and disable needs nothing but itself and the file: no other program, no
+ * name service, no locale; linked static it runs where nothing else does.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "command.h"
+#include "library.h"
+#include "preload_file.h"
+#include "preload_text.h"
+#include "trial.h"
+
+/* What status returns for its three answers. */
+enum { STATUS_ENABLED = 0, STATUS_NOT_ENABLED = 1, STATUS_TROUBLE = 2 };
+
+struct options {
+    const char *root;    /* NULL: "/" */
+    const char *library; /* NULL: the installed one */
+    struct trial trial;
+    bool canary, no_check;
+};
+
+static const char usage[] =
+    "usage: hakmem preload status  [--root DIR] [--library FILE]\n"
+    "       hakmem preload check   [--root DIR] [--library FILE] [--time-limit SECONDS] [-v]\n"
+    "       hakmem preload enable  [--root DIR] [--library FILE] [--time-limit SECONDS] [-v]\n"
+    "                              [--canary] [--no-check]\n"
+    "       hakmem preload disable [--root DIR] [--library FILE]\n"
+    "\n"
+    "status  tells whether the library is in /etc/ld.so.preload and in new programs:\n"
+    "        exit status 0 if so, 1 if not, 2 if something is wrong\n"
+    "check   tries it on the programs of this system and refuses it if one runs differently\n"
+    "enable  checks, then writes; --canary: takes it back if programs do not run under it\n"
+    "disable removes it; hakmem-static does so where no dynamic program runs any more\n"
+    "\n"
+    "--root DIR            the system in this folder instead of the running one\n"
+    "--library FILE        its path in that system, instead of where it is installed\n"
+    "--time-limit SECONDS  for each program that is tried (10)\n"
+    "--no-check            write untried, with a warning\n"
+    "-v, --verbose         a line for each program that is tried\n";
+
+/* A path that the loader would split, expand or take for a comment cannot be written down. */
+static bool is_writable_path(const char *path)
+{
+    if (path[0] == '/' && strpbrk(path, " \t\r\n:#$") == NULL)
+        return true;
+    command_error("%s: the library needs an absolute path without blanks, ':', '#' and '$'", path);
+    return false;
+}
+
+/* Who can change a file that is under every program is everybody. */
+static bool is_safe(const char *path, const struct stat *library, const struct stat *root)
+{
+    if (library->st_uid != 0 && library->st_uid != root->st_uid)
+        command_error("%s: belongs to user %u, not to root", path, (unsigned)library->st_uid);
+    else if ((library->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        command_error("%s: can be written by others than its owner", path);
+    else
+        return true;
+    return false;
+}
+
+/* The path of the library in the system; false after a message if it cannot be used. */
+static bool find_library(const struct options *options, bool to_write, char path[PATH_MAX])
+{
+    struct stat library, root_status;
+
+    if (options->root == NULL && options->library == NULL && !to_write) {
+        if (!library_find(path, NULL, false))
+            return false;
+    } else {
+        snprintf(path, PATH_MAX, "%s",
+                 options->library ? options->library : library_installed(false));
+    }
+    if (!is_writable_path(path))
+        return false;
+    int root = open(options->root ? options->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = root >= 0 ? preload_resolve(root, path) : -1;
+    bool there = fd >= 0 && fstat(fd, &library) == 0 && fstat(root, &root_status) == 0;
+    if (!there)
+        command_error("%s%s: %s", options->root ? options->root : "", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (root >= 0)
+        close(root);
+    if (there && !S_ISREG(library.st_mode)) {
+        command_error("%s: not a regular file", path);
+        return false;
+    }
+    return there && (!to_write || is_safe(path, &library, &root_status));
+}
+
+/*
+ * /usr/$LIB/NAME if the loader finds exactly this file by it: then programs of another word size
+ * look for a library of theirs instead of complaining about this one's. The path itself otherwise.
+ */
+static void choose_entry(const struct options *options, const char *library, char entry[PATH_MAX])
+{
+    const char *name = strrchr(library, '/');
+    const char *end = name;
+    const char *ends[2] = {NULL, NULL}; /* before its last folder, and before the last two */
+    for (int i = 0; i < 2 && end > library; i++) {
+        end = memrchr(library, '/', (size_t)(end - library));
+        ends[i] = end;
+    }
+    for (int i = 1; i >= 0; i--) {
+        struct trial_probe probe;
+        if (ends[i] == NULL)
+            continue;
+        snprintf(entry, PATH_MAX, "%.*s/$LIB%s", (int)(ends[i] - library), library, name);
+        trial_probe(&options->trial, entry, library, &probe);
+        if (probe.verdict == TRIAL_PASSED && strcmp(probe.path, library) == 0)
+            return;
+    }
+    snprintf(entry, PATH_MAX, "%s", library);
+}
+
+static bool check(const struct options *options, const char *library)
+{
+    struct trial_probe probe;
+    trial_probe(&options->trial, library, library, &probe);
+    if (probe.verdict != TRIAL_PASSED) {
+        command_error("%s: cannot be %s: %s", library,
+                      probe.verdict == TRIAL_REFUSED ? "used" : "tried", probe.reason);
+        return false;
+    }
+    enum trial_verdict verdict = trial_programs(&options->trial, library);
+    if (verdict == TRIAL_REFUSED)
+        command_error("%s: refused, since programs run differently with it", library);
+    else if (verdict == TRIAL_IMPOSSIBLE)
+        command_error("%s: cannot be tried", library);
+    return verdict == TRIAL_PASSED;
+}
+
+static int run_check(const struct options *options)
+{
+    char library[PATH_MAX];
+    return find_library(options, false, library) && check(options, library) ? COMMAND_OK
+                                                                            : COMMAND_FAILED;
+}
+
+/* Words of comments that glibc takes for libraries. */
+static void warn_of_misread(const struct preload_file *file, const struct preload_text *text)
+{
+    char *meant = preload_text_read(text, PRELOAD_AS_MEANT);
+    char *read = preload_text_read(text, PRELOAD_BY_GLIBC);
+    struct preload_name name = {0, 0};
+    while (meant && read && preload_next_name(read, text->size, &name))
+        if (memcmp(meant + name.start, read + name.start, name.length) != 0) {
+            command_warning("%s: glibc takes words of a comment for libraries: '%.*s'; "
+                            "see BUGS in hakmem-preload(8)",
+                            file->shown, (int)name.length, read + name.start);
+            break;
+        }
+    free(meant);
+    free(read);
+}
+
+static bool is_readable_text(const struct preload_file *file, const struct preload_text *text)
+{
+    const char *nul = text->size > 0 ? memchr(text->bytes, '\0', text->size) : NULL;
+    if (nul != NULL)
+        command_error("%s: not a text: a NUL at byte %td, behind which the loader does not read",
+                      file->shown, nul - text->bytes);
+    return nul == NULL;
+}
+
+/* The canary and what it takes back: the old text, or that there was no file. */
+static bool replace_on_trial(const struct options *options, const struct preload_file *file,
+                             const struct preload_text *old, bool existed,
+                             const struct preload_text *new, const char *entry)
+{
+    struct trial_canaries canaries = {{false}, {{0}}};
+    struct trial_probe probe = {.verdict = TRIAL_PASSED};
+    sigset_t stops, before;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGHUP);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+
+    trial_canaries_before(&options->trial, &canaries);
+    /* not to be stopped where nobody knows yet whether the new text is good */
+    sigprocmask(SIG_BLOCK, &stops, &before);
+    bool good = preload_file_replace(file, new);
+    if (good) {
+        good = trial_canaries_after(&options->trial, &canaries) == TRIAL_PASSED;
+        if (good)
+            trial_probe(&options->trial, NULL, entry, &probe);
+        if (probe.verdict != TRIAL_PASSED)
+            command_error("%s: %s", entry, probe.reason);
+        good = good && probe.verdict == TRIAL_PASSED;
+        if (!good && preload_file_replace(file, existed ? old : NULL))
+            command_error("%s: put back as it was, since programs do not run with the library",
+                          file->shown);
+        else if (!good)
+            command_error("%s: NOT put back; run hakmem-static preload disable", file->shown);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    trial_canaries_free(&canaries);
+    return good;
+}
+
+/* With the lock held: from here on nobody else of us changes the file. */
+static bool write_entry(const struct options *options, const struct preload_file *file,
+                        const char *entry, const char *library)
+{
+    struct preload_text old, new;
+    bool existed;
+    if (!preload_file_read(file, &old, &existed))
+        return false;
+    bool done = false;
+    if (!is_readable_text(file, &old) || !preload_text_add(&old, entry, library, &new)) {
+        free(old.bytes);
+        return false;
+    }
+    bool already = preload_text_equal(&old, &new);
+    if (already)
+        done = true;
+    else if (options->canary)
+        done = replace_on_trial(options, file, &old, existed, &new, entry);
+    else
+        done = preload_file_replace(file, &new);
+    if (done) {
+        printf("%s: %s %s\n", file->shown, already ? "already has" : "has now", entry);
+        warn_of_misread(file, &new);
+    }
+    free(old.bytes);
+    free(new.bytes);
+    return done;
+}
+
+static int run_enable(const struct options *options)
+{
+    char library[PATH_MAX], entry[PATH_MAX];
+    struct preload_file file;
+    if (!find_library(options, true, library) || !preload_file_locate(&file, options->root))
+        return COMMAND_FAILED;
+    bool good = true;
+    if (options->no_check)
+        command_warning("%s is written down untried", library);
+    else
+        good = check(options, library);
+    if (good) {
+        choose_entry(options, library, entry);
+        good = preload_file_lock(&file) && write_entry(options, &file, entry, library);
+    }
+    preload_file_close(&file);
+    return good ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* With the lock held, or without it to see whether there is anything to do. */
+static bool remove_entries(const struct options *options, const struct preload_file *file,
+                           bool write, bool *found)
+{
+    struct preload_text old, new;
+    bool exists;
+    if (!preload_file_read(file, &old, &exists))
+        return false;
+    bool done = preload_text_remove(&old, options->library, &new);
+    if (!done) {
+        command_error("%s: %s", file->shown, strerror(errno));
+    } else {
+        *found = !preload_text_equal(&old, &new);
+        if (write && *found)
+            done = preload_file_replace(file, new.size > 0 ? &new : NULL);
+        free(new.bytes);
+    }
+    free(old.bytes);
+    return done;
+}
+
+static int run_disable(const struct options *options)
+{
+    struct preload_file file;
+    bool found = false;
+    if (!preload_file_locate(&file, options->root))
+        return COMMAND_FAILED;
+    bool done = remove_entries(options, &file, false, &found);
+    if (done && (found || !preload_file_is_clean(&file)))
+        done = preload_file_lock(&file) && remove_entries(options, &file, true, &found);
+    if (done)
+        printf("%s: %s\n", file.shown, found ? "the library is out of it" : "has no such library");
+    preload_file_close(&file);
+    return done ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* Prints the names that are read, ours apart; false without memory. */
+static bool print_names(const struct preload_text *text, const char *other)
+{
+    char *bytes = preload_text_read(text, PRELOAD_BY_GLIBC);
+    if (bytes == NULL)
+        return false;
+    struct preload_name name = {0, 0};
+    while (preload_next_name(bytes, text->size, &name))
+        printf("%s %.*s\n",
+               preload_is_ours(bytes + name.start, name.length, other) ? "entry:  " : "other:  ",
+               (int)name.length, bytes + name.start);
+    free(bytes);
+    return true;
+}
+
+/* The loader is asked what a new program has, and one is run. */
+static int judge_entries(const struct options *options)
+{
+    static const char *const shell[] = {"sh", "-c", "exit 0", NULL};
+    struct child_request request = {
+        .argv = shell, .root = options->root, .limit_ms = options->trial.limit_ms};
+    struct child_result result;
+    struct trial_probe probe;
+    char end[128];
+
+    trial_probe(&options->trial, NULL, options->library, &probe);
+    if (probe.verdict != TRIAL_PASSED) {
+        printf("enabled: %s: %s\n", probe.verdict == TRIAL_REFUSED ? "trouble" : "cannot be told",
+               probe.reason);
+        return STATUS_TROUBLE;
+    }
+    printf("library: %s\n", probe.path);
+    if (!child_run(&request, &result))
+        return STATUS_TROUBLE;
+    bool runs = result.end == CHILD_EXITED && result.number == 0;
+    child_describe(&result, end, sizeof end);
+    child_free(&result);
+    if (runs)
+        printf("enabled: yes\n");
+    else
+        printf("enabled: trouble: sh: %s\n", end);
+    return runs ? STATUS_ENABLED : STATUS_TROUBLE;
+}
+
+static int run_status(const struct options *options)
+{
+    struct preload_file file;
+    struct preload_text text;
+    struct preload_name name;
+    bool exists;
+    if (!preload_file_locate(&file, options->root))
+        return STATUS_TROUBLE;
+    int status = STATUS_TROUBLE;
+    if (preload_file_read(&file, &text, &exists)) {
+        printf("file:    %s%s\n", file.shown, exists ? "" : " (not there)");
+        int ours = preload_count_ours(&text, PRELOAD_BY_GLIBC, options->library, &name);
+        if (ours >= 0 && print_names(&text, options->library) && is_readable_text(&file, &text)) {
+            warn_of_misread(&file, &text);
+            if (ours > 0)
+                status = judge_entries(options);
+            else
+                status = printf("enabled: no\n") > 0 ? STATUS_NOT_ENABLED : STATUS_TROUBLE;
+        }
+        free(text.bytes);
+    }
+    preload_file_close(&file);
+    return status;
+}
+
+/* Each of the four, and which options it takes; those are the values that getopt gives. */
+static const struct {
+    const char *name;
+    int (*run)(const struct options *options);
+    const char *takes;
+} actions[] = {{"status", run_status, "rl"},
+               {"check", run_check, "rltv"},
+               {"enable", run_enable, "rltvcn"},
+               {"disable", run_disable, "rl"}};
+
+static bool parse_limit(const char *text, unsigned *limit_ms)
+{
+    char *end;
+    unsigned long seconds = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || seconds == 0 || seconds > 3600) {
+        command_error("'%s': a number of seconds from 1 to 3600 is needed", text);
+        return false;
+    }
+    *limit_ms = (unsigned)seconds * 1000;
+    return true;
+}
+
+/* Slashes at its end are cut off; "/" is no other root. */
+static const char *clean_root(char *root)
+{
+    size_t length = strlen(root);
+    while (length > 0 && root[length - 1] == '/')
+        root[--length] = '\0';
+    return length > 0 ? root : NULL;
+}
+
+static bool take_option(int option, struct options *options)
+{
+    switch (option) {
+    case 'r':
+        options->root = options->trial.root = clean_root(optarg);
+        return true;
+    case 'l':
+        options->library = optarg;
+        return true;
+    case 't':
+        return parse_limit(optarg, &options->trial.limit_ms);
+    case 'v':
+        options->trial.verbose = true;
+        return true;
+    case 'c':
+        options->canary = true;
+        return true;
+    case 'n':
+        options->no_check = true;
+        return true;
+    default:
+        command_error("preload: unknown option or no value; see hakmem preload --help");
+        return false;
+    }
+}
 
 int cmd_preload(int argc, char **argv)
 {
-    (void)argc;
-    command_error("%s: not there yet", argv[0]);
-    return COMMAND_FAILED;
+    static const struct option known[] = {{"root", required_argument, NULL, 'r'},
+                                          {"library", required_argument, NULL, 'l'},
+                                          {"time-limit", required_argument, NULL, 't'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"canary", no_argument, NULL, 'c'},
+                                          {"no-check", no_argument, NULL, 'n'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    struct options options = {.trial = {.limit_ms = 10000}};
+    char taken[8] = "";
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "vh", known, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return command_end_output(COMMAND_OK);
+        }
+        if (!take_option(option, &options))
+            return COMMAND_USAGE;
+        if (strchr(taken, option) == NULL)
+            taken[strlen(taken)] = (char)option;
+    }
+    for (size_t i = 0; optind + 1 == argc && i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(argv[optind], actions[i].name) == 0) {
+            if (taken[strspn(taken, actions[i].takes)] == '\0')
+                return command_end_output(actions[i].run(&options));
+            command_error("preload %s does not take all of these options", actions[i].name);
+            return COMMAND_USAGE;
+        }
+    fputs(usage, stderr);
+    return COMMAND_USAGE;
 }
