@@ -78,3 +78,17 @@ AC_DEFUN([HAK_STATIC_LIBC], [
     AC_MSG_RESULT([$have_static_libc])
     AM_CONDITIONAL([STATIC_LIBC], [test "x$have_static_libc" = xyes])
 ])
+
+# HAK_BASH_COMPLETION: bashcompletiondir, below the prefix.
+AC_DEFUN([HAK_BASH_COMPLETION], [
+    AC_ARG_WITH([bash-completion-dir],
+        [AS_HELP_STRING([--with-bash-completion-dir=DIR], [where bash looks for completions])],
+        [], [with_bash_completion_dir=yes])
+    AS_CASE([$with_bash_completion_dir],
+        [no], [bashcompletiondir=],
+        [yes], [PKG_CHECK_EXISTS([bash-completion],
+            [bashcompletiondir=`$PKG_CONFIG --define-variable=datadir='${datadir}' --variable=completionsdir bash-completion`],
+            [bashcompletiondir='${datadir}/bash-completion/completions'])],
+        [bashcompletiondir=$with_bash_completion_dir])
+    AC_SUBST([bashcompletiondir])
+])

@@ -45,7 +45,10 @@ static bool make_absolute(char path[PATH_MAX], const char *given)
     if (given[0] != '/' && getcwd(folder, sizeof folder) == NULL)
         return false;
     int written = snprintf(path, PATH_MAX, "%s%s%s", folder, given[0] != '/' ? "/" : "", given);
-    return written > 0 && written < PATH_MAX;
+    if (written > 0 && written < PATH_MAX)
+        return true;
+    errno = ENAMETOOLONG;
+    return false;
 }
 
 bool library_find(char path[PATH_MAX], const char *given, bool debug)

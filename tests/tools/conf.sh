@@ -52,12 +52,6 @@ hakmem: HAKMEM_CONF: bad value '' for 'trace' ignored"
 grep -q "^cache_max  *1M  *$file:4\$" "$work/shown" || fail "a bad value took the place of a good one"
 grep -q '^decay_ms  *10000  *default$' "$work/shown" || fail "a bad value has an origin"
 
-# the library says the same, where it can be preloaded
-if [ -n "${HAK_PRELOADABLE-}" ]; then
-    said=$(LD_PRELOAD=$HAK_LIBRARY perl -e 1 2>&1)
-    [ "$said" = "$expected" ] || fail "the library complains of $said"
-fi
-
 unset HAKMEM_CONF
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
 [ "$("$hakmem" conf 2>&1 > /dev/null)" = "hakmem: $file: longer than 32 KiB, ignored" ] || fail "wrong about a long file"

@@ -101,6 +101,13 @@ if $CC -o "$work/musl" "$work/main.c" -Wl,--dynamic-linker=/no/ld-musl-x.so.1 2>
     says "hakmem: warning: $work/musl: linked with another C library, which cannot load the library: it runs without it
 hakmem: $work/musl: needs /no/ld-musl-x.so.1, which does not exist" "$hakmem" run "$work/musl"
 fi
+# the library and hakmem conf complain of the same
+printf '%s\n' 'no_such = 1' 'just words' 'cache_max=zz' > "$HAKMEM_CONF_FILE"
+complaints=$(HAKMEM_CONF=other=1,trace "$hakmem" conf 2>&1 > /dev/null) || true
+[ "$(echo "$complaints" | wc -l)" -eq 5 ] || fail "hakmem conf complains of $complaints"
+says "$complaints" env HAKMEM_CONF=other=1,trace LD_PRELOAD="$HAK_LIBRARY" "$(command -v perl)" -e 1
+rm "$HAKMEM_CONF_FILE"
+
 # a file with more rights than we have: one of our own making, or one that is there
 privileged=
 if [ "$(id -u)" -eq 0 ]; then
