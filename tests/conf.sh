@@ -42,5 +42,13 @@ for words in '' per perl5 /no/where/perl cat; do
     [ -n "$(victim)" ] || fail "excluded by '$words'"
 done
 
+# a script is named by its own path
+printf '#!%s\nprint STDERR "";\n' "$(command -v perl)" > "$work/script"
+chmod +x "$work/script"
+printf 'stats=text\nexclude = script\n' > "$file"
+[ -z "$(LD_PRELOAD=$HAK_LIBRARY "$work/script" 2>&1)" ] || fail "a script is not excluded by its name"
+printf 'stats=text\nexclude = perl\n' > "$file"
+[ -n "$(LD_PRELOAD=$HAK_LIBRARY "$work/script" 2>&1)" ] || fail "a script is excluded by its interpreter's name"
+
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
 [ "$(victim)" = "hakmem: $file: longer than 32 KiB, ignored" ] || fail "wrong about a long file: $(victim)"

@@ -58,7 +58,7 @@ int64_t hak__os_now_ms(void);
 bool hak__os_is_secure(void);
 /* The value of an environment variable, or NULL; does not call getenv. */
 const char *hak__os_environment(const char *name);
-/* The path by which the program was started, or NULL; for a script its interpreter's. */
+/* The path by which the program was started, or NULL; of a script its own, not its interpreter's. */
 const char *hak__os_program_path(void);
 /*
  * Reads up to size bytes of a regular file; how many, 0 when it cannot be. With trusted the
