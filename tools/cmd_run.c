@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "core/options.h"
+#include "elf_file.h"
 #include "library.h"
 #include "program.h"
 #include "settings.h"
@@ -111,8 +112,13 @@ static void warn_of_settings(const char *name, const struct program *program)
 static bool preload(const char *name, const struct program *program, const char *given, bool debug)
 {
     char library[PATH_MAX];
+    struct elf_file file;
     if (!library_find(library, given, debug))
         return false;
+    if (!elf_file_read(library, &file)) {
+        command_error("%s: not a shared library", library);
+        return false;
+    }
     if (strpbrk(library, ": ") != NULL) {
         command_error("%s: a path with a blank or a colon cannot be preloaded", library);
         return false;

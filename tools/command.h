@@ -13,7 +13,7 @@ enum {
     COMMAND_NOT_FOUND = 127
 };
 
-/* The subcommands: argv[0] is the subcommand's name; each returns the exit status. */
+/* The subcommands: argv[0] is "hakmem NAME"; each returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_conf(int argc, char **argv);
 int cmd_preload(int argc, char **argv);

@@ -18,10 +18,13 @@ static const char usage[] =
     "would use, preload puts the allocator under all programs of the machine or takes it away.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
-static const struct {
+static struct {
     const char *name;
+    char name_in_messages[16];
     int (*run)(int argc, char **argv);
-} subcommands[] = {{"run", cmd_run}, {"conf", cmd_conf}, {"preload", cmd_preload}};
+} subcommands[] = {{"run", "hakmem run", cmd_run},
+                   {"conf", "hakmem conf", cmd_conf},
+                   {"preload", "hakmem preload", cmd_preload}};
 
 static void message(const char *kind, const char *format, va_list arguments)
 {
@@ -70,8 +73,10 @@ int main(int argc, char **argv)
         return command_end_output(COMMAND_OK);
     }
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
-        if (strcmp(argv[1], subcommands[i].name) == 0)
+        if (strcmp(argv[1], subcommands[i].name) == 0) {
+            argv[1] = subcommands[i].name_in_messages; /* getopt's */
             return subcommands[i].run(argc - 1, argv + 1);
+        }
     command_error("no subcommand '%s'; see hakmem --help", argv[1]);
     return COMMAND_USAGE;
 }

@@ -55,6 +55,8 @@ ends 125 "$hakmem" run --library=/no/such true
 says "hakmem: --conf: unknown option 'no_such'" "$hakmem" run --conf decay_ms=1,no_such=1 true
 says "hakmem: --conf: bad value 'x' for 'decay_ms'" "$hakmem" run --conf decay_ms=x true
 says "hakmem: /no/such: No such file or directory" "$hakmem" run --library=/no/such true
+says "hakmem run: unrecognized option '--no-such'" "$hakmem" run --no-such true
+says "hakmem: $work: not a shared library" "$hakmem" run --library="$work" true
 ends 127 "$hakmem" run /no/such
 ends 127 "$hakmem" run no-such-command
 says "hakmem: no-such-command: No such file or directory" "$hakmem" run no-such-command
