@@ -45,7 +45,7 @@ breaks() {
     shift
     run "$@"
     [ "$STATUS" -ne 0 ] || fail "$_what: does not show the trap"
-    echo "$_what: ends with $STATUS: $(tail -n 1 "$WORK/said")"
+    echo "$_what: ends with $STATUS: $(head -n 1 "$WORK/said")"
 }
 
 # peers COMMAND...: how other libraries fare, which decides nothing
@@ -56,6 +56,6 @@ peers() {
             continue
         fi
         TRAP_SECONDS=10 run "$_peer" "$@"
-        echo "$_peer: ends with $STATUS $(tail -n 1 "$WORK/said")"
+        echo "$_peer: ends with $STATUS $(head -n 1 "$WORK/said")"
     done
 }
