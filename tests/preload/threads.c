@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fork while threads allocate; thread exit with destructors that allocate. */
+/* fork while threads allocate; thread exit with destructors that allocate; what is left. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -134,8 +134,35 @@ static void endings(void)
     REQUIRE(atomic_load(&destructions) >= ENDINGS);
 }
 
+/* A slab of a thread that has ended becomes a large block, which nobody writes to. */
+static void *fill_slabs(void *unused)
+{
+    enum { BLOCKS = 20000 };
+    static void *blocks[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++)
+        blocks[i] = opaque(malloc(600));
+    for (int i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    return unused;
+}
+
+static void untouched(void)
+{
+    void *blocks[100];
+    for (int round = 0; round < 10; round++) {
+        pthread_t thread;
+        REQUIRE(pthread_create(&thread, NULL, fill_slabs, NULL) == 0);
+        REQUIRE(pthread_join(thread, NULL) == 0);
+        for (int i = 0; i < 100; i++)
+            blocks[i] = opaque(malloc(100000));
+        for (int i = 0; i < 100; i++)
+            free(blocks[i]);
+    }
+}
+
 int main(void)
 {
+    untouched();
     endings();
     forks();
     return 0;
