@@ -75,8 +75,6 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
     void *block = (void *)span->base;
     if (zero && span->dirty)
         memset(block, 0, size);
-    else if (HAK_CHECKS && span->dirty)
-        *hak__block_mark(block) = 0; /* a small block may have been freed just here */
     return block;
 }
 

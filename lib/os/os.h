@@ -35,7 +35,7 @@ bool hak__os_purge(void *address, size_t size);
  * page; false when it may not be there. Once the system has refused, it is not asked again.
  */
 bool hak__os_populate(void *address, size_t size);
-/* From now on only system calls that a strict sandbox allows: no more hak__os_populate. */
+/* From now on only system calls that a strict sandbox allows: neither populate nor wishes. */
 void hak__os_sandboxed(void);
 /* Whether a range shall lie in transparent huge pages where it can; no more than a wish. */
 void hak__os_huge_pages(void *address, size_t size, bool wanted);

@@ -6,11 +6,10 @@
 #include <linux/futex.h>
 #include <linux/stat.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "os/call.h"
 #include "os/os.h"
 
 #ifndef SYS_futex
@@ -20,12 +19,10 @@
 uint64_t hak__os_random(void)
 {
     uint64_t bits = 0;
-    int saved = errno;
-    long got = syscall(SYS_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */);
-    errno = saved;
+    long got = hak__call(SYS_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */);
     if (got == (long)sizeof bits)
         return bits;
-    const void *seed = (const void *)getauxval(AT_RANDOM);
+    const void *seed = (const void *)hak__auxiliary(AT_RANDOM);
     if (seed != NULL)
         memcpy(&bits, seed, sizeof bits);
     return bits ^ (uint64_t)(uintptr_t)&bits;
@@ -42,7 +39,7 @@ int64_t hak__os_now_ms(void)
 
 bool hak__os_is_secure(void)
 {
-    return getauxval(AT_SECURE) != 0;
+    return hak__auxiliary(AT_SECURE) != 0;
 }
 
 const char *hak__os_environment(const char *name)
@@ -56,7 +53,7 @@ const char *hak__os_environment(const char *name)
 
 const char *hak__os_program_path(void)
 {
-    return (const char *)getauxval(AT_EXECFN);
+    return (const char *)hak__auxiliary(AT_EXECFN);
 }
 
 /* Whether an open file is root's and nobody else may write to it. */
@@ -64,67 +61,53 @@ static bool is_trusted(long fd)
 {
     struct statx status;
     unsigned wanted = STATX_TYPE | STATX_MODE | STATX_UID;
-    return syscall(SYS_statx, fd, "", AT_EMPTY_PATH, wanted, &status) == 0 &&
+    return hak__call(SYS_statx, fd, "", AT_EMPTY_PATH, wanted, &status) == 0 &&
            (status.stx_mask & wanted) == wanted && (status.stx_mode & S_IFMT) == S_IFREG &&
            status.stx_uid == 0 && (status.stx_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 size_t hak__os_read_file(const char *path, char *bytes, size_t size, bool trusted)
 {
-    int saved = errno;
-    size_t length = 0;
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd >= 0) {
-        long got = !trusted || is_trusted(fd) ? syscall(SYS_read, fd, bytes, size) : -1;
-        length = got > 0 ? (size_t)got : 0;
-        syscall(SYS_close, fd);
-    }
-    errno = saved;
-    return length;
+    long fd = hak__call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (hak__call_failed(fd))
+        return 0;
+    long got = !trusted || is_trusted(fd) ? hak__call(SYS_read, fd, bytes, size) : 0;
+    hak__call(SYS_close, fd);
+    return hak__call_failed(got) ? 0 : (size_t)got;
 }
 
 int hak__os_write(int fd, const char *bytes, size_t size)
 {
-    int saved = errno;
-    int error = 0;
-    while (size > 0 && error == 0) {
-        long written = syscall(SYS_write, fd, bytes, size);
-        if (written >= 0) {
+    while (size > 0) {
+        long written = hak__call(SYS_write, fd, bytes, size);
+        if (!hak__call_failed(written)) {
             bytes += written;
             size -= (size_t)written;
-        } else if (errno != EINTR) {
-            error = errno;
+        } else if (written != -EINTR) {
+            return (int)-written;
         }
     }
-    errno = saved;
-    return error;
+    return 0;
 }
 
 void hak__os_wait(void *word, uint32_t value)
 {
-    int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-    errno = saved;
+    hak__call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value);
 }
 
 void hak__os_wake(void *word)
 {
-    int saved = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved;
+    hak__call(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 
 void hak__os_yield(void)
 {
-    int saved = errno;
-    syscall(SYS_sched_yield);
-    errno = saved;
+    hak__call(SYS_sched_yield);
 }
 
+/* No cancellation point, as nanosleep(2) would be. */
 void hak__os_sleep_us(unsigned microseconds)
 {
-    int saved = errno;
-    struct timespec time = {.tv_nsec = (long)microseconds * 1000};
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
-    errno = saved;
+    long seconds_and_nanoseconds[2] = {0, (long)microseconds * 1000};
+    hak__call(SYS_nanosleep, seconds_and_nanoseconds, NULL);
 }

@@ -2,13 +2,11 @@
 /* Memory from Linux. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "os/call.h"
 #include "os/os.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -28,11 +26,9 @@
 
 static void *map(size_t size, int protection)
 {
-    int saved = errno;
-    long address = syscall(HAK_SYS_MMAP, NULL, size, protection,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
-    errno = saved;
-    return address == -1 ? NULL : (void *)address;
+    long address =
+        hak__call(HAK_SYS_MMAP, NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return hak__call_failed(address) ? NULL : (void *)address;
 }
 
 size_t hak__os_page_size(void)
@@ -40,7 +36,7 @@ size_t hak__os_page_size(void)
     static _Atomic size_t cached;
     size_t size = hak_load_relaxed(&cached);
     if (size == 0) {
-        size = (size_t)getauxval(AT_PAGESZ);
+        size = (size_t)hak__auxiliary(AT_PAGESZ);
         if (!hak__is_power_of_two(size))
             size = 4096;
         hak_store_relaxed(&cached, size);
@@ -85,34 +81,27 @@ void *hak__os_reserve(size_t size, size_t alignment)
     return map_aligned(size, alignment, PROT_NONE);
 }
 
-static bool succeeds(long result, int saved)
-{
-    errno = saved;
-    return result != -1;
-}
-
 bool hak__os_commit(void *address, size_t size)
 {
-    int saved = errno;
-    return succeeds(syscall(SYS_mprotect, address, size, PROT_READ | PROT_WRITE), saved);
+    return !hak__call_failed(hak__call(SYS_mprotect, address, size, PROT_READ | PROT_WRITE));
 }
 
 bool hak__os_unmap(void *address, size_t size)
 {
-    int saved = errno;
-    return succeeds(syscall(SYS_munmap, address, size), saved);
+    return !hak__call_failed(hak__call(SYS_munmap, address, size));
 }
 
 bool hak__os_purge(void *address, size_t size)
 {
-    int saved = errno;
-    return succeeds(syscall(SYS_madvise, address, size, MADV_DONTNEED), saved);
+    return !hak__call_failed(hak__call(SYS_madvise, address, size, MADV_DONTNEED));
 }
 
+static _Atomic bool sandboxed;        /* any thread, to true */
 static _Atomic bool populate_refused; /* any thread, to true */
 
 void hak__os_sandboxed(void)
 {
+    hak_store_relaxed(&sandboxed, true);
     hak_store_relaxed(&populate_refused, true);
 }
 
@@ -120,8 +109,7 @@ bool hak__os_populate(void *address, size_t size)
 {
     if (hak_load_relaxed(&populate_refused))
         return false;
-    int saved = errno;
-    bool done = succeeds(syscall(SYS_madvise, address, size, MADV_POPULATE_WRITE), saved);
+    bool done = !hak__call_failed(hak__call(SYS_madvise, address, size, MADV_POPULATE_WRITE));
     if (!done)
         hak_store_relaxed(&populate_refused, true);
     return done;
@@ -129,35 +117,28 @@ bool hak__os_populate(void *address, size_t size)
 
 void hak__os_huge_pages(void *address, size_t size, bool wanted)
 {
-    int saved = errno;
-    syscall(SYS_madvise, address, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    errno = saved;
+    if (!hak_load_relaxed(&sandboxed))
+        hak__call(SYS_madvise, address, size, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
 {
-    int saved = errno;
-    long result = syscall(SYS_mremap, address, old_size, new_size, 0, NULL);
-    enum hak_resized resized = result != -1     ? HAK_RESIZED
-                               : errno == ENOMEM ? HAK_RESIZE_NO_ROOM
-                                                 : HAK_RESIZE_REFUSED;
-    errno = saved;
-    return resized;
+    long result = hak__call(SYS_mremap, address, old_size, new_size, 0, NULL);
+    if (!hak__call_failed(result))
+        return HAK_RESIZED;
+    return result == -ENOMEM ? HAK_RESIZE_NO_ROOM : HAK_RESIZE_REFUSED;
 }
 
 /* Older versions of Linux unmap the target before they look at limits. */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
 {
-    int saved = errno;
-    return succeeds(
-        syscall(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target),
-        saved);
+    long result =
+        hak__call(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+    return !hak__call_failed(result);
 }
 
 uintptr_t hak__os_brk(void)
 {
-    int saved = errno;
-    long end = syscall(SYS_brk, 0);
-    errno = saved;
-    return end == -1 ? 0 : (uintptr_t)end;
+    long end = hak__call(SYS_brk, 0);
+    return hak__call_failed(end) ? 0 : (uintptr_t)end;
 }

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system without names of the C library in front of which a program may put functions that
+ * allocate. Results of calls are the kernel's: an error is its number, negated; errno stays.
+ */
+#ifndef HAK_OS_CALL_H
+#define HAK_OS_CALL_H
+
+#include <stdbool.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+#include "base/compiler.h"
+
+#if defined(__x86_64__) && defined(__LP64__)
+
+HAK_INLINE long hak__call6(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#elif defined(__aarch64__)
+
+HAK_INLINE long hak__call6(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory");
+    return x0;
+}
+
+#elif defined(__i386__)
+
+/* The sixth argument goes in ebp, which is the compiler's: it is swapped in around the call. */
+HAK_INLINE long hak__call6(long number, long a, long b, long c, long d, long e, long f)
+{
+    const long sixth_and_number[2] = {f, number};
+    long result = (long)sixth_and_number;
+    __asm__ volatile("pushl %%ebp\n\t"
+                     "movl (%%eax), %%ebp\n\t"
+                     "movl 4(%%eax), %%eax\n\t"
+                     "int $0x80\n\t"
+                     "popl %%ebp"
+                     : "+a"(result)
+                     : "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+                     : "memory");
+    return result;
+}
+
+#else
+
+#include <errno.h>
+#include <unistd.h>
+
+HAK_INLINE long hak__call6(long number, long a, long b, long c, long d, long e, long f)
+{
+    int saved = errno;
+    long result = syscall(number, a, b, c, d, e, f);
+    if (result == -1)
+        result = -errno;
+    errno = saved;
+    return result;
+}
+
+#endif
+
+/* hak__call(number, argument, …): integers or pointers, up to six. */
+#define hak__call(...) HAK_CALL_PICK(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define HAK_CALL_PICK(number, a, b, c, d, e, f, ...)                                               \
+    hak__call6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+HAK_INLINE bool hak__call_failed(long result)
+{
+    return (unsigned long)result > -4096UL;
+}
+
+#ifdef __GLIBC__
+/* getauxval(3) by a name that is the implementation's alone; libgcc calls it by this one, too. */
+extern __typeof__(getauxval) __getauxval;
+#else
+#define __getauxval getauxval
+#endif
+
+/* An entry of the auxiliary vector, or 0. */
+HAK_INLINE unsigned long hak__auxiliary(unsigned long type)
+{
+    return __getauxval(type);
+}
+
+#endif
