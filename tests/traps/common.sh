@@ -48,14 +48,16 @@ breaks() {
     echo "$_what: ends with $STATUS: $(head -n 1 "$WORK/said")"
 }
 
-# peers COMMAND...: how other libraries fare, which decides nothing
+# peers LIBRARIES COMMAND...: how others fare behind these, which decides nothing
 peers() {
+    _before=$1
+    shift
     for _peer in libjemalloc.so.2 libtcmalloc_minimal.so.4 libmimalloc.so.2.0; do
         if LD_PRELOAD=$_peer true 2>&1 | grep -q .; then
             echo "$_peer: skipped, not installed"
             continue
         fi
-        TRAP_SECONDS=10 run "$_peer" "$@"
+        TRAP_SECONDS=${TRAP_SECONDS:-10} run "$_before $_peer" "$@"
         echo "$_peer: ends with $STATUS $(head -n 1 "$WORK/said")"
     done
 }

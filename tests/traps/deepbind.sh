@@ -12,7 +12,7 @@ compile host plugin-host.c -ldl -Wl,--enable-new-dtags -Wl,-rpath,'$ORIGIN'
 
 passes 'on libc' '' "$WORK/host"
 breaks 'naive' "$WORK/naive.so" "$WORK/host"
-peers "$WORK/host"
+peers '' "$WORK/host"
 passes 'libhakmem' "$HAK_LIBRARY" "$WORK/host"
 breaks 'libhakmem with deepbind=1' "$HAK_LIBRARY" env HAKMEM_CONF=deepbind=1 "$WORK/host"
 passes 'libhakmem disabled' "$HAK_LIBRARY" env HAKMEM_DISABLE=1 "$WORK/host"
