@@ -8,9 +8,8 @@ limit=240
 bin=/usr/lib/postgresql/15/bin
 
 query() { under "$bin/psql" -h 127.0.0.1 -p "$port" -U tester -d bank -qAtX -v ON_ERROR_STOP=1 "$@"; }
-benchmark() {
-    under "$bin/pgbench" -h 127.0.0.1 -p "$port" -U tester -n -c 4 -j 2 --random-seed=42 "$@" bank
-}
+benchmark() { under "$bin/pgbench" -h 127.0.0.1 -p "$port" -U tester -n "$@" bank; }
+load() { benchmark -c 4 -j 2 --random-seed=42 "$@"; }
 queries() {
     cat << 'END'
 create table t as
@@ -39,8 +38,8 @@ work() {
     benchmark -i -q -s 2 > fill.log 2>&1
     # shellcheck disable=SC2046
     mapped "$server" $(children "$server" | head -3)
-    benchmark -t 300 > tpcb.log 2>&1
-    benchmark -S -t 1000 > select.log 2>&1
+    load -t 300 > tpcb.log 2>&1
+    load -S -t 1000 > select.log 2>&1
     result "$(grep 'actually processed' tpcb.log) $(grep 'number of failed' tpcb.log)"
     result "$(grep 'actually processed' select.log) $(grep 'number of failed' select.log)"
     query -c "select count(*), (select sum(abalance) from pgbench_accounts) = sum(delta),
