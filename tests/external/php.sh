@@ -48,7 +48,7 @@ echo 'sqlite ', $q->querySingle('select group_concat(rev(b)) from (select b from
 echo 'gmp ', small(gmp_strval(gmp_pow(3, 5000 + $n))), ' ', small(bcpow('1.01', '900', 200)), "\n";
 $f = FFI::cdef('char *strdup(const char *); void free(void *); int asprintf(char **, const char *, ...);');
 for ($i = 0; $i < 200; $i++) { $t = $f->strdup(str_repeat('z', $i)); $f->free($t); }
-$out = $f->new('char *'); $f->asprintf(FFI::addr($out), '%d files', $f->cast('int', 7));
+$out = $f->new('char *'); $f->asprintf(FFI::addr($out), '%d files', 7);
 echo 'ffi ', FFI::string($out), "\n"; $f->free($out);
 echo 'curl ', curl_escape(curl_init(), 'a b/ç'), ' ', curl_getinfo(curl_init('file:///dev/null'))['http_code'], "\n";
 echo 'zlib ', small(gzuncompress(gzcompress(implode($words), 9))), ' ', preg_match_all('/(.)\1{3,}/', implode(' ', $words)), "\n";
@@ -58,7 +58,7 @@ END
 configuration() {
     cat << END
 [global]
-error_log = /proc/self/fd/2
+error_log = $work/fpm.log
 daemonize = no
 [site]
 listen = $work/run/socket
@@ -88,12 +88,14 @@ serve() {
     # shellcheck disable=SC2086
     wait $requests
     for client in 1 2 3 4; do result "$(cksum < "answers.$client")"; done
-    ! grep -i 'signal' "$1" || result 'a worker crashed'
+    ! grep -i 'signal' "$1" fpm.log || result 'a worker crashed'
     stop
 }
 work() {
     script > page.php
     configuration > fpm.conf
+    touch fpm.log
+    own fpm.log
     serve with.log 1
     serve without.log 0
     note '206 requests, workers replaced after 40'
