@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # man-db: pages through its sandboxed pipelines, a database of a tree of pages, look-ups in it.
 . "$(dirname "$0")/common.sh"
-packages='man-db groff-base'
+packages='man-db groff-base bsdutils'
 about='man -l of pages in its seccomp sandbox, mandb of a tree of 300 pages, whatis and apropos'
 
 work() {
@@ -24,7 +24,7 @@ work() {
         result "$word: $(under apropos -M "$work/tree" "$word" 2>&1 | sort | cksum)"
     done
     result "$(under man -M "$work/tree" -w work250 2>&1)"
-    # the pager tells what it has mapped
+    # the pager tells what it has mapped; man starts one on a terminal only
     cat > pager << END
 #!/bin/sh
 cat /proc/self/maps > '$work/tmp/maps'
@@ -32,7 +32,7 @@ cat > /dev/null
 END
     chmod 755 pager
     own tmp
-    under man -P "$work/pager" -l pages/work2.1 >> man.log 2>&1
+    under script -qec "man -P $work/pager -l pages/work2.1" tmp/typescript >> man.log 2>&1
     mapped_text tmp/maps
 }
 suite "$@"
