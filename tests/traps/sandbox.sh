@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Behind a system call filter that leaves little but plain mappings, and refuses or kills.
+. "${srcdir:?}/tests/traps/common.sh"
+
+compile sandbox sandbox.c
+compile_library naive.so naive.c -DNAIVE_MORE
+run "$HAK_LIBRARY" "$WORK/sandbox" errno prctl 0
+[ "$STATUS" -ne 77 ] || skip "$(cat "$WORK/said")"
+# libc's malloc is no measure: it crashes where brk is refused
+breaks 'naive' "$WORK/naive.so" "$WORK/sandbox" kill prctl 0
+peers '' "$WORK/sandbox" kill prctl 0
+for action in errno kill; do
+    passes "libhakmem, $action by prctl" "$HAK_LIBRARY" "$WORK/sandbox" "$action" prctl 0
+    passes "libhakmem, $action by seccomp" "$HAK_LIBRARY" "$WORK/sandbox" "$action" seccomp 0
+    passes "libhakmem, $action, threads" "$HAK_LIBRARY" "$WORK/sandbox" "$action" seccomp 3
+done
