@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The GNU C library's interfaces to its allocator's state: mallinfo(3),
- * malloc_info(3), malloc_stats(3), malloc_trim(3), mallopt(3).
+ * malloc_info(3), malloc_stats(3), malloc_trim(3), mallopt(3). Where libc serves the program, they
+ * are libc's.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <hakmem/hakmem.h>
 #include <limits.h>
@@ -19,8 +22,18 @@ HAK_EXPORT void malloc_stats(void);
 HAK_EXPORT int malloc_trim(size_t pad);
 HAK_EXPORT int mallopt(int parameter, int value);
 
+/* The next library's function of the name while this one is disabled, else NULL. */
+static void *passed_to(const char *name)
+{
+    hak__init();
+    return hak__disabled ? dlsym(RTLD_NEXT, name) : NULL;
+}
+
 struct mallinfo2 mallinfo2(void)
 {
+    __typeof__(mallinfo2) *libc = (__typeof__(mallinfo2) *)passed_to("mallinfo2");
+    if (libc != NULL)
+        return libc();
     struct hak_summary summary;
     hak__summarise(&summary);
     size_t total = summary.live_bytes + summary.retained_bytes;
@@ -60,6 +73,9 @@ struct mallinfo mallinfo(void)
 
 int malloc_info(int options, FILE *stream)
 {
+    __typeof__(malloc_info) *libc = (__typeof__(malloc_info) *)passed_to("malloc_info");
+    if (libc != NULL)
+        return libc(options, stream);
     if (options != 0) {
         errno = EINVAL;
         return -1;
@@ -83,13 +99,19 @@ int malloc_info(int options, FILE *stream)
 
 void malloc_stats(void)
 {
-    hak_stats_print(2, HAK_STATS_TEXT);
+    __typeof__(malloc_stats) *libc = (__typeof__(malloc_stats) *)passed_to("malloc_stats");
+    if (libc != NULL)
+        libc();
+    else
+        hak_stats_print(2, HAK_STATS_TEXT);
 }
 
 /* The pad is not used: what is live decides what stays. */
 int malloc_trim(size_t pad)
 {
-    (void)pad;
+    __typeof__(malloc_trim) *libc = (__typeof__(malloc_trim) *)passed_to("malloc_trim");
+    if (libc != NULL)
+        return libc(pad);
     return hak__purge();
 }
 
@@ -99,7 +121,9 @@ int malloc_trim(size_t pad)
  */
 int mallopt(int parameter, int value)
 {
-    (void)value;
+    __typeof__(mallopt) *libc = (__typeof__(mallopt) *)passed_to("mallopt");
+    if (libc != NULL)
+        return libc(parameter, value);
     switch (parameter) {
     case M_MXFAST:
     case M_TRIM_THRESHOLD:
