@@ -7,9 +7,6 @@
  *     atfork     the lock is taken by handlers of fork, which are not expected to allocate
  *     cache      freed blocks stay with the thread, however many, and go unreturned when it ends
  *     reserve    64 GiB of address space are set aside, readable and writable, at the start
- *     unmap      a freed large block is unmapped, which cannot fail
- *     huge       everything comes from memory that asks for huge pages
- *     hoard      what was freed is kept
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,12 +23,12 @@
 extern void *__libc_malloc(size_t size);
 extern void __libc_free(void *block);
 
-enum mistake { NONE, LOCK, ATFORK, CACHE, RESERVE, UNMAP, HUGE, HOARD };
+enum mistake { NONE, LOCK, ATFORK, CACHE, RESERVE };
 
 static enum mistake mistake;
 static bool chosen;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char *region, *region_end; /* RESERVE and HUGE: handed out from its start */
+static char *region, *region_end; /* RESERVE: handed out from its start */
 
 /* In front of every block; 32 bytes keep the alignment. */
 struct header {
@@ -40,9 +37,8 @@ struct header {
     uintptr_t origin, unused;
 };
 
-enum { CACHED_MAX = 4096, LARGE = 65536 };
+enum { CACHED_MAX = 4096 };
 static __thread struct header *cached[CACHED_MAX / 16 + 1];
-static struct header *hoarded[CACHED_MAX / 16 + 1];
 
 static void take_lock(void)
 {
@@ -68,17 +64,14 @@ static void reserve(size_t size)
 
 static void choose(void)
 {
-    static const char *const names[] = {"",        "lock",  "atfork", "cache",
-                                        "reserve", "unmap", "huge",   "hoard"};
+    static const char *const names[] = {"", "lock", "atfork", "cache", "reserve"};
     chosen = true;
     const char *wanted = getenv("NAIVE");
-    for (int i = 0; wanted != NULL && i <= HOARD; i++)
+    for (int i = 0; wanted != NULL && i <= RESERVE; i++)
         if (strcmp(wanted, names[i]) == 0)
             mistake = (enum mistake)i;
-    if (mistake == RESERVE || mistake == HUGE)
-        reserve(mistake == RESERVE ? (size_t)64 << 30 : (size_t)1 << 30);
-    if (mistake == HUGE)
-        madvise(region, (size_t)1 << 30, MADV_HUGEPAGE);
+    if (mistake == RESERVE)
+        reserve((size_t)64 << 30);
 }
 
 static __attribute__((constructor)) void begin(void)
@@ -89,9 +82,7 @@ static __attribute__((constructor)) void begin(void)
 
 static struct header **bin_of(size_t size)
 {
-    if (size > CACHED_MAX)
-        return NULL;
-    return mistake == CACHE ? &cached[size / 16] : mistake == HOARD ? &hoarded[size / 16] : NULL;
+    return mistake == CACHE && size <= CACHED_MAX ? &cached[size / 16] : NULL;
 }
 
 static struct header *fresh(size_t size)
@@ -103,11 +94,7 @@ static struct header *fresh(size_t size)
         region += size;
         return block;
     }
-    if (mistake != UNMAP || size < LARGE)
-        return __libc_malloc(size);
-    void *block =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return block == MAP_FAILED ? NULL : block;
+    return __libc_malloc(size);
 }
 
 static void *allocate(size_t size)
@@ -119,7 +106,7 @@ static void *allocate(size_t size)
         return NULL;
     }
     size = (size + sizeof(struct header) + 15) / 16 * 16;
-    bool locking = mistake == LOCK || mistake == ATFORK || mistake == HOARD;
+    bool locking = mistake == LOCK || mistake == ATFORK;
     if (locking)
         take_lock();
     struct header **bin = bin_of(size);
@@ -146,15 +133,12 @@ EXPORT void free(void *pointer)
         return;
     struct header *block = (struct header *)pointer - 1;
     struct header **bin = bin_of(block->size);
-    bool locking = mistake == LOCK || mistake == ATFORK || mistake == HOARD;
+    bool locking = mistake == LOCK || mistake == ATFORK;
     if (locking)
         take_lock();
     if (bin != NULL) {
         block->next = *bin;
         *bin = block;
-    } else if (mistake == UNMAP && block->size >= LARGE) {
-        if (munmap(block, block->size) != 0)
-            abort();
     } else if (region == NULL) {
         __libc_free(block);
     }
