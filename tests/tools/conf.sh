@@ -62,6 +62,7 @@ status=0
 "$hakmem" conf surplus 2> /dev/null || status=$?
 [ "$status" -eq 2 ] || fail "status $status for an argument"
 [ "$("$hakmem" --version)" = "hakmem $(sed -n 's/^AC_INIT(\[hakmem\], \[\(.*\)\])/\1/p' "$srcdir/configure.ac")" ] || fail "wrong version"
+rm "$file"
 if [ -w /dev/full ]; then
     ! "$hakmem" conf > /dev/full 2>&1 || fail "does not notice that it cannot write"
 fi
