@@ -58,8 +58,8 @@ says "hakmem: /no/such: No such file or directory" "$hakmem" run --library=/no/s
 says "hakmem run: unrecognized option '--no-such'" "$hakmem" run --no-such true
 says "hakmem: $work: not a shared library" "$hakmem" run --library="$work" true
 ends 127 "$hakmem" run /no/such
-ends 127 "$hakmem" run no-such-command
-says "hakmem: no-such-command: No such file or directory" "$hakmem" run no-such-command
+ends 127 env PATH=/no/such "$hakmem" run no-such-command
+says "hakmem: no-such-command: No such file or directory" env PATH=/no/such "$hakmem" run no-such-command
 ends 126 "$hakmem" run "$work"
 : > "$work/not-executable"
 ends 126 "$hakmem" run "$work/not-executable"
