@@ -84,8 +84,11 @@ static bool run(const struct trial *trial, const char *const *argv, unsigned use
     return child_run(&request, result);
 }
 
-/* The loader's "NAME => PATH (ADDRESS)" or "PATH (ADDRESS)"; false for other libraries' lines. */
-static bool parse_loaded(char *line, const char *other, char path[PATH_MAX])
+/*
+ * The loader's "NAME => PATH (ADDRESS)" or "NAME (ADDRESS)": whether that is the library, by this
+ * name if one is wanted. Several are there where the file names one and LD_PRELOAD another.
+ */
+static bool parse_loaded(char *line, const char *wanted, const char *other, char path[PATH_MAX])
 {
     line += strspn(line, " \t");
     char *address = strstr(line, " (0x");
@@ -94,10 +97,11 @@ static bool parse_loaded(char *line, const char *other, char path[PATH_MAX])
     *address = '\0';
     char *arrow = strstr(line, " => ");
     size_t length = arrow ? (size_t)(arrow - line) : strlen(line);
-    if (!preload_is_ours(line, length, other))
-        return false;
-    snprintf(path, PATH_MAX, "%s", arrow ? arrow + 4 : line);
-    return true;
+    bool found = wanted ? strlen(wanted) == length && memcmp(wanted, line, length) == 0
+                        : preload_is_ours(line, length, other);
+    if (found)
+        snprintf(path, PATH_MAX, "%s", arrow ? arrow + 4 : line);
+    return found;
 }
 
 /* What ld.so reported, else that it did not. */
@@ -138,7 +142,7 @@ void trial_probe(const struct trial *trial, const char *preload, const char *oth
     } else {
         char *save;
         char *line = strtok_r(result.streams[0].bytes, "\n", &save);
-        while (line != NULL && !parse_loaded(line, other, probe->path))
+        while (line != NULL && !parse_loaded(line, preload, other, probe->path))
             line = strtok_r(NULL, "\n", &save);
         probe->verdict = line != NULL ? TRIAL_PASSED : TRIAL_REFUSED;
         if (probe->verdict == TRIAL_REFUSED)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A library that does harm when a program starts, in the way that its name says, with
+ * ".so" and what follows left out:
+ *
+ *     crash    ends it by a signal             hang    never lets it start
+ *     status   changes its exit status         noise   writes to standard error
+ *     late     ends it by a signal where the library did not come by LD_PRELOAD
+ *
+ * KIND is that word; for each there is a library.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STRING_OF(word) #word
+#define STRING(word) STRING_OF(word)
+
+static void end_otherwise(void)
+{
+    _exit(77);
+}
+
+__attribute__((constructor)) static void harm(void)
+{
+    static const char kind[] = STRING(KIND);
+    if (strcmp(kind, "crash") == 0 || (strcmp(kind, "late") == 0 && getenv("LD_PRELOAD") == NULL))
+        raise(SIGSEGV);
+    if (strcmp(kind, "status") == 0)
+        atexit(end_otherwise);
+    if (strcmp(kind, "noise") == 0 && write(2, "noise\n", 6) < 0)
+        _exit(1);
+    while (strcmp(kind, "hang") == 0)
+        pause();
+}
