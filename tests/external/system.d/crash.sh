@@ -95,7 +95,7 @@ let_in() {
     break_library 'ONE_PROGRAM="factor"'
     in_tree hakmem preload enable --canary
     in_tree true
-    ! in_tree factor 12
+    ! in_tree factor 12 || fail "runs"
     in_tree hakmem preload disable
     in_tree factor 12
     everything_runs

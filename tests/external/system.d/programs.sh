@@ -113,7 +113,7 @@ show sort-threads sort --parallel=4 -S 1M -k3 lines
 show awk awk '{ s[$1 % 1000] = s[$1 % 1000] $3 } END { for (i = 0; i < 1000; i++) print length(s[i]) }' lines
 show sed sed -e 's/line/LINE/;n;d' lines
 show grep grep -cE '(1|2)+[0-9]*7 line' lines
-show find find /usr/share/perl5 /etc/pam.d -printf '%p %s %m\n'
+show find find /usr/share/perl5 /usr/lib/gcc -printf '%p %s %m\n'
 show tar tar -c --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 lines unit.c
 show gzip gzip -nc lines
 show bzip2 bzip2 -c lines

@@ -6,7 +6,8 @@ passed=0 failed=0 skipped=0
 complaints_allowed=''
 library_name=libhakmem
 
-# step TEXT FUNCTION [ARGUMENT ...]: runs it under set -e. It returns 77 to be skipped, with the
+# step TEXT FUNCTION [ARGUMENT ...]: runs it under set -e, so never call step where a status is
+# asked for: that switches set -e off; must ends the test if the last step failed. It returns 77 to be skipped, with the
 # reason in its last line; lines that start with "note:" are shown. Complaints of the loader fail
 # it, unless complaints_allowed is set.
 step() {
@@ -33,7 +34,10 @@ step() {
         ;;
     esac
     sed -n 's/^note: /        /p' "$log"
-    [ $status = 0 ]
+}
+
+must() {
+    [ "$status" = 0 ] || summary
 }
 
 summary() {
@@ -146,25 +150,36 @@ none_has_library() {
         ! has_library "$process" || fail "still has the library: $(cat "/proc/$process/comm")"
     done
     # shellcheck disable=SC2016
-    script_in_tree '! grep /libhakmem /proc/self/maps; ! perl -ne "exit 1 if /hakmem/" < /proc/self/maps && exit 1; :'
+    in_tree perl -e 'open F, "/proc/self/maps"; /libhakmem/ and die $_ while <F>'
 }
 
 anonymous_kib() {
     sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$1/status" 2> /dev/null
 }
 
-# measure COMMAND ...: sets took_ms and peak_kib (the largest RssAnon seen) of one command
+# The processor time of a process and the children it waited for; behind the name in brackets.
+processor_ms() {
+    sed 's/.*) //' "/proc/$1/stat" 2> /dev/null |
+        awk '{ print ($12 + $13 + $14 + $15) * 10 }'
+}
+
+# measure NAME COMMAND ...: says what one command took, and the largest RssAnon that was seen
 measure() {
+    measured=$1
+    shift
     since=$(date +%s%N)
     (become_in_tree "$@") > /dev/null 2>&1 &
     process=$!
-    peak_kib=0
+    peak_kib=0 used_ms=0
     while now_kib=$(anonymous_kib $process) && [ -n "$now_kib" ]; do
         [ "$now_kib" -le "$peak_kib" ] || peak_kib=$now_kib
+        seen_ms=$(processor_ms $process)
+        used_ms=${seen_ms:-$used_ms}
         sleep 0.01
     done
-    wait $process || fail "$* fails"
+    wait $process
     took_ms=$((($(date +%s%N) - since) / 1000000))
+    note "$measured: $took_ms ms, $used_ms ms of processor, RssAnon up to $peak_kib KiB"
 }
 
 # What a list of programs writes; WHEN names the run.

@@ -48,7 +48,7 @@ copy_source() {
 # build NAME CONFIGURE-ARGUMENTS: in /root/NAME
 build() {
     script_in_tree "mkdir -p /root/$1 && cd /root/$1 &&
-        /usr/src/hakmem/configure -q --prefix=/usr --sysconfdir=/etc $2"
+        /usr/src/hakmem/configure -q --disable-static --prefix=/usr --sysconfdir=/etc $2"
 }
 
 build_library() {
@@ -58,7 +58,7 @@ build_library() {
     for file in usr/bin/hakmem usr/sbin/hakmem-static "usr/lib/$multiarch/libhakmem.so.1"; do
         [ -e "$tree/root/stage/$file" ] || fail "make install left no $file"
     done
-    note "hakmem $(in_tree /root/stage/usr/bin/hakmem --version)"
+    note "$(in_tree /root/stage/usr/bin/hakmem --version)"
 }
 
 # package VERSION: /srv/hakmem_VERSION.deb from /root/stage
@@ -72,7 +72,7 @@ Maintainer: Nobody <nobody@localhost>
 Depends: libc6
 Description: the library under test
 END
-    in_tree dpkg-deb -q --root-owner-group -b /root/stage "/srv/hakmem_$1.deb"
+    in_tree dpkg-deb --root-owner-group -b /root/stage "/srv/hakmem_$1.deb"
 }
 
 # Three versions: the next one has other files of the same names, the last one other names.
@@ -118,7 +118,7 @@ END
         chmod 755 "$folder/DEBIAN/$script"
     done
     chmod 755 "$folder/usr/bin/$1"
-    in_tree dpkg-deb -q --root-owner-group -b /root/package "/srv/repository/$1.deb"
+    in_tree dpkg-deb --root-owner-group -b /root/package "/srv/repository/$1.deb"
 }
 
 make_repository() {
@@ -131,9 +131,12 @@ make_repository() {
 }
 
 make_tree() {
-    step "a Debian tree from $mirror" place_tree || summary
-    step "mounts in a namespace of its own" mount_in_tree || summary
-    step "the library, built in the tree" build_library || summary
+    step "a Debian tree from $mirror" place_tree
+    must
+    step "mounts in a namespace of its own" mount_in_tree
+    must
+    step "the library, built in the tree" build_library
+    must
     step "packages of it: three versions" make_packages
     step "a repository of the tree's own" make_repository
 }

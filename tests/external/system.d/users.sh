@@ -11,7 +11,7 @@ add_users() {
     [ "$(in_tree su - lodger -c 'id -un; pwd' | tr '\n' ' ')" = "lodger /home/lodger " ]
     # with the password, as somebody who needs it
     [ "$(script_in_tree 'echo "second secret" | su lodger -c "su guest -c \"id -un\""')" = guest ]
-    ! script_in_tree 'echo "wrong" | su lodger -c "su guest -c \"id -un\""'
+    ! script_in_tree 'echo "wrong" | su lodger -c "su guest -c \"id -un\""' || fail "any password"
     script_in_tree 'passwd -S lodger; chage -l lodger; usermod -c Lodger lodger; groups lodger'
 }
 
@@ -28,7 +28,7 @@ setuid_programs() {
     [ "$(in_tree su lodger -c 'sudo -n id -u')" = 0 ]
     [ "$(in_tree su lodger -c 'sudo -n -u guest id -un')" = guest ]
     in_tree su lodger -c 'sudo -n -l'
-    ! in_tree su guest -c 'sudo -n id -u'
+    ! in_tree su guest -c 'sudo -n id -u' || fail "sudo for anybody"
     # LD_PRELOAD would be ignored here; the file is not
     start_in_tree setuid su lodger -c 'sudo -n -u guest sleep 600'
     await runs_with_library su
@@ -95,7 +95,8 @@ login_by_ssh() {
     for _ in 1 2 3; do
         in_tree ssh -i /root/key -p "$port" -o StrictHostKeyChecking=no -o BatchMode=yes \
             lodger@127.0.0.1 'id -un; grep -c /libhakmem /proc/self/maps' > "$work/ssh.out"
-        [ "$(head -n 1 "$work/ssh.out")" = lodger ] && [ "$(tail -n 1 "$work/ssh.out")" -gt 0 ]
+        [ "$(head -n 1 "$work/ssh.out")" = lodger ]
+        [ "$(tail -n 1 "$work/ssh.out")" -gt 0 ]
     done
     in_tree scp -q -i /root/key -P "$port" -o StrictHostKeyChecking=no /etc/services \
         lodger@127.0.0.1:copy
