@@ -73,6 +73,7 @@ cron_ran() {
         sleep 1
     done
     is_alive cron
+    [ -s "$tree/var/log/by-cron" ] || fail "no job of root"
     [ "$(cat "$tree/var/log/by-cron")" -gt 0 ]
     grep '^v5' "$tree/tmp/by-cron-user"
 }
@@ -108,8 +109,8 @@ login_by_ssh() {
 }
 
 live_as_users() {
-    step "cron is started" start_cron
     step "adduser, chpasswd, su with and without a password" add_users
+    step "cron is started" start_cron
     step "set-user-ID programs work and have the library" setuid_programs
     step "run-parts, the daily scripts of the system" run_parts
     step "sshd: logins on the loopback, scp" login_by_ssh
