@@ -59,9 +59,12 @@ void *hak__realloc(void *block, size_t size, const char *call)
     }
     if (stays(usable, size))
         return block;
+    int saved = errno;
     void *fresh = copy(block, word, usable, size, call);
-    if (fresh == NULL && size <= usable)
+    if (fresh == NULL && size <= usable) {
+        errno = saved;
         return block;
+    }
     return fresh;
 }
 
