@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * faults: workloads while the system calls of lib/os fail, by chance and one after
+ * the other; each in a child of its own, of which all must end well.
+ * faults WORKLOAD SEED,RATE,BURST,SITE,NTH: one of these cases again, as a failure names it.
+ * faults --sites: the sites that were compiled in.
+ *
+ * Prints for each site how often it was called, how often it failed, and whether it can at all.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <hakmem/hakmem.h>
+
+#include "cache/account.h"
+#include "cache/heap.h"
+#include "inject.h"
+#include "page/retain.h"
+#include "workload.h"
+
+enum { ALL = -1, ROUNDS = 2, QUIET_ROUNDS = 3, CHILD_SECONDS = 120, RESIDENT_MAX = 8 << 20 };
+#define FOREVER (1u << 30)
+
+static struct fault_plan current;
+
+_Noreturn void workload_fail(const char *what)
+{
+    fault_begin(NULL);
+    fprintf(stderr, "faults: %s, with seed %llu\n", what, (unsigned long long)current.seed);
+    abort();
+}
+
+/* Bytes of address space and of resident memory. */
+static void measure(size_t *space, size_t *resident)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (file == NULL || fscanf(file, "%zu %zu", space, resident) != 2)
+        workload_fail("cannot read /proc/self/statm");
+    fclose(file);
+    *space *= page;
+    *resident *= page;
+}
+
+/* Everything was freed and nothing fails any more: all is there, and all goes back. */
+static void check(void)
+{
+    struct hak_account account;
+    hak_purge();
+    hak__account(&account);
+    if (account.wrong != NULL)
+        workload_fail(account.wrong);
+    if (account.live != 0 || account.large_bytes != 0)
+        workload_fail("blocks are left over although all were freed");
+    if (hak_load_relaxed(&hak__retained_bytes) != 0)
+        workload_fail("memory is kept although all was purged");
+    if (hak__heap_count() > 1)
+        workload_fail("heaps of threads that have ended are still in use");
+    if (fault_lost_canaries() != 0)
+        workload_fail("a mapping of somebody else was unmapped");
+}
+
+/*
+ * Rounds with faults, then some without that do the same each: when the library has all that it
+ * needs for one of these, a further one takes no more address space.
+ */
+static void run_case(const struct workload *workload, struct fault_plan plan, int rounds)
+{
+    size_t space[QUIET_ROUNDS], resident = 0;
+    for (int i = 0; i < rounds; i++, plan.seed++) {
+        current = plan;
+        fault_begin(&plan);
+        workload->run((uint32_t)plan.seed);
+        fault_begin(NULL);
+        check();
+    }
+    for (int i = 0; workload->steady && rounds > 1 && i < QUIET_ROUNDS; i++) {
+        workload->run((uint32_t)plan.seed);
+        check();
+        measure(&space[i], &resident);
+        if (i > 1 && space[i] > space[1])
+            workload_fail("address space grows without end");
+    }
+    if (resident > RESIDENT_MAX)
+        workload_fail("memory is resident that serves nothing");
+}
+
+/* Whether the case ends well in a process of its own. */
+static bool in_child(const struct workload *workload, const struct fault_plan *plan, int rounds)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        alarm(CHILD_SECONDS);
+        run_case(workload, *plan, rounds);
+        _exit(0);
+    }
+    int status = 0;
+    if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+        return true;
+    fprintf(stderr, "faults: wait status %#x of: faults %s %llu,%u,%u,%d,%lu\n", (unsigned)status,
+            workload->name, (unsigned long long)plan->seed, plan->rate, plan->burst, plan->site,
+            plan->nth);
+    return false;
+}
+
+static int by_chance(void)
+{
+    static const struct {
+        unsigned rate, burst;
+    } kinds[] = {{64, 0}, {16, 40}, {2, FOREVER}, {1024, 0}};
+    int failed = 0;
+    uint64_t seed = 1;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (int w = 0; w < workload_count; w++, seed += 10) {
+            struct fault_plan plan = {seed, kinds[k].rate, kinds[k].burst, ALL, 0};
+            failed += !in_child(&workloads[w], &plan, ROUNDS);
+        }
+    return failed;
+}
+
+/* Calls of one site alone: by chance, then the first few one after the other, and all from there on. */
+static int site_by_site(void)
+{
+    enum { CALLS = 2 };
+    int failed = 0;
+    for (int site = 0; site < fault_sites(); site++) {
+        for (int w = 0; w < workload_count; w++) {
+            struct fault_plan often = {(uint64_t)site, 300, 0, site, 0};
+            if (fault_is_possible(site) && w % 8 == site % 8)
+                failed += !in_child(&workloads[w], &often, 1);
+        }
+        for (unsigned long nth = 1; nth <= CALLS && fault_is_possible(site); nth++) {
+            struct fault_plan once = {nth, 0, 0, site, nth};
+            struct fault_plan from_there_on = {nth, 0, FOREVER, site, nth};
+            failed += !in_child(&brief_workload, &once, 1);
+            failed += !in_child(&brief_workload, &from_there_on, 1);
+        }
+    }
+    return failed;
+}
+
+static void print_sites(bool with_counts)
+{
+    char name[80];
+    for (int i = 0; i < fault_sites(); i++) {
+        printf("%s", fault_name(i, name, sizeof name));
+        if (with_counts)
+            printf(" %lu %lu %s", fault_calls(i), fault_failures(i),
+                   fault_is_possible(i) ? "can-fail" : "cannot-fail");
+        printf("\n");
+    }
+}
+
+static int one_case(const char *name, const char *text)
+{
+    struct fault_plan plan = {.site = ALL};
+    unsigned long long seed = 0;
+    if (sscanf(text, "%llu,%u,%u,%d,%lu", &seed, &plan.rate, &plan.burst, &plan.site,
+               &plan.nth) < 2)
+        return 2;
+    plan.seed = seed;
+    for (int w = 0; w < workload_count; w++)
+        if (strcmp(workloads[w].name, name) == 0)
+            return !in_child(&workloads[w], &plan, ROUNDS);
+    if (strcmp(brief_workload.name, name) == 0)
+        return !in_child(&brief_workload, &plan, 1);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    int failed = 0;
+    if (argc == 3) {
+        failed = one_case(argv[1], argv[2]);
+    } else if (argc == 2 && strcmp(argv[1], "--sites") == 0) {
+        print_sites(false);
+        return 0;
+    } else {
+        failed += by_chance();
+        failed += site_by_site();
+    }
+    print_sites(true);
+    return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults: lib/os compiled with this file in front asks before each call into the
+ * system whether the call shall fail. The library's sources know nothing of it.
+ *
+ * A site is a call in the source, named by its function and the call. Calls and
+ * failures are counted by site, in memory that a process and its forked children
+ * share, so that a test that runs its cases in children sees them all.
+ */
+#ifndef HAK_TESTS_INJECT_H
+#define HAK_TESTS_INJECT_H
+
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+struct fault_site {
+    const char *function, *call; /* the call's text up to its first comma counts */
+};
+
+/* What fails: by chance, or one call of one site, and so many that follow. */
+struct fault_plan {
+    uint64_t seed;
+    unsigned rate;     /* of 1024 calls; 0: none by chance */
+    unsigned burst;    /* calls that fail too after one has failed */
+    int site;          /* only this one, or -1 for all */
+    unsigned long nth; /* the call of the site that fails, from 1; 0: none */
+};
+
+/* Begins a plan, with call counts of its own; NULL: nothing fails from now on. */
+void fault_begin(const struct fault_plan *plan);
+
+/* The sites that were compiled in. */
+int fault_sites(void);
+/* "function call" of a site. */
+const char *fault_name(int site, char *text, size_t size);
+/* Whether the system can fail there at all. */
+bool fault_is_possible(int site);
+unsigned long fault_calls(int site);
+unsigned long fault_failures(int site);
+
+/*
+ * A failing mremap to a fixed place may have taken away what was there. Then another thread may
+ * have mapped memory there at once, which here is a canary. How many are not there any more; all
+ * are unmapped.
+ */
+int fault_lost_canaries(void);
+
+/* Sets errno and returns true if the call shall fail. */
+bool fault_fails(const struct fault_site *site, long number, ...);
+/* An error number if the function shall fail, or 0. */
+int fault_error(const struct fault_site *site);
+
+#define FAULT_SITE(text)                                                                           \
+    ({                                                                                             \
+        static const struct fault_site site_                                                       \
+            __attribute__((section("fault_sites"), used, aligned(16))) = {__func__, text};         \
+        &site_;                                                                                    \
+    })
+
+#define syscall(...)                                                                               \
+    (fault_fails(FAULT_SITE(#__VA_ARGS__), __VA_ARGS__) ? -1L : syscall(__VA_ARGS__))
+#define FAULT_OR(text, call)                                                                       \
+    ({                                                                                             \
+        int error_ = fault_error(FAULT_SITE(text));                                                \
+        error_ != 0 ? error_ : call;                                                               \
+    })
+#define pthread_key_create(...) FAULT_OR("pthread_key_create", pthread_key_create(__VA_ARGS__))
+#define pthread_setspecific(...) FAULT_OR("pthread_setspecific", pthread_setspecific(__VA_ARGS__))
+
+#endif
