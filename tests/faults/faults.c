@@ -128,7 +128,7 @@ static int by_chance(void)
     return failed;
 }
 
-/* Calls of one site alone: by chance, then the first few one after the other, and all from there on. */
+/* Calls of one site alone: by chance, then each of the first few, and all from it on. */
 static int site_by_site(void)
 {
     enum { CALLS = 2 };
