@@ -28,9 +28,10 @@ work() {
     # shellcheck disable=SC2046
     mapped $(pgrep -x soffice.bin)
     wait "$conversion"
-    convert docx out/document.odt
-    convert pdf out/document.docx
+    convert 'docx:MS Word 2007 XML' out/document.odt
+    convert pdf:writer_pdf_Export out/document.docx
     convert txt:Text out/document.odt
+    for kind in odt docx pdf txt; do [ -s "out/document.$kind" ] || result "no $kind"; done
     result "odt $(unzip -p out/document.odt content.xml | wc -c)"
     result "text $(cksum < out/document.txt)"
     result "pdf $(pdftotext -layout out/document.pdf - | cksum), $(pdfinfo out/document.pdf | grep Pages)"
