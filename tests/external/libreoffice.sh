@@ -3,7 +3,7 @@
 # LibreOffice: documents converted without a screen.
 . "$(dirname "$0")/common.sh"
 packages='libreoffice-writer-nogui poppler-utils unzip'
-about='a document of 60 pages from html to odt, docx, pdf and text; text compared'
+about='a document of 60 chapters from html to odt, docx, pdf and text; text compared'
 limit=300
 
 convert() {
