@@ -100,9 +100,9 @@ login_by_ssh() {
         [ "$(head -n 1 "$work/ssh.out")" = lodger ]
         [ "$(tail -n 1 "$work/ssh.out")" -gt 0 ]
     done
-    in_tree scp -q -i /root/key -P "$port" -o StrictHostKeyChecking=no /etc/services \
+    in_tree scp -q -i /root/key -P "$port" -o StrictHostKeyChecking=no /etc/profile \
         lodger@127.0.0.1:copy
-    cmp "$tree/etc/services" "$tree/home/lodger/copy"
+    cmp "$tree/etc/profile" "$tree/home/lodger/copy"
     is_alive sshd
     cat "$work/log/sshd.out"
     all_have_library
