@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "inject.h"
 
-#undef syscall /* here it is the system's own */
-
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdarg.h>
@@ -43,6 +41,7 @@ static const struct {
     {SYS_futex, FUTEX_WAIT, {EAGAIN, EINTR}},
     {SYS_futex, FUTEX_WAKE, {0}},
 #endif
+    {SYS_nanosleep, ANY, {EINTR}},
     {SYS_brk, ANY, {0}},
     {SYS_sched_yield, ANY, {0}},
 };
@@ -228,7 +227,7 @@ static const int *answers_to(long number, long operation)
     abort();
 }
 
-bool fault_fails(const struct fault_site *site, long number, ...)
+int fault_of_call(const struct fault_site *site, long number, ...)
 {
     start();
     va_list arguments;
@@ -244,19 +243,16 @@ bool fault_fails(const struct fault_site *site, long number, ...)
     int saved = errno;
     uint64_t chance = 0;
     int error = decide((int)(site - __start_fault_sites), answers_to(number, operation), &chance);
-    errno = saved;
-    if (error == 0)
-        return false;
-    if (chance >> 40 & 1) {
+    if (error != 0 && (chance >> 40 & 1)) {
         va_start(arguments, number);
         leave_traces(number, arguments);
         va_end(arguments);
     }
-    errno = error;
-    return true;
+    errno = saved;
+    return error;
 }
 
-int fault_error(const struct fault_site *site)
+int fault_of_function(const struct fault_site *site)
 {
     static const int errors[ERRORS_MAX] = {ENOMEM, EAGAIN};
     start();

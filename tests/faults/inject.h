@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "os/call.h"
+
 struct fault_site {
     const char *function, *call; /* the call's text up to its first comma counts */
 };
@@ -49,10 +51,10 @@ unsigned long fault_failures(int site);
  */
 int fault_lost_canaries(void);
 
-/* Sets errno and returns true if the call shall fail. */
-bool fault_fails(const struct fault_site *site, long number, ...);
-/* An error number if the function shall fail, or 0. */
-int fault_error(const struct fault_site *site);
+/* The error number that a system call shall meet, or 0. */
+int fault_of_call(const struct fault_site *site, long number, ...);
+/* The same for a function of the thread library. */
+int fault_of_function(const struct fault_site *site);
 
 #define FAULT_SITE(text)                                                                           \
     ({                                                                                             \
@@ -61,11 +63,15 @@ int fault_error(const struct fault_site *site);
         &site_;                                                                                    \
     })
 
-#define syscall(...)                                                                               \
-    (fault_fails(FAULT_SITE(#__VA_ARGS__), __VA_ARGS__) ? -1L : syscall(__VA_ARGS__))
+#undef hak__call
+#define hak__call(...)                                                                             \
+    ({                                                                                             \
+        long error_ = fault_of_call(FAULT_SITE(#__VA_ARGS__), __VA_ARGS__);                        \
+        error_ != 0 ? -error_ : HAK_CALL_PICK(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0);                   \
+    })
 #define FAULT_OR(text, call)                                                                       \
     ({                                                                                             \
-        int error_ = fault_error(FAULT_SITE(text));                                                \
+        int error_ = fault_of_function(FAULT_SITE(text));                                                \
         error_ != 0 ? error_ : call;                                                               \
     })
 #define pthread_key_create(...) FAULT_OR("pthread_key_create", pthread_key_create(__VA_ARGS__))

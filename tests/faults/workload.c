@@ -428,6 +428,7 @@ static void brief(uint32_t seed)
     hak__os_read_file("/etc/passwd", text, sizeof text, true);
     hak__os_random();
     hak__os_yield();
+    hak__os_sleep_us(1);
     close(fd);
     hak_option_set("thp_min", "0");
 }
