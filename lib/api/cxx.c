@@ -7,7 +7,10 @@
  *
  * A sized delete checks its size: it costs nothing and finds mismatched types.
  *
- * In a program with a malloc of its own the operators go to that, as those of a C++ runtime do.
+ * In a program with a malloc of its own the operators go to that, as those of a C++ runtime do;
+ * in one with operators of its own, the forms that it does not define go to those that it does,
+ * as [new.delete] says of each: a sized delete to the plain one, those of arrays to those of one
+ * object. What that throws passes through a nothrow form, which cannot catch it here.
  */
 #include <stdlib.h>
 
@@ -69,36 +72,76 @@ static HAK_COLD void *new_throwing(size_t alignment, size_t size)
     abort();
 }
 
+#define OPERATOR_NEW SIZED(_Znw, )
+#define OPERATOR_NEW_ALIGNED SIZED(_Znw, St11align_val_t)
+#define OPERATOR_DELETE _ZdlPv
+#define OPERATOR_DELETE_ALIGNED _ZdlPvSt11align_val_t
+
+#define TEXT_OF(name) #name
+#define TEXT(name) TEXT_OF(name)
+
+/* Declares a form that others come down to, and which##_is_ours(): whether the program sees it. */
+#define BASE(which, name, type, ...)                                                               \
+    HAK_EXPORT type name(__VA_ARGS__);                                                             \
+    extern __typeof__(name) hak__own_##which                                                       \
+        __attribute__((visibility("hidden"), alias(TEXT(name))));                                  \
+    HAK_INLINE bool which##_is_ours(void)                                                          \
+    {                                                                                              \
+        void *visible = (void *)&name;                                                             \
+        hak_opaque(visible);                                                                       \
+        return hak_likely(visible == (void *)&hak__own_##which);                                   \
+    }
+BASE(new, OPERATOR_NEW, void *, size_t size)
+BASE(new_aligned, OPERATOR_NEW_ALIGNED, void *, size_t size, size_t alignment)
+BASE(delete, OPERATOR_DELETE, void, void *block)
+BASE(delete_aligned, OPERATOR_DELETE_ALIGNED, void, void *block, size_t alignment)
+
 #define NEW(name, parameters, alignment)                                                           \
-    HAK_EXPORT void *name parameters;                                                              \
     void *name parameters                                                                          \
     {                                                                                              \
         void *block = new_once(alignment, size);                                                   \
         return hak_likely(block != NULL) ? block : new_throwing(alignment, size);                  \
     }
 
+#define NEW_ARRAY(name, parameters, alignment, which, of_program)                                  \
+    HAK_EXPORT void *name parameters;                                                              \
+    void *name parameters                                                                          \
+    {                                                                                              \
+        if (!which##_is_ours())                                                                    \
+            return of_program;                                                                     \
+        void *block = new_once(alignment, size);                                                   \
+        return hak_likely(block != NULL) ? block : new_throwing(alignment, size);                  \
+    }
+
 /* A handler that throws ends the program here, as [new.delete.single] lets nothing pass. */
-#define NEW_NOTHROW(name, parameters, alignment)                                                   \
+#define NEW_NOTHROW(name, parameters, alignment, which, of_program)                                \
     HAK_EXPORT void *name parameters;                                                              \
     void *name parameters                                                                          \
     {                                                                                              \
         (void)tag;                                                                                 \
+        if (!which##_is_ours())                                                                    \
+            return of_program;                                                                     \
         void *block = new_once(alignment, size);                                                   \
         return hak_likely(block != NULL) ? block : new_again(alignment, size);                     \
     }
 
-NEW(SIZED(_Znw, ), (size_t size), HAK_ALIGNMENT)
-NEW(SIZED(_Zna, ), (size_t size), HAK_ALIGNMENT)
-NEW(SIZED(_Znw, St11align_val_t), (size_t size, size_t alignment), alignment)
-NEW(SIZED(_Zna, St11align_val_t), (size_t size, size_t alignment), alignment)
-NEW_NOTHROW(SIZED(_Znw, RKSt9nothrow_t), (size_t size, const void *tag), HAK_ALIGNMENT)
-NEW_NOTHROW(SIZED(_Zna, RKSt9nothrow_t), (size_t size, const void *tag), HAK_ALIGNMENT)
+NEW(OPERATOR_NEW, (size_t size), HAK_ALIGNMENT)
+NEW(OPERATOR_NEW_ALIGNED, (size_t size, size_t alignment), alignment)
+NEW_ARRAY(SIZED(_Zna, ), (size_t size), HAK_ALIGNMENT, new, OPERATOR_NEW(size))
+NEW_ARRAY(SIZED(_Zna, St11align_val_t), (size_t size, size_t alignment), alignment, new_aligned,
+          OPERATOR_NEW_ALIGNED(size, alignment))
+NEW_NOTHROW(SIZED(_Znw, RKSt9nothrow_t), (size_t size, const void *tag), HAK_ALIGNMENT, new,
+            OPERATOR_NEW(size))
+NEW_NOTHROW(SIZED(_Zna, RKSt9nothrow_t), (size_t size, const void *tag), HAK_ALIGNMENT, new,
+            OPERATOR_NEW(size))
 NEW_NOTHROW(SIZED(_Znw, St11align_val_tRKSt9nothrow_t),
-            (size_t size, size_t alignment, const void *tag), alignment)
+            (size_t size, size_t alignment, const void *tag), alignment, new_aligned,
+            OPERATOR_NEW_ALIGNED(size, alignment))
 NEW_NOTHROW(SIZED(_Zna, St11align_val_tRKSt9nothrow_t),
-            (size_t size, size_t alignment, const void *tag), alignment)
+            (size_t size, size_t alignment, const void *tag), alignment, new_aligned,
+            OPERATOR_NEW_ALIGNED(size, alignment))
 
-HAK_INLINE void delete(void *block)
+HAK_INLINE void delete_one(void *block)
 {
     if (hak_unlikely(!hak__malloc_is_visible()))
         free(block);
@@ -114,58 +157,49 @@ HAK_INLINE void delete_sized(void *block, size_t alignment, size_t size)
         hak__free_sized(block, alignment, size, "operator delete");
 }
 
-#define DELETE(name, parameters)                                                                   \
-    HAK_EXPORT void name parameters;                                                               \
-    void name parameters                                                                           \
+void OPERATOR_DELETE(void *block)
+{
+    delete_one(block);
+}
+
+void OPERATOR_DELETE_ALIGNED(void *block, size_t alignment)
+{
+    (void)alignment;
+    delete_one(block);
+}
+
+/* Forms without an alignment, and with one; `how` is what they do with a block of ours. */
+#define DELETE(name, how, ...)                                                                     \
+    HAK_EXPORT void name(void *block __VA_ARGS__);                                                 \
+    void name(void *block __VA_ARGS__)                                                             \
     {                                                                                              \
-        delete(block);                                                                             \
+        if (delete_is_ours())                                                                      \
+            how;                                                                                   \
+        else                                                                                       \
+            OPERATOR_DELETE(block);                                                                \
     }
 
-#define DELETE_ALIGNED(name, parameters)                                                           \
-    HAK_EXPORT void name parameters;                                                               \
-    void name parameters                                                                           \
+#define DELETE_ALIGNED(name, how, ...)                                                             \
+    HAK_EXPORT void name(void *block __VA_ARGS__);                                                 \
+    void name(void *block __VA_ARGS__)                                                             \
     {                                                                                              \
-        (void)alignment;                                                                           \
-        delete(block);                                                                             \
+        if (delete_aligned_is_ours())                                                              \
+            how;                                                                                   \
+        else                                                                                       \
+            OPERATOR_DELETE_ALIGNED(block, alignment);                                             \
     }
 
-#define DELETE_SIZED(name, parameters, alignment)                                                  \
-    HAK_EXPORT void name parameters;                                                               \
-    void name parameters                                                                           \
-    {                                                                                              \
-        delete_sized(block, alignment, size);                                                      \
-    }
+#define SIZE , size_t size
+#define ALIGNMENT , size_t alignment
+#define TAG , const void *tag __attribute__((unused))
 
-DELETE(_ZdlPv, (void *block))
-DELETE(_ZdaPv, (void *block))
-DELETE_SIZED(SIZED(_ZdlPv, ), (void *block, size_t size), HAK_ALIGNMENT)
-DELETE_SIZED(SIZED(_ZdaPv, ), (void *block, size_t size), HAK_ALIGNMENT)
-DELETE_ALIGNED(_ZdlPvSt11align_val_t, (void *block, size_t alignment))
-DELETE_ALIGNED(_ZdaPvSt11align_val_t, (void *block, size_t alignment))
-DELETE_SIZED(SIZED(_ZdlPv, St11align_val_t), (void *block, size_t size, size_t alignment),
-             alignment)
-DELETE_SIZED(SIZED(_ZdaPv, St11align_val_t), (void *block, size_t size, size_t alignment),
-             alignment)
-
-#define DELETE_NOTHROW(name, parameters)                                                           \
-    HAK_EXPORT void name parameters;                                                               \
-    void name parameters                                                                           \
-    {                                                                                              \
-        (void)tag;                                                                                 \
-        delete(block);                                                                             \
-    }
-
-DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t, (void *block, const void *tag))
-DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t, (void *block, const void *tag))
-
-#define DELETE_ALIGNED_NOTHROW(name)                                                               \
-    HAK_EXPORT void name(void *block, size_t alignment, const void *tag);                          \
-    void name(void *block, size_t alignment, const void *tag)                                      \
-    {                                                                                              \
-        (void)alignment;                                                                           \
-        (void)tag;                                                                                 \
-        delete(block);                                                                             \
-    }
-
-DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t)
-DELETE_ALIGNED_NOTHROW(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+DELETE(_ZdaPv, delete_one(block))
+DELETE(_ZdlPvRKSt9nothrow_t, delete_one(block), TAG)
+DELETE(_ZdaPvRKSt9nothrow_t, delete_one(block), TAG)
+DELETE(SIZED(_ZdlPv, ), delete_sized(block, HAK_ALIGNMENT, size), SIZE)
+DELETE(SIZED(_ZdaPv, ), delete_sized(block, HAK_ALIGNMENT, size), SIZE)
+DELETE_ALIGNED(_ZdaPvSt11align_val_t, delete_one(block), ALIGNMENT)
+DELETE_ALIGNED(_ZdlPvSt11align_val_tRKSt9nothrow_t, delete_one(block), ALIGNMENT TAG)
+DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, delete_one(block), ALIGNMENT TAG)
+DELETE_ALIGNED(SIZED(_ZdlPv, St11align_val_t), delete_sized(block, alignment, size), SIZE ALIGNMENT)
+DELETE_ALIGNED(SIZED(_ZdaPv, St11align_val_t), delete_sized(block, alignment, size), SIZE ALIGNMENT)
