@@ -87,59 +87,60 @@ static HAK_COLD void *new_throwing(size_t alignment, size_t size)
         __attribute__((visibility("hidden"), alias(TEXT(name))));                                  \
     HAK_INLINE bool which##_is_ours(void)                                                          \
     {                                                                                              \
-        void *visible = (void *)&name;                                                             \
-        hak_opaque(visible);                                                                       \
-        return hak_likely(visible == (void *)&hak__own_##which);                                   \
+        return hak_likely(hak__is_own((void *)&name, (void *)&hak__own_##which));                  \
     }
 BASE(new, OPERATOR_NEW, void *, size_t size)
 BASE(new_aligned, OPERATOR_NEW_ALIGNED, void *, size_t size, size_t alignment)
 BASE(delete, OPERATOR_DELETE, void, void *block)
 BASE(delete_aligned, OPERATOR_DELETE_ALIGNED, void, void *block, size_t alignment)
 
-#define NEW(name, parameters, alignment)                                                           \
-    void *name parameters                                                                          \
+void *OPERATOR_NEW(size_t size)
+{
+    void *block = new_once(HAK_ALIGNMENT, size);
+    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size);
+}
+
+void *OPERATOR_NEW_ALIGNED(size_t size, size_t alignment)
+{
+    void *block = new_once(alignment, size);
+    return hak_likely(block != NULL) ? block : new_throwing(alignment, size);
+}
+
+/* What may follow a block, or a size, in the parameters. */
+#define SIZE , size_t size
+#define ALIGNMENT , size_t alignment
+#define TAG , const void *tag __attribute__((unused))
+
+/*
+ * Forms without an alignment, and with one; `again` is what they do when there is no memory. In a
+ * nothrow form a handler that throws ends the program, as [new.delete.single] lets nothing pass.
+ */
+#define NEW(name, again, ...)                                                                      \
+    HAK_EXPORT void *name(size_t size __VA_ARGS__);                                                \
+    void *name(size_t size __VA_ARGS__)                                                            \
     {                                                                                              \
-        void *block = new_once(alignment, size);                                                   \
-        return hak_likely(block != NULL) ? block : new_throwing(alignment, size);                  \
+        if (!new_is_ours())                                                                        \
+            return OPERATOR_NEW(size);                                                             \
+        void *block = new_once(HAK_ALIGNMENT, size);                                               \
+        return hak_likely(block != NULL) ? block : again(HAK_ALIGNMENT, size);                     \
     }
 
-#define NEW_ARRAY(name, parameters, alignment, which, of_program)                                  \
-    HAK_EXPORT void *name parameters;                                                              \
-    void *name parameters                                                                          \
+#define NEW_ALIGNED(name, again, ...)                                                              \
+    HAK_EXPORT void *name(size_t size __VA_ARGS__);                                                \
+    void *name(size_t size __VA_ARGS__)                                                            \
     {                                                                                              \
-        if (!which##_is_ours())                                                                    \
-            return of_program;                                                                     \
+        if (!new_aligned_is_ours())                                                                \
+            return OPERATOR_NEW_ALIGNED(size, alignment);                                          \
         void *block = new_once(alignment, size);                                                   \
-        return hak_likely(block != NULL) ? block : new_throwing(alignment, size);                  \
+        return hak_likely(block != NULL) ? block : again(alignment, size);                         \
     }
 
-/* A handler that throws ends the program here, as [new.delete.single] lets nothing pass. */
-#define NEW_NOTHROW(name, parameters, alignment, which, of_program)                                \
-    HAK_EXPORT void *name parameters;                                                              \
-    void *name parameters                                                                          \
-    {                                                                                              \
-        (void)tag;                                                                                 \
-        if (!which##_is_ours())                                                                    \
-            return of_program;                                                                     \
-        void *block = new_once(alignment, size);                                                   \
-        return hak_likely(block != NULL) ? block : new_again(alignment, size);                     \
-    }
-
-NEW(OPERATOR_NEW, (size_t size), HAK_ALIGNMENT)
-NEW(OPERATOR_NEW_ALIGNED, (size_t size, size_t alignment), alignment)
-NEW_ARRAY(SIZED(_Zna, ), (size_t size), HAK_ALIGNMENT, new, OPERATOR_NEW(size))
-NEW_ARRAY(SIZED(_Zna, St11align_val_t), (size_t size, size_t alignment), alignment, new_aligned,
-          OPERATOR_NEW_ALIGNED(size, alignment))
-NEW_NOTHROW(SIZED(_Znw, RKSt9nothrow_t), (size_t size, const void *tag), HAK_ALIGNMENT, new,
-            OPERATOR_NEW(size))
-NEW_NOTHROW(SIZED(_Zna, RKSt9nothrow_t), (size_t size, const void *tag), HAK_ALIGNMENT, new,
-            OPERATOR_NEW(size))
-NEW_NOTHROW(SIZED(_Znw, St11align_val_tRKSt9nothrow_t),
-            (size_t size, size_t alignment, const void *tag), alignment, new_aligned,
-            OPERATOR_NEW_ALIGNED(size, alignment))
-NEW_NOTHROW(SIZED(_Zna, St11align_val_tRKSt9nothrow_t),
-            (size_t size, size_t alignment, const void *tag), alignment, new_aligned,
-            OPERATOR_NEW_ALIGNED(size, alignment))
+NEW(SIZED(_Zna, ), new_throwing)
+NEW(SIZED(_Znw, RKSt9nothrow_t), new_again, TAG)
+NEW(SIZED(_Zna, RKSt9nothrow_t), new_again, TAG)
+NEW_ALIGNED(SIZED(_Zna, St11align_val_t), new_throwing, ALIGNMENT)
+NEW_ALIGNED(SIZED(_Znw, St11align_val_tRKSt9nothrow_t), new_again, ALIGNMENT TAG)
+NEW_ALIGNED(SIZED(_Zna, St11align_val_tRKSt9nothrow_t), new_again, ALIGNMENT TAG)
 
 HAK_INLINE void delete_one(void *block)
 {
@@ -188,10 +189,6 @@ void OPERATOR_DELETE_ALIGNED(void *block, size_t alignment)
         else                                                                                       \
             OPERATOR_DELETE_ALIGNED(block, alignment);                                             \
     }
-
-#define SIZE , size_t size
-#define ALIGNMENT , size_t alignment
-#define TAG , const void *tag __attribute__((unused))
 
 DELETE(_ZdaPv, delete_one(block))
 DELETE(_ZdlPvRKSt9nothrow_t, delete_one(block), TAG)

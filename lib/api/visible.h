@@ -19,12 +19,17 @@ HAK_EXPORT void *malloc(size_t size);
 /* Our malloc, under a name that nobody can take. */
 extern __typeof__(malloc) hak__own_malloc __attribute__((visibility("hidden")));
 
+/* Whether the function that a name leads to is that of this library, under its other name. */
+HAK_INLINE bool hak__is_own(void *visible, void *own)
+{
+    hak_opaque(visible); /* or the compiler takes two names for two functions */
+    return visible == own;
+}
+
 /* True unless the program, or a library in front of this one, has a malloc of its own. */
 HAK_INLINE bool hak__malloc_is_visible(void)
 {
-    void *visible = (void *)&malloc;
-    hak_opaque(visible); /* or the compiler takes two names for two functions */
-    return visible == (void *)&hak__own_malloc;
+    return hak__is_own((void *)&malloc, (void *)&hak__own_malloc);
 }
 
 #endif

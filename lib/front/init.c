@@ -44,7 +44,7 @@ void hak__init(void)
     if (hak_likely(hak_load_acquire(&initialised)))
         return;
     /* What the settings take may be interposed by functions that allocate: the secrets are there. */
-    if (hak_load_relaxed(&init_lock.holder) == hak__thread_self())
+    if (hak__lock_is_mine(&init_lock))
         return;
     hak__lock_acquire(&init_lock);
     if (!hak_load_relaxed(&initialised)) {

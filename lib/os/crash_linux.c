@@ -11,13 +11,12 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "os/call.h"
 #include "os/os.h"
 #include "os/thread.h"
 
@@ -42,29 +41,26 @@ static void add_register(struct hak_crash *crash, const char *name, uintptr_t va
     crash->register_value[crash->registers++] = value;
 }
 
+#if defined(__x86_64__) || defined(__i386__)
+static void read_registers(struct hak_crash *crash, const ucontext_t *context)
+{
+    static const struct {
+        int index;
+        const char *name;
+    } known[] = {
 #if defined(__x86_64__)
-static void read_registers(struct hak_crash *crash, const ucontext_t *context)
-{
-    static const struct {
-        int index;
-        const char *name;
-    } known[] = {{REG_RAX, "rax"}, {REG_RBX, "rbx"}, {REG_RCX, "rcx"}, {REG_RDX, "rdx"},
-                 {REG_RSI, "rsi"}, {REG_RDI, "rdi"}, {REG_RBP, "rbp"}, {REG_R8, "r8"},
-                 {REG_R9, "r9"},   {REG_R10, "r10"}, {REG_R11, "r11"}, {REG_R12, "r12"},
-                 {REG_R13, "r13"}, {REG_R14, "r14"}, {REG_R15, "r15"}};
-    crash->pc = (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
-    for (size_t i = 0; i < HAK_COUNT_OF(known); i++)
-        add_register(crash, known[i].name, (uintptr_t)context->uc_mcontext.gregs[known[i].index]);
-}
-#elif defined(__i386__)
-static void read_registers(struct hak_crash *crash, const ucontext_t *context)
-{
-    static const struct {
-        int index;
-        const char *name;
-    } known[] = {{REG_EAX, "eax"}, {REG_EBX, "ebx"}, {REG_ECX, "ecx"}, {REG_EDX, "edx"},
-                 {REG_ESI, "esi"}, {REG_EDI, "edi"}, {REG_EBP, "ebp"}};
-    crash->pc = (uintptr_t)context->uc_mcontext.gregs[REG_EIP];
+        {REG_RAX, "rax"}, {REG_RBX, "rbx"}, {REG_RCX, "rcx"}, {REG_RDX, "rdx"}, {REG_RSI, "rsi"},
+        {REG_RDI, "rdi"}, {REG_RBP, "rbp"}, {REG_R8, "r8"},   {REG_R9, "r9"},   {REG_R10, "r10"},
+        {REG_R11, "r11"}, {REG_R12, "r12"}, {REG_R13, "r13"}, {REG_R14, "r14"}, {REG_R15, "r15"},
+    };
+    enum { PC = REG_RIP };
+#else
+        {REG_EAX, "eax"}, {REG_EBX, "ebx"}, {REG_ECX, "ecx"}, {REG_EDX, "edx"},
+        {REG_ESI, "esi"}, {REG_EDI, "edi"}, {REG_EBP, "ebp"},
+    };
+    enum { PC = REG_EIP };
+#endif
+    crash->pc = (uintptr_t)context->uc_mcontext.gregs[PC];
     for (size_t i = 0; i < HAK_COUNT_OF(known); i++)
         add_register(crash, known[i].name, (uintptr_t)context->uc_mcontext.gregs[known[i].index]);
 }
@@ -109,7 +105,7 @@ static void act_by_default(int signal, const siginfo_t *info)
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigaction(signal, &action, NULL);
     if (info->si_code <= 0)
-        syscall(SYS_tgkill, syscall(SYS_getpid), syscall(SYS_gettid), signal);
+        hak__call(SYS_tgkill, hak__call(SYS_getpid), hak__call(SYS_gettid), signal);
 }
 
 static void pass_on(int which, siginfo_t *info, void *context)
@@ -135,8 +131,8 @@ static void handle(int signal, siginfo_t *info, void *context)
     /* the kernel knows no address where an instruction used one that no page can have */
     crash.has_address = info->si_code > 0 && info->si_code != SI_KERNEL;
     crash.address = crash.has_address ? (uintptr_t)info->si_addr : 0;
-    crash.process = syscall(SYS_getpid);
-    crash.thread = syscall(SYS_gettid);
+    crash.process = hak__call(SYS_getpid);
+    crash.thread = hak__call(SYS_gettid);
     read_registers(&crash, context);
     if (begin_report()) {
         reporter(&crash);
@@ -187,10 +183,8 @@ void hak__os_backtrace(const struct hak_crash *crash, int fd)
 
 bool hak__os_peek(uintptr_t address, void *bytes, size_t size)
 {
-    int saved = errno;
     struct iovec here = {bytes, size};
     struct iovec there = {(void *)address, size};
-    long got = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &here, 1UL, &there, 1UL, 0UL);
-    errno = saved;
+    long got = hak__call(SYS_process_vm_readv, hak__call(SYS_getpid), &here, 1, &there, 1);
     return got == (long)size;
 }

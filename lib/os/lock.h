@@ -79,7 +79,7 @@ HAK_INLINE void hak__lock_release(struct hak_lock *lock)
         hak__lock_wake(lock);
 }
 
-/* Whether the caller is a signal handler that interrupted the lock's holder. */
+/* Whether the caller holds the lock, or is a signal handler that interrupted its holder. */
 bool hak__lock_is_mine(struct hak_lock *lock);
 /* Tries for some thousandths of a second. */
 bool hak__lock_try_patiently(struct hak_lock *lock);
