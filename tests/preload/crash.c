@@ -33,14 +33,6 @@ static void *sealed(void *block)
     return block;
 }
 
-static void *freed(size_t size)
-{
-    char *block = opaque(malloc(size));
-    memset(block, 1, size);
-    free(block);
-    return block;
-}
-
 static void *crash_here(void *address)
 {
     write_to(address);

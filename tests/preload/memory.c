@@ -18,21 +18,6 @@
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
 
-/* VmHWM or VmRSS of this process in KiB, read without allocating. */
-static long resident(const char *field)
-{
-    char text[8192];
-    int file = open("/proc/self/status", O_RDONLY);
-    REQUIRE(file >= 0);
-    ssize_t length = read(file, text, sizeof text - 1);
-    REQUIRE(length > 0);
-    close(file);
-    text[length] = '\0';
-    const char *found = strstr(text, field);
-    REQUIRE(found != NULL);
-    return atol(found + strlen(field));
-}
-
 /* Nothing but the blocks is allocated: the last of their frees is the last call. */
 static void fill_and_free(size_t size, size_t total)
 {
@@ -65,7 +50,7 @@ static void case_pair(size_t size)
 static void case_burst(size_t size)
 {
     fill_and_free(size, 256 * MIB);
-    long left = resident("VmRSS:");
+    long left = status_field("VmRSS:");
     if (left >= 32 * KIB) {
         fprintf(stderr, "%ld KiB are left after a burst of %zu-byte blocks\n", left, size);
         exit(1);

@@ -42,14 +42,6 @@ static void misuse(enum call call, void *pointer)
     }
 }
 
-static void *freed(size_t size)
-{
-    void *block = opaque(malloc(size));
-    memset(block, 1, size);
-    free(block);
-    return block;
-}
-
 static void *free_it(void *block)
 {
     free(block);

@@ -13,24 +13,9 @@
 
 enum { THREADS_LEAST = 2000, THREADS_MOST = 200000, SECONDS = 8, MIB = 1024 };
 
-/* VmRSS in KiB, read without allocating. */
-static long resident(void)
-{
-    char text[8192];
-    int file = open("/proc/self/status", O_RDONLY);
-    REQUIRE(file >= 0);
-    ssize_t length = read(file, text, sizeof text - 1);
-    REQUIRE(length > 0);
-    close(file);
-    text[length] = '\0';
-    const char *found = strstr(text, "VmRSS:");
-    REQUIRE(found != NULL);
-    return atol(found + 6);
-}
-
 static void bounded(long before, long most)
 {
-    long now = resident();
+    long now = status_field("VmRSS:");
     printf("%ld KiB more\n", now - before);
     if (now - before > most) {
         fprintf(stderr, "grew from %ld to %ld KiB\n", before, now);
@@ -64,7 +49,7 @@ static void case_many(void)
                                handed) == 0);
         pthread_join(thread, &handed);
         if (count == 200)
-            before = resident();
+            before = status_field("VmRSS:");
     }
     free(handed);
     printf("%d threads, ", count);
@@ -119,7 +104,7 @@ static void case_consumer(void)
 {
     pthread_t consumer;
     REQUIRE(sem_init(&room, 0, RING) == 0 && sem_init(&there, 0, 0) == 0);
-    long before = resident();
+    long before = status_field("VmRSS:");
     REQUIRE(pthread_create(&consumer, NULL, consume, NULL) == 0);
     for (int i = 0; i < EXCHANGED / 64 * 64; i++) {
         sem_wait(&room);
