@@ -12,7 +12,8 @@
 
 enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1, COLD = 0, WARM = 1 };
 
-#define FIRST_REGION ((size_t)4 << 20)
+/* One SuperSlab and some large blocks: with less, programs under the usual RLIMIT_MEMLOCK can mlockall. */
+#define FIRST_REGION ((size_t)3 << 20)
 #define LARGEST_REGION ((size_t)1 << 30)
 /* Large blocks are committed in steps of this, to save system calls. */
 #define COMMIT_STEP ((size_t)1 << 20)
@@ -30,8 +31,8 @@ static struct hak_span *bins[2][BINS];
 static uint64_t filled[2]; /* bit b: bins[][b] is not empty */
 static struct hak_span *spare_records;
 static struct region *regions;
-static struct region *spare_region; /* a record for the next one, or NULL */
 static size_t reserved;
+static bool scarce; /* the system has refused address space */
 
 static _Atomic size_t committed; /* written under the lock, read by any thread */
 
@@ -117,8 +118,8 @@ static struct hak_span *neighbour_locked(uintptr_t address, bool dirty)
     return span->dirty == dirty ? span : NULL;
 }
 
-/* Joins a span that is on no list with its equals, and lists it. */
-static void insert_joined_locked(struct hak_span *span)
+/* Joins a span that is on no list with its equals, and lists what they are together. */
+static struct hak_span *insert_joined_locked(struct hak_span *span)
 {
     struct hak_span *before = neighbour_locked(span->base - HAK_GRANULE, span->dirty);
     if (before != NULL) {
@@ -134,6 +135,7 @@ static void insert_joined_locked(struct hak_span *span)
         record_release_locked(after);
     }
     list_insert_locked(span);
+    return span;
 }
 
 /* Makes a span of a part of an unlisted one and lists it; false without a record for it. */
@@ -203,35 +205,80 @@ static struct hak_span *find_locked(int kind, size_t units, size_t align_units)
     return best;
 }
 
+/* A record for a new region, on the list of regions: one that is used up, or another. */
+static struct region *region_record_locked(void)
+{
+    for (struct region *region = regions; region != NULL; region = region->next)
+        if (region->low == region->high)
+            return region;
+    struct region *region = hak__meta_alloc(sizeof *region, _Alignof(struct region));
+    if (region != NULL) {
+        region->low = region->high = 0;
+        region->next = regions;
+        regions = region;
+    }
+    return region;
+}
+
+/* As much as all before, or what the system gives, but so many bytes at least; no more if scarce. */
+static void *reserve_locked(size_t bytes, size_t *size)
+{
+    *size = reserved > 0 ? hak__align_up(reserved, HAK_SUPERSLAB) : FIRST_REGION;
+    if (scarce)
+        *size = 0;
+    if (*size > LARGEST_REGION)
+        *size = LARGEST_REGION;
+    if (*size < bytes)
+        *size = bytes;
+    void *base = NULL;
+    while ((base = hak__os_reserve(*size, HAK_SUPERSLAB)) == NULL) {
+        scarce = true;
+        if (*size <= bytes)
+            return NULL;
+        *size = *size / 2 > bytes ? hak__align_up(*size / 2, HAK_GRANULE) : bytes;
+    }
+    return base;
+}
+
 static bool region_add_locked(size_t bytes)
 {
-    if (spare_region == NULL)
-        spare_region = hak__meta_alloc(sizeof *spare_region, _Alignof(struct region));
-    if (spare_region == NULL)
+    struct region *region = region_record_locked();
+    if (region == NULL)
         return false;
-    size_t size = reserved > FIRST_REGION ? reserved : FIRST_REGION;
-    if (size > LARGEST_REGION)
-        size = LARGEST_REGION;
-    if (size < bytes)
-        size = bytes;
-    void *base = NULL;
-    while ((base = hak__os_reserve(size, HAK_SUPERSLAB)) == NULL && size > bytes)
-        size = size / 2 > bytes ? hak__align_up(size / 2, HAK_GRANULE) : bytes;
-    if (base == NULL || !hak__pagemap_ensure((uintptr_t)base, size)) {
-        if (base != NULL)
-            hak__os_unmap(base, size);
+    size_t size = 0;
+    void *base = reserve_locked(bytes, &size);
+    if (base == NULL)
+        return false;
+    if (!hak__pagemap_ensure((uintptr_t)base, size)) {
+        hak__os_unmap(base, size);
         return false;
     }
-    struct region *region = spare_region;
-    spare_region = NULL;
     if (reserved == 0)
         hak__os_huge_pages(base, size, false); /* a small process shall stay small */
     region->low = (uintptr_t)base;
     region->high = region->committed_high = (uintptr_t)base + size;
-    region->next = regions;
-    regions = region;
     reserved += size;
     return true;
+}
+
+/*
+ * Where the system has once refused address space, what is cold goes back whole: others need it
+ * too, threads for their stacks. Regions are not in the way, they only hold what is fresh, and
+ * from then on they hold no more than is asked for, or they would grow by what is left of each.
+ */
+static void give_back_locked(struct hak_span *span)
+{
+    size_t size = span->units * HAK_GRANULE;
+    if (!scarce || span->dirty)
+        return;
+    list_remove_locked(span);
+    if (!hak__os_unmap((void *)span->base, size)) {
+        list_insert_locked(span);
+        return;
+    }
+    reserved -= size;
+    hak_sub_relaxed(&committed, size);
+    record_release_locked(span);
 }
 
 static bool commit_locked(uintptr_t start, uintptr_t end)
@@ -425,7 +472,7 @@ size_t hak__arena_purge(size_t bytes)
         bool purged = hak__os_purge((void *)span->base, size);
         hak__lock_acquire(&hak__arena_lock);
         span->dirty = !purged;
-        insert_joined_locked(span);
+        give_back_locked(insert_joined_locked(span));
         hak__lock_release(&hak__arena_lock);
         if (!purged)
             break;

@@ -11,8 +11,8 @@
  *
  * Warm comes before cold, cold before fresh, fresh before a new region. Equal
  * neighbours (both warm or both cold) are joined. Regions are address space
- * set aside: the first has 4 MiB, each further one as much as all before, less
- * when the system refuses.
+ * set aside: the first has 3 MiB, each further one as much as all before, less
+ * when the system refuses. Once it has refused, cold spans are unmapped.
  */
 #ifndef HAK_PAGE_ARENA_H
 #define HAK_PAGE_ARENA_H

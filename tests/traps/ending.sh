@@ -9,7 +9,7 @@ compile ending ending.c
 for case in many detached consumer; do
     echo "$case:"
     [ "$case" = detached ] || breaks "naive (cache), $case" "$WORK/naive.so" env NAIVE=cache "$WORK/ending" "$case"
-    peers "$WORK/ending" "$case"
+    peers '' "$WORK/ending" "$case"
     passes "libhakmem, $case" "$HAK_LIBRARY" "$WORK/ending" "$case"
     cat "$WORK/said"
 done

@@ -13,6 +13,6 @@ naive atfork handlers
 naive atfork interrupted
 for case in vfork clone_vfork clone_vm spawn handlers stdio interrupted \
     interrupted_allocating; do
-    case $case in handlers | stdio) echo "$case:"; peers "$WORK/fork" "$case" ;; esac
+    case $case in handlers | stdio) echo "$case:"; peers '' "$WORK/fork" "$case" ;; esac
     passes "libhakmem, $case" "$HAK_LIBRARY" "$WORK/fork" "$case"
 done

@@ -125,13 +125,12 @@ static void *live(void *unused)
     return unused;
 }
 
-/* What the allocator keeps for itself leaves room for others. */
+/* What the allocator keeps for itself leaves room for others, also after it has had everything. */
 static void case_others(void)
 {
     limit(RLIMIT_AS, 200 * MIB);
-    for (int i = 0; i < 400; i++)
-        block[i] = filled(size_of(i));
-    drop(400, 0, 1);
+    drop(fill(), 0, 1);
+    malloc_trim(0);
     for (int i = 0; i < 20; i++) {
         pthread_t thread[4];
         for (int j = 0; j < 4; j++)
@@ -195,15 +194,32 @@ static void case_mappings(void)
     free(filled(3 * MIB));
 }
 
-/* Locked memory cannot be given back in part, so it does not read as zero afterwards. */
-static void case_locked(void)
+/* What systems set by themselves, and which root would not heed. */
+static void limit_locked(void)
 {
-    struct rlimit most = {8 * MIB, 8 * MIB};
-    REQUIRE(setrlimit(RLIMIT_MEMLOCK, &most) == 0);
+    limit(RLIMIT_MEMLOCK, 8 * MIB);
     if (getuid() == 0)
         REQUIRE(setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 &&
                 setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0);
     free(filled(100));
+}
+
+/* All address space counts here, reserved or used: a small program shall stay below the limit. */
+static void case_all_locked(void)
+{
+    limit_locked();
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        int error = errno;
+        perror("mlockall");
+        exit(error == ENOMEM ? 1 : NO_LIMIT_HERE);
+    }
+    REQUIRE(use_up() > 0);
+}
+
+/* Locked memory cannot be given back in part, so it does not read as zero afterwards. */
+static void case_locked(void)
+{
+    limit_locked();
     if (mlockall(MCL_FUTURE) != 0) {
         perror("mlockall");
         exit(NO_LIMIT_HERE);
@@ -228,7 +244,7 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         {"ladder", case_ladder},     {"others", case_others}, {"data", case_data},
-        {"mappings", case_mappings}, {"locked", case_locked},
+        {"mappings", case_mappings}, {"locked", case_locked}, {"all-locked", case_all_locked},
     };
     return RUN_CASE(cases, argc > 1 ? argv[1] : NULL);
 }

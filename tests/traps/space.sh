@@ -12,10 +12,10 @@ echo 'ulimit -v 300000; LD_PRELOAD=$1 NAIVE=reserve exec "$2" ladder' > "$WORK/l
 breaks 'naive (reserve), ladder' '' sh "$WORK/limited" "$WORK/naive.so" "$WORK/space"
 passes 'libhakmem, ladder under a limit' '' sh "$WORK/limited" "$HAK_LIBRARY" "$WORK/space"
 # shellcheck disable=SC2016
-peers sh -c 'ulimit -v 300000; exec "$0" ladder' "$WORK/space"
-for case in others data mappings locked; do
+peers '' sh -c 'ulimit -v 300000; exec "$0" ladder' "$WORK/space"
+for case in others data mappings locked all-locked; do
     echo "$case:"
-    peers "$WORK/space" "$case"
+    peers '' "$WORK/space" "$case"
     run "$HAK_LIBRARY" "$WORK/space" "$case"
     case $STATUS in
     0) ;;
