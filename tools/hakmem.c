@@ -12,10 +12,12 @@ static const char usage[] =
     "usage: hakmem run [--debug] [--stats[=text|json]] [--conf K=V,...] [--] CMD [ARG...]\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
+    "       hakmem selftest\n"
     "       hakmem --help | --version\n"
     "\n"
     "run runs a program on the allocator, conf shows the options that a program started now\n"
-    "would use, preload puts the allocator under all programs of the machine or takes it away.\n"
+    "would use, preload puts the allocator under all programs of the machine or takes it away,\n"
+    "selftest tests the allocator that it runs on.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
 static struct {
@@ -24,7 +26,8 @@ static struct {
     int (*run)(int argc, char **argv);
 } subcommands[] = {{"run", "hakmem run", cmd_run},
                    {"conf", "hakmem conf", cmd_conf},
-                   {"preload", "hakmem preload", cmd_preload}};
+                   {"preload", "hakmem preload", cmd_preload},
+                   {"selftest", "hakmem selftest", cmd_selftest}};
 
 static void message(const char *kind, const char *format, va_list arguments)
 {

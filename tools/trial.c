@@ -15,6 +15,7 @@ enum { WORDS_MAX = 7, NOBODY = 65534 };
 
 /* What every system has, what its start and its rescue need, and large users of memory. */
 static const char *const programs[][WORDS_MAX] = {
+    {HAK_BINDIR "/hakmem", "selftest"},
     {"sh", "-c", "i=0; while [ $i -lt 500 ]; do i=$((i + 1)); v=$v$i; done; echo ${#v}"},
     {"bash", "-c", "for i in {1..2000}; do a[i]=$i$i; done; echo ${a[*]}"},
     {"ls", "-l", "/usr/bin"},

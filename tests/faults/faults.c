@@ -4,6 +4,7 @@
  * the other; each in a child of its own, of which all must end well.
  * faults WORKLOAD SEED,RATE,BURST,SITE,NTH: one of these cases again, as a failure names it.
  * faults --sites: the sites that were compiled in.
+ * faults --page-size BYTES: all workloads where pages have that size, without and with failures.
  *
  * Prints for each site how often it was called, how often it failed, and whether it can at all.
  */
@@ -115,18 +116,30 @@ static bool in_child(const struct workload *workload, const struct fault_plan *p
     return false;
 }
 
+static int all_workloads(uint64_t seed, unsigned rate, unsigned burst)
+{
+    int failed = 0;
+    for (int w = 0; w < workload_count; w++, seed += 10) {
+        struct fault_plan plan = {seed, rate, burst, ALL, 0};
+        failed += !in_child(&workloads[w], &plan, ROUNDS);
+    }
+    return failed;
+}
+
 static int by_chance(void)
 {
-    static const struct {
-        unsigned rate, burst;
-    } kinds[] = {{64, 0}, {16, 40}, {2, FOREVER}, {1024, 0}};
-    int failed = 0;
-    uint64_t seed = 1;
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-        for (int w = 0; w < workload_count; w++, seed += 10) {
-            struct fault_plan plan = {seed, kinds[k].rate, kinds[k].burst, ALL, 0};
-            failed += !in_child(&workloads[w], &plan, ROUNDS);
-        }
+    return all_workloads(1, 64, 0) + all_workloads(101, 16, 40) + all_workloads(201, 2, FOREVER) +
+           all_workloads(301, 1024, 0);
+}
+
+static int with_pages_of(size_t size)
+{
+    fault_set_page_size(size);
+    int failed = all_workloads(1, 0, 0) + all_workloads(101, 64, 0);
+    if (fault_off_page() != 0) {
+        fprintf(stderr, "faults: %lu calls at addresses where no page begins\n", fault_off_page());
+        failed++;
+    }
     return failed;
 }
 
@@ -182,11 +195,13 @@ static int one_case(const char *name, const char *text)
 int main(int argc, char **argv)
 {
     int failed = 0;
-    if (argc == 3) {
-        failed = one_case(argv[1], argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--page-size") == 0) {
+        return with_pages_of(strtoul(argv[2], NULL, 0)) == 0 ? 0 : 1;
     } else if (argc == 2 && strcmp(argv[1], "--sites") == 0) {
         print_sites(false);
         return 0;
+    } else if (argc == 3) {
+        failed = one_case(argv[1], argv[2]);
     } else {
         failed += by_chance();
         failed += site_by_site();

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Everything works while the calls of lib/os fail; each call in the source was made to fail.
+# Everything works while the calls of lib/os fail; each call in the source was made to fail. And
+# everything works on systems with larger pages.
 set -eu
 program=$builddir/tests/faults/faults
 work=$(mktemp -d)
@@ -15,6 +16,9 @@ fail() {
 "$program" --sites | sort > "$work/compiled"
 diff "$work/source" "$work/compiled" || fail 'the calls of the source are not those compiled in'
 "$program" > "$work/counts" || { cat "$work/counts"; fail 'a case ended badly'; }
+for size in 16384 65536; do
+    "$program" --page-size "$size" || fail "pages of $size bytes: a case ended badly"
+done
 echo 'function call calls failures'
 cat "$work/counts"
 awk '

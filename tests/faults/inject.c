@@ -217,6 +217,65 @@ static void leave_traces(long number, va_list arguments)
     }
 }
 
+/* ---- larger pages ------------------------------------------------------- */
+
+static size_t page_size;
+static atomic_ulong *off_page; /* shared with forked children */
+
+void fault_set_page_size(size_t size)
+{
+    off_page = mmap(NULL, sizeof *off_page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                    0);
+    if (off_page == MAP_FAILED)
+        abort();
+    page_size = size;
+}
+
+unsigned long fault_off_page(void)
+{
+    return off_page != NULL ? atomic_load(off_page) : 0;
+}
+
+unsigned long fault_auxiliary(unsigned long type)
+{
+    return type == AT_PAGESZ && page_size != 0 ? page_size : __getauxval(type);
+}
+
+static size_t whole_pages(long size)
+{
+    return ((size_t)size + page_size - 1) & ~(page_size - 1);
+}
+
+static long map_pages(long number, size_t size, long protection, long flags)
+{
+    long start = hak__call6(number, 0, (long)(size + page_size), protection, flags, -1, 0);
+    if (hak__call_failed(start))
+        return start;
+    size_t head = whole_pages(start) - (size_t)start;
+    if (head != 0)
+        syscall(SYS_munmap, start, head);
+    if (head != page_size)
+        syscall(SYS_munmap, start + (long)(head + size), page_size - head);
+    return start + (long)head;
+}
+
+long fault_system(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (page_size == 0)
+        return hak__call6(number, a, b, c, d, e, f);
+    if (number == MAPPING_CALL)
+        return map_pages(number, whole_pages(b), c, d);
+    if (number != SYS_munmap && number != SYS_mprotect && number != SYS_madvise &&
+        number != SYS_mremap)
+        return hak__call6(number, a, b, c, d, e, f);
+    if (((size_t)a & (page_size - 1)) != 0) {
+        atomic_fetch_add(off_page, 1);
+        return -EINVAL;
+    }
+    b = (long)whole_pages(b);
+    return hak__call6(number, a, b, number == SYS_mremap ? (long)whole_pages(c) : c, d, e, f);
+}
+
 static const int *answers_to(long number, long operation)
 {
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)

@@ -2,6 +2,7 @@
 /*
  * Faults: lib/os compiled with this file in front asks before each call into the
  * system whether the call shall fail. The library's sources know nothing of it.
+ * It can also be shown a system whose pages are larger than they are.
  *
  * A site is a call in the source, named by its function and the call. Calls and
  * failures are counted by site, in memory that a process and its forked children
@@ -51,10 +52,22 @@ unsigned long fault_failures(int site);
  */
 int fault_lost_canaries(void);
 
+/*
+ * Pages of so many bytes, a power of two, before anything else: mappings begin at multiples of
+ * it, other calls are refused at other addresses, and all of them reach to its next multiple.
+ */
+void fault_set_page_size(size_t size);
+/* How many calls were refused because of that. */
+unsigned long fault_off_page(void);
+
 /* The error number that a system call shall meet, or 0. */
 int fault_of_call(const struct fault_site *site, long number, ...);
 /* The same for a function of the thread library. */
 int fault_of_function(const struct fault_site *site);
+
+/* What the system does with a call that does not fail, and what it says of itself. */
+long fault_system(long number, long a, long b, long c, long d, long e, long f);
+unsigned long fault_auxiliary(unsigned long type);
 
 #define FAULT_SITE(text)                                                                           \
     ({                                                                                             \
@@ -67,8 +80,11 @@ int fault_of_function(const struct fault_site *site);
 #define hak__call(...)                                                                             \
     ({                                                                                             \
         long error_ = fault_of_call(FAULT_SITE(#__VA_ARGS__), __VA_ARGS__);                        \
-        error_ != 0 ? -error_ : HAK_CALL_PICK(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0);                   \
+        error_ != 0 ? -error_ : FAULT_SYSTEM(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0);                    \
     })
+#define FAULT_SYSTEM(number, a, b, c, d, e, f, ...)                                                \
+    fault_system(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define hak__auxiliary fault_auxiliary
 #define FAULT_OR(text, call)                                                                       \
     ({                                                                                             \
         int error_ = fault_of_function(FAULT_SITE(text));                                                \

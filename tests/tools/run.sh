@@ -43,6 +43,15 @@ says "decay_ms=1,trace=0,stats=text,decay_ms=2" env HAKMEM_CONF=decay_ms=1 \
     "$hakmem" run --conf trace=0 --stats --conf decay_ms=2 sh -c 'printf %s "$HAKMEM_CONF"; exec 2>&-'
 says "-x --conf" "$hakmem" run echo -x --conf
 
+# the test of the allocator finds what is wrong with one, and nothing with this one or libc's
+says "$("$hakmem" selftest)" "$hakmem" run -- "$hakmem" selftest
+ends 0 "$hakmem" run -- "$hakmem" selftest
+ends 2 "$hakmem" selftest all
+# CC may hold options
+# shellcheck disable=SC2086
+${CC:-cc} -shared -fPIC -fno-builtin -DMISALIGNED -o "$work/broken.so" "$srcdir/tests/external/system.d/broken.c"
+ends 1 env LD_PRELOAD="$work/broken.so" "$hakmem" selftest
+
 # the status is the program's; what cannot be started has env's
 ends 7 "$hakmem" run sh -c 'exit 7'
 ends 137 "$hakmem" run sh -c 'kill -9 $$'
