@@ -244,6 +244,38 @@ static bool write_entry(const struct options *options, const struct preload_file
     return done;
 }
 
+/* Whether a path leads to a file in the system. */
+static bool is_there(int root, const char *path)
+{
+    int fd = preload_resolve(root, path);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* They need a library of their own by the same entry, or complain at each start. */
+static void warn_of_32_bit(const struct options *options, const char *entry)
+{
+    static const char loader[] = "/lib/ld-linux.so.2"; /* of i386 */
+    static const char *const folders[] = {"lib/i386-linux-gnu", "lib"};
+    const char *variable = strstr(entry, "/$LIB/");
+    bool served = false;
+    int root = open(options->root ? options->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return;
+    for (size_t i = 0; variable != NULL && i < sizeof folders / sizeof folders[0]; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%.*s/%s%s", (int)(variable - entry), entry, folders[i],
+                 strrchr(entry, '/'));
+        served = served || is_there(root, path);
+    }
+    if (sizeof(void *) == 8 && !served && is_there(root, loader))
+        command_warning("%s: 32-bit programs have no library of theirs: they run without it, and "
+                        "the loader complains at each start",
+                        loader);
+    close(root);
+}
+
 static int run_enable(const struct options *options)
 {
     char library[PATH_MAX], entry[PATH_MAX];
@@ -258,6 +290,8 @@ static int run_enable(const struct options *options)
     if (good) {
         choose_entry(options, library, entry);
         good = preload_file_lock(&file) && write_entry(options, &file, entry, library);
+        if (good)
+            warn_of_32_bit(options, entry);
     }
     preload_file_close(&file);
     return good ? COMMAND_OK : COMMAND_FAILED;

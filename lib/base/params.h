@@ -25,7 +25,7 @@
  * realloc lets grow is from GROWN_MIN on.
  */
 #define HAK_SMALL_MAX ((size_t)65536)
-#define HAK_GROWN_MIN ((size_t)4 << 20)
+#define HAK_GROWN_MIN ((size_t)3 << 20)
 #define HAK_LARGE_MAX ((size_t)32 << 20)
 
 static_assert(HAK_SUPERSLAB_UNITS == 32, "slot masks of a SuperSlab are 32 bits wide");

@@ -2,6 +2,7 @@
 /* Memory from Linux. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/atomic.h"
@@ -91,9 +92,27 @@ bool hak__os_unmap(void *address, size_t size)
     return !hak__call_failed(hak__call(SYS_munmap, address, size));
 }
 
+/*
+ * Emulators of Linux may take this call and do nothing; seen once in a byte that is set before
+ * the first one, the memory is cleared by hand from then on. Several first ones see the same.
+ */
 bool hak__os_purge(void *address, size_t size)
 {
-    return !hak__call_failed(hak__call(SYS_madvise, address, size, MADV_DONTNEED));
+    enum { UNKNOWN, PURGES, PRETENDS };
+    static _Atomic int kind;
+    unsigned char *byte = address;
+    int known = hak_load_relaxed(&kind);
+    if (hak_unlikely(known == UNKNOWN))
+        *(volatile unsigned char *)byte = 1;
+    if (hak__call_failed(hak__call(SYS_madvise, address, size, MADV_DONTNEED)))
+        return false;
+    if (hak_unlikely(known == UNKNOWN)) {
+        known = *(volatile unsigned char *)byte == 0 ? PURGES : PRETENDS;
+        hak_store_relaxed(&kind, known);
+    }
+    if (hak_unlikely(known == PRETENDS))
+        memset(address, 0, size);
+    return true;
 }
 
 static _Atomic bool sandboxed;        /* any thread, to true */

@@ -43,15 +43,15 @@ static void keep_locked(struct hak_span *span)
     kept_count++;
 }
 
-static size_t granules(const struct hak_span *span)
+static size_t granules(size_t size)
 {
-    return (span->size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
+    return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
 }
 
 static void show(struct hak_span *span)
 {
     span->state = HAK_SPAN_LIVE;
-    hak__pagemap_show(span->base, granules(span), HAK_CODE_HUGE, span);
+    hak__pagemap_show(span->base, granules(span->size), HAK_CODE_HUGE, span);
     hak__live_add(span->size);
     hak_add_relaxed(&live_bytes, span->size);
     hak_add_relaxed(&live_count, 1);
@@ -59,7 +59,7 @@ static void show(struct hak_span *span)
 
 static void hide(struct hak_span *span)
 {
-    hak__pagemap_set_words(span->base, granules(span), HAK_CODE_NONE);
+    hak__pagemap_set_words(span->base, granules(span->size), HAK_CODE_NONE);
     hak__live_sub(span->size);
     hak_sub_relaxed(&live_bytes, span->size);
     hak_sub_relaxed(&live_count, 1);
@@ -173,23 +173,56 @@ static bool move(struct hak_span *span, size_t size)
     return true;
 }
 
+/* Shows or hides the granules from the one behind size bytes up to the one behind end bytes. */
+static void set_rest(const struct hak_span *span, size_t size, size_t end, uint32_t word)
+{
+    size_t first = granules(size), last = granules(end);
+    if (last > first)
+        hak__pagemap_set_words(span->base + first * HAK_GRANULE, last - first, word);
+}
+
+static enum hak_resized grow_in_place(struct hak_span *span, size_t size)
+{
+    if (!hak__pagemap_ensure(span->base, size))
+        return HAK_RESIZE_NO_ROOM;
+    enum hak_resized resized = hak__os_resize((void *)span->base, span->size, size);
+    if (resized != HAK_RESIZED)
+        return resized;
+    set_rest(span, span->size, size, HAK_CODE_INSIDE);
+    hak__live_add(size - span->size);
+    hak_add_relaxed(&live_bytes, size - span->size);
+    span->size = size;
+    return HAK_RESIZED;
+}
+
+/* Hidden before the address space is given up, since another thread may get it at once. */
+static bool shrink(struct hak_span *span, size_t size)
+{
+    set_rest(span, size, span->size, HAK_CODE_NONE);
+    if (hak__os_resize((void *)span->base, span->size, size) != HAK_RESIZED) {
+        set_rest(span, size, span->size, HAK_CODE_INSIDE);
+        return false;
+    }
+    hak__live_sub(span->size - size);
+    hak_sub_relaxed(&live_bytes, span->size - size);
+    span->size = size;
+    return true;
+}
+
 bool hak__huge_resize(struct hak_span *span, size_t size)
 {
     size = hak__align_up(size, hak__os_page_size());
-    if (size == span->size)
-        return true;
-    struct hak_span old = *span;
-    /* hidden before the address space is given up, since another thread may get it at once */
-    hide(span);
-    enum hak_resized resized = HAK_RESIZE_NO_ROOM;
-    if (hak__pagemap_ensure(span->base, size))
-        resized = hak__os_resize((void *)span->base, span->size, size);
-    bool done = resized == HAK_RESIZED;
-    if (resized == HAK_RESIZE_NO_ROOM && size > span->size)
-        done = move(span, size);
-    span->size = done ? size : old.size;
+    if (size <= span->size)
+        return size == span->size || shrink(span, size);
+    enum hak_resized resized = grow_in_place(span, size);
+    if (resized != HAK_RESIZE_NO_ROOM)
+        return resized == HAK_RESIZED;
+    hide(span); /* for the same reason */
+    bool moved = move(span, size);
+    if (moved)
+        span->size = size;
     show(span);
-    return done;
+    return moved;
 }
 
 static struct hak_span *take_oldest(void)

@@ -4,6 +4,7 @@
  * the other; each in a child of its own, of which all must end well.
  * faults WORKLOAD SEED,RATE,BURST,SITE,NTH: one of these cases again, as a failure names it.
  * faults --sites: the sites that were compiled in.
+ * faults --pretend-purge: all workloads where madvise gives nothing back and says it did.
  * faults --page-size BYTES: all workloads where pages have that size, without and with failures.
  *
  * Prints for each site how often it was called, how often it failed, and whether it can at all.
@@ -26,9 +27,10 @@
 #include "page/retain.h"
 #include "workload.h"
 
-enum { ALL = -1, ROUNDS = 2, QUIET_ROUNDS = 5, CHILD_SECONDS = 120, RESIDENT_MAX = 8 << 20 };
+enum { ALL = -1, ROUNDS = 2, QUIET_ROUNDS = 5, CHILD_SECONDS = 120 };
 #define FOREVER (1u << 30)
 
+static size_t resident_max = 8 << 20; /* after everything was freed and purged */
 static struct fault_plan current;
 
 _Noreturn void workload_fail(const char *what)
@@ -91,7 +93,7 @@ static void run_case(const struct workload *workload, struct fault_plan plan, in
     }
     if (growing == QUIET_ROUNDS - 2)
         workload_fail("address space grows without end");
-    if (resident > RESIDENT_MAX)
+    if (resident > resident_max)
         workload_fail("memory is resident that serves nothing");
 }
 
@@ -130,6 +132,13 @@ static int by_chance(void)
 {
     return all_workloads(1, 64, 0) + all_workloads(101, 16, 40) + all_workloads(201, 2, FOREVER) +
            all_workloads(301, 1024, 0);
+}
+
+static int with_pretended_purge(void)
+{
+    fault_pretend_purge();
+    resident_max = SIZE_MAX;
+    return all_workloads(1, 0, 0) + all_workloads(101, 64, 0);
 }
 
 static int with_pages_of(size_t size)
@@ -195,7 +204,9 @@ static int one_case(const char *name, const char *text)
 int main(int argc, char **argv)
 {
     int failed = 0;
-    if (argc == 3 && strcmp(argv[1], "--page-size") == 0) {
+    if (argc == 2 && strcmp(argv[1], "--pretend-purge") == 0) {
+        return with_pretended_purge() == 0 ? 0 : 1;
+    } else if (argc == 3 && strcmp(argv[1], "--page-size") == 0) {
         return with_pages_of(strtoul(argv[2], NULL, 0)) == 0 ? 0 : 1;
     } else if (argc == 2 && strcmp(argv[1], "--sites") == 0) {
         print_sites(false);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Everything works while the calls of lib/os fail; each call in the source was made to fail. And
-# everything works on systems with larger pages.
+# everything works where pages are larger, and where madvise gives nothing back.
 set -eu
 program=$builddir/tests/faults/faults
 work=$(mktemp -d)
@@ -16,6 +16,7 @@ fail() {
 "$program" --sites | sort > "$work/compiled"
 diff "$work/source" "$work/compiled" || fail 'the calls of the source are not those compiled in'
 "$program" > "$work/counts" || { cat "$work/counts"; fail 'a case ended badly'; }
+"$program" --pretend-purge || fail "where madvise purges nothing: a case ended badly"
 for size in 16384 65536; do
     "$program" --page-size "$size" || fail "pages of $size bytes: a case ended badly"
 done

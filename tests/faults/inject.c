@@ -217,7 +217,7 @@ static void leave_traces(long number, va_list arguments)
     }
 }
 
-/* ---- larger pages ------------------------------------------------------- */
+/* ---- other systems ------------------------------------------------------ */
 
 static size_t page_size;
 static atomic_ulong *off_page; /* shared with forked children */
@@ -259,8 +259,17 @@ static long map_pages(long number, size_t size, long protection, long flags)
     return start + (long)head;
 }
 
+static bool pretends_purge;
+
+void fault_pretend_purge(void)
+{
+    pretends_purge = true;
+}
+
 long fault_system(long number, long a, long b, long c, long d, long e, long f)
 {
+    if (pretends_purge && number == SYS_madvise && c == MADV_DONTNEED)
+        return 0;
     if (page_size == 0)
         return hak__call6(number, a, b, c, d, e, f);
     if (number == MAPPING_CALL)

@@ -60,6 +60,9 @@ void fault_set_page_size(size_t size);
 /* How many calls were refused because of that. */
 unsigned long fault_off_page(void);
 
+/* From now on memory is not given back by madvise, which says that it was, as emulators do. */
+void fault_pretend_purge(void);
+
 /* The error number that a system call shall meet, or 0. */
 int fault_of_call(const struct fault_site *site, long number, ...);
 /* The same for a function of the thread library. */

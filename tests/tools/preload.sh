@@ -100,6 +100,18 @@ if untried; then fail "a folder is no matter"; fi
 says 'not a regular file'
 rmdir "$file"
 
+# 32-bit programs on a 64-bit system
+rm -f "$file"
+mkdir -p "$bare/lib"
+: > "$bare/lib/ld-linux.so.2"
+untried
+case $(getconf LONG_BIT) in
+64) says '/lib/ld-linux.so.2: 32-bit programs have no library' ;;
+*) if grep 32-bit "$work/out"; then fail "warns of itself"; fi ;;
+esac
+rm -r "$bare/lib"
+preload disable --root "$bare"
+
 # ---- mode, owner, attributes, links ---------------------------------------
 use "$work/disk"
 untried

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Page map, page arena, huge mappings, options, text. */
+/* Page map, page arena, huge mappings, options, text, files. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/meta.h"
 #include "core/options.h"
 #include "core/report.h"
+#include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
@@ -187,6 +190,36 @@ START_TEST(text_is_written_whole)
 }
 END_TEST
 
+/* A configuration file that counts for programs with more rights must be root's alone. */
+START_TEST(only_files_of_root_are_trusted)
+{
+    char path[] = "/tmp/hakmem-unit-XXXXXX", bytes[8];
+    bool root = geteuid() == 0;
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, "12345", 5), 5);
+    close(fd);
+    ck_assert_uint_eq(hak__os_read_file(path, bytes, 8, false), 5);
+    ck_assert_mem_eq(bytes, "12345", 5);
+    ck_assert_uint_eq(hak__os_read_file(path, bytes, 3, false), 3);
+    ck_assert_uint_eq(hak__os_read_file(path, bytes, 8, true), root ? 5 : 0);
+    static const mode_t open_to_others[] = {0620, 0602, 0666};
+    for (size_t i = 0; i < sizeof open_to_others / sizeof *open_to_others; i++) {
+        ck_assert_int_eq(chmod(path, open_to_others[i]), 0);
+        ck_assert_uint_eq(hak__os_read_file(path, bytes, 8, true), 0);
+        ck_assert_uint_eq(hak__os_read_file(path, bytes, 8, false), 5);
+    }
+    ck_assert_int_eq(chmod(path, 0644), 0);
+    if (root) {
+        ck_assert_int_eq(chown(path, 65534, 0), 0);
+        ck_assert_uint_eq(hak__os_read_file(path, bytes, 8, true), 0);
+    }
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_uint_eq(hak__os_read_file(path, bytes, 8, false), 0);
+    ck_assert_uint_eq(hak__os_read_file("/tmp", bytes, 8, false), 0);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_test(tests, addresses_of_nobody_have_no_word);
@@ -198,6 +231,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, options_are_parsed_and_refused);
     tcase_add_test(tests, records_are_zero_and_aligned);
     tcase_add_test(tests, text_is_written_whole);
+    tcase_add_test(tests, only_files_of_root_are_trusted);
 }
 
 int main(void)

@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A program with more rights than its user has other environments than its own for advisers: it heeds none.
+. "${srcdir:?}/tests/traps/common.sh"
+[ "$(id -u)" -eq 0 ] || skip "only root can make a set-user-ID program of root's and be somebody else"
+command -v setpriv > /dev/null || skip "no setpriv"
+somebody='setpriv --reuid 65534 --clear-groups'
+compile secure secure.c -I"$srcdir/include" "$HAK_LIBRARY" -Wl,-rpath,"$(dirname "$HAK_LIBRARY")"
+chmod 755 "$WORK"
+echo 'decay_ms = 7' > "$WORK/hakmem.conf"
+chmod 644 "$WORK/hakmem.conf"
+
+# says EXPECTED COMMAND...
+says() {
+    _expected=$1
+    shift
+    STATUS=0
+    timeout 60 "$@" > "$WORK/out" 2> "$WORK/said" || STATUS=$?
+    [ "$STATUS" -ne 77 ] || skip "$(cat "$WORK/said")"
+    [ "$STATUS" -eq 0 ] || fail "$*: ends with $STATUS: $(cat "$WORK/said")"
+    [ "$(cat "$WORK/out")" = "$_expected" ] || fail "$*: heeds '$(cat "$WORK/out")', not '$_expected'"
+    [ ! -s "$WORK/said" ] || fail "$*: says $(cat "$WORK/said")"
+}
+
+unset HAKMEM_CONF HAKMEM_CONF_FILE HAKMEM_DISABLE
+usual=$("$WORK/secure")
+case $usual in '7 '* | *libc) fail "the usual is $usual" ;; esac
+for adviser in HAKMEM_CONF=decay_ms=7 "HAKMEM_CONF_FILE=$WORK/hakmem.conf"; do
+    says '7 hakmem' env "$adviser" "$WORK/secure"
+done
+says "${usual% *} libc" env HAKMEM_DISABLE=1 "$WORK/secure"
+
+chmod u+s "$WORK/secure"
+for adviser in HAKMEM_CONF=decay_ms=7 HAKMEM_CONF=stats=text HAKMEM_CONF=unknown=1 HAKMEM_DISABLE=1 \
+    "HAKMEM_CONF_FILE=$WORK/hakmem.conf"; do
+    # shellcheck disable=SC2086
+    says "$usual" env "$adviser" $somebody "$WORK/secure" secure
+done
