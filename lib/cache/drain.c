@@ -108,6 +108,17 @@ void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
     flush_bottom(heap, class_idx, (size_t)(heap->top[class_idx] - heap->base[class_idx]));
 }
 
+void hak__cache_start_anew(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        size_t first = first_capacity(hak__class_size(i));
+        if (capacity_of(heap, i) > first)
+            resize_bin(heap, i, first);
+        heap->drained[i] = 0;
+        heap->used_lately[i] = false;
+    }
+}
+
 /* Takes capacity from bins that were not used since the last look, until there is enough. */
 static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
 {

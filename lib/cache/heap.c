@@ -144,6 +144,7 @@ static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
     hak__heap = (struct hak_heap *)next;
     hak__heap_flush(heap);
+    hak__cache_start_anew(heap);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
     give_up(heap);

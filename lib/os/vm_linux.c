@@ -103,11 +103,11 @@ bool hak__os_purge(void *address, size_t size)
     unsigned char *byte = address;
     int known = hak_load_relaxed(&kind);
     if (hak_unlikely(known == UNKNOWN))
-        *(volatile unsigned char *)byte = 1;
+        *byte = 1;
     if (hak__call_failed(hak__call(SYS_madvise, address, size, MADV_DONTNEED)))
         return false;
     if (hak_unlikely(known == UNKNOWN)) {
-        known = *(volatile unsigned char *)byte == 0 ? PURGES : PRETENDS;
+        known = *byte == 0 ? PURGES : PRETENDS;
         hak_store_relaxed(&kind, known);
     }
     if (hak_unlikely(known == PRETENDS))
