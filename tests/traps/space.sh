@@ -15,6 +15,9 @@ passes 'libhakmem, ladder under a limit' '' sh "$WORK/limited" "$HAK_LIBRARY" "$
 peers '' sh -c 'ulimit -v 300000; exec "$0" ladder' "$WORK/space"
 for case in others data mappings locked all-locked; do
     echo "$case:"
+    case $case in
+    others | data | all-locked) breaks "naive (reserve), $case" "$WORK/naive.so" env NAIVE=reserve "$WORK/space" "$case" ;;
+    esac
     peers '' "$WORK/space" "$case"
     run "$HAK_LIBRARY" "$WORK/space" "$case"
     case $STATUS in
