@@ -370,7 +370,10 @@ static void bursts(uint32_t seed)
     end_all();
 }
 
-/* Whole SuperSlabs as huge pages, files, statistics, sleep. */
+/*
+ * Whole SuperSlabs as huge pages, files, statistics, sleep. What stays resident is not steady: of
+ * a SuperSlab in huge pages nothing is purged while a block lives in it.
+ */
 static void rest(uint32_t seed)
 {
     char text[64];
