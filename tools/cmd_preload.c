@@ -254,26 +254,22 @@ static bool is_there(int root, const char *path)
 }
 
 /* They need a library of their own by the same entry, or complain at each start. */
-static void warn_of_32_bit(const struct options *options, const char *entry)
+static void warn_of_32_bit(const struct preload_file *file, const char *entry)
 {
     static const char loader[] = "/lib/ld-linux.so.2"; /* of i386 */
     static const char *const folders[] = {"lib/i386-linux-gnu", "lib"};
     const char *variable = strstr(entry, "/$LIB/");
     bool served = false;
-    int root = open(options->root ? options->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0)
-        return;
     for (size_t i = 0; variable != NULL && i < sizeof folders / sizeof folders[0]; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%.*s/%s%s", (int)(variable - entry), entry, folders[i],
                  strrchr(entry, '/'));
-        served = served || is_there(root, path);
+        served = served || is_there(file->root, path);
     }
-    if (sizeof(void *) == 8 && !served && is_there(root, loader))
+    if (sizeof(void *) == 8 && !served && is_there(file->root, loader))
         command_warning("%s: 32-bit programs have no library of theirs: they run without it, and "
                         "the loader complains at each start",
                         loader);
-    close(root);
 }
 
 static int run_enable(const struct options *options)
@@ -291,7 +287,7 @@ static int run_enable(const struct options *options)
         choose_entry(options, library, entry);
         good = preload_file_lock(&file) && write_entry(options, &file, entry, library);
         if (good)
-            warn_of_32_bit(options, entry);
+            warn_of_32_bit(&file, entry);
     }
     preload_file_close(&file);
     return good ? COMMAND_OK : COMMAND_FAILED;

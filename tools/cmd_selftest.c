@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/compiler.h"
 #include "command.h"
 
 enum { SMALL = 1024, LARGEST = 1 << 20, LIVE = 97, THREADS = 4, REPORTS = 4 };
@@ -49,7 +50,7 @@ static void complain(struct tester *tester, const char *call, size_t size, const
 /* The compiler believes what malloc(3) promises; what comes from here it knows nothing of. */
 static void *opaque(void *pointer)
 {
-    __asm__ volatile("" : "+r"(pointer));
+    hak_opaque(pointer);
     return pointer;
 }
 
@@ -171,11 +172,10 @@ static void expect_failure(struct tester *tester, const char *call, size_t size,
 
 static void test_failures(struct tester *tester)
 {
-    /* volatile, or the compiler warns of what is wanted */
     static const size_t sizes[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX - 4096, SIZE_MAX};
     errno = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        volatile size_t size = sizes[i];
+        volatile size_t size = sizes[i]; /* or the compiler warns of what is wanted */
         char *block = opaque(malloc(24));
         expect_failure(tester, "malloc", size, opaque(malloc(size)));
         expect_failure(tester, "calloc", size, opaque(calloc(size / 2, 3)));

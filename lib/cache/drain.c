@@ -108,12 +108,20 @@ void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
     flush_bottom(heap, class_idx, (size_t)(heap->top[class_idx] - heap->base[class_idx]));
 }
 
+/* Empties a bin that has grown, and gives it the capacity that a new one has. */
+static void reset_bin(struct hak_heap *heap, unsigned class_idx)
+{
+    size_t first = first_capacity(hak__class_size(class_idx));
+    if (capacity_of(heap, class_idx) > first) {
+        hak__cache_empty_bin(heap, class_idx);
+        resize_bin(heap, class_idx, first);
+    }
+}
+
 void hak__cache_start_anew(struct hak_heap *heap)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-        size_t first = first_capacity(hak__class_size(i));
-        if (capacity_of(heap, i) > first)
-            resize_bin(heap, i, first);
+        reset_bin(heap, i);
         heap->drained[i] = 0;
         heap->used_lately[i] = false;
     }
@@ -123,11 +131,8 @@ void hak__cache_start_anew(struct hak_heap *heap)
 static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-        size_t first = first_capacity(hak__class_size(i));
-        if (!heap->used_lately[i] && capacity_of(heap, i) > first) {
-            hak__cache_empty_bin(heap, i);
-            resize_bin(heap, i, first);
-        }
+        if (!heap->used_lately[i])
+            reset_bin(heap, i);
         heap->used_lately[i] = false;
     }
     return heap->capacity_bytes + needed <= bound;

@@ -133,7 +133,6 @@ bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx);
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
 /* Empties a bin; its chains are left to the caller's flush. */
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
-
 /* Gives the empty bins of a heap the capacities that a new one has: the next thread is another. */
 void hak__cache_start_anew(struct hak_heap *heap);
 /* Enlarges a bin that is refilled, if that pays and the thread's bound allows it. */

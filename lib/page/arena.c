@@ -12,7 +12,7 @@
 
 enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1, COLD = 0, WARM = 1 };
 
-/* One SuperSlab and some large blocks: with less, programs under the usual RLIMIT_MEMLOCK can mlockall. */
+/* One SuperSlab and some large blocks; small, for mlockall under the usual RLIMIT_MEMLOCK. */
 #define FIRST_REGION ((size_t)3 << 20)
 #define LARGEST_REGION ((size_t)1 << 30)
 /* Large blocks are committed in steps of this, to save system calls. */

@@ -48,20 +48,30 @@ static size_t granules(size_t size)
     return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
 }
 
+static void live_more(size_t bytes)
+{
+    hak__live_add(bytes);
+    hak_add_relaxed(&live_bytes, bytes);
+}
+
+static void live_less(size_t bytes)
+{
+    hak__live_sub(bytes);
+    hak_sub_relaxed(&live_bytes, bytes);
+}
+
 static void show(struct hak_span *span)
 {
     span->state = HAK_SPAN_LIVE;
     hak__pagemap_show(span->base, granules(span->size), HAK_CODE_HUGE, span);
-    hak__live_add(span->size);
-    hak_add_relaxed(&live_bytes, span->size);
+    live_more(span->size);
     hak_add_relaxed(&live_count, 1);
 }
 
 static void hide(struct hak_span *span)
 {
     hak__pagemap_set_words(span->base, granules(span->size), HAK_CODE_NONE);
-    hak__live_sub(span->size);
-    hak_sub_relaxed(&live_bytes, span->size);
+    live_less(span->size);
     hak_sub_relaxed(&live_count, 1);
 }
 
@@ -189,8 +199,7 @@ static enum hak_resized grow_in_place(struct hak_span *span, size_t size)
     if (resized != HAK_RESIZED)
         return resized;
     set_rest(span, span->size, size, HAK_CODE_INSIDE);
-    hak__live_add(size - span->size);
-    hak_add_relaxed(&live_bytes, size - span->size);
+    live_more(size - span->size);
     span->size = size;
     return HAK_RESIZED;
 }
@@ -203,8 +212,7 @@ static bool shrink(struct hak_span *span, size_t size)
         set_rest(span, size, span->size, HAK_CODE_INSIDE);
         return false;
     }
-    hak__live_sub(span->size - size);
-    hak_sub_relaxed(&live_bytes, span->size - size);
+    live_less(span->size - size);
     span->size = size;
     return true;
 }
@@ -217,7 +225,7 @@ bool hak__huge_resize(struct hak_span *span, size_t size)
     enum hak_resized resized = grow_in_place(span, size);
     if (resized != HAK_RESIZE_NO_ROOM)
         return resized == HAK_RESIZED;
-    hide(span); /* for the same reason */
+    hide(span); /* as in shrink, before its address space is given up */
     bool moved = move(span, size);
     if (moved)
         span->size = size;

@@ -20,7 +20,6 @@ int main(int argc, char **argv)
     void *block = opaque(malloc(100));
     hak_option_get("decay_ms", value, sizeof value);
     printf("%s %s\n", value, hak_owns(block) ? "hakmem" : "libc");
-    if (hak_owns(block))
-        free(block);
+    free(block);
     return 0;
 }
