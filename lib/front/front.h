@@ -72,6 +72,7 @@ void hak__crash_start(void);
 void hak__fork_register(void);
 
 /* passthrough.c: libc's own allocator. */
+bool hak__libc_has_malloc(void);
 void *hak__libc_malloc(size_t size);
 void *hak__libc_calloc(size_t count, size_t size);
 void *hak__libc_realloc(void *block, size_t size);

@@ -6,6 +6,7 @@
 #include "cache/heap.h"
 #include "core/conf.h"
 #include "core/options.h"
+#include "core/report.h"
 #include "front/front.h"
 #include "os/os.h"
 #include "slab/slab_freelist_atomic.h"
@@ -16,6 +17,15 @@ static struct hak_lock init_lock;
 static _Atomic bool initialised; /* release after everything below is set; acquire by all */
 static bool settings_read;       /* under init_lock */
 static uintptr_t brk_start;      /* where libc's heap began when we did */
+
+/* A static program has no malloc but this one. */
+static void report_no_other(void)
+{
+    struct hak_text report;
+    hak__text_begin(&report, 2);
+    hak__text_string(&report, "hakmem: not disabled: this program has no other malloc\n");
+    hak__text_end(&report);
+}
 
 /*
  * The configuration file first, so that the environment has the last word. The environment
@@ -28,12 +38,16 @@ static void read_settings_locked(void)
     settings_read = true;
     bool secure = hak__os_is_secure();
     const char *file = secure ? NULL : hak__os_environment("HAKMEM_CONF_FILE");
-    hak__disabled = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
+    bool unwanted = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
+    const char *disable = secure ? NULL : hak__os_environment("HAKMEM_DISABLE");
+    if (disable != NULL && disable[0] == '1' && disable[1] == '\0')
+        unwanted = true;
+    if (unwanted && !hak__libc_has_malloc())
+        report_no_other();
+    else
+        hak__disabled = unwanted;
     if (secure)
         return;
-    const char *disable = hak__os_environment("HAKMEM_DISABLE");
-    if (disable != NULL && disable[0] == '1' && disable[1] == '\0')
-        hak__disabled = true;
     const char *options = hak__os_environment("HAKMEM_CONF");
     if (options != NULL && !hak__disabled)
         hak__options_parse(options);

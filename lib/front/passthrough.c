@@ -13,6 +13,11 @@ extern void *__libc_realloc(void *block, size_t size) __attribute__((weak));
 extern void *__libc_memalign(size_t alignment, size_t size) __attribute__((weak));
 extern void __libc_free(void *block) __attribute__((weak));
 
+bool hak__libc_has_malloc(void)
+{
+    return __libc_malloc != NULL;
+}
+
 void *hak__libc_malloc(size_t size)
 {
     return __libc_malloc != NULL ? __libc_malloc(size) : NULL;
