@@ -11,6 +11,46 @@ tls=$("$READELF" -lW "$HAK_LIBRARY" | awk '$1 == "TLS" { print $6 }')
 [ $((tls)) -le 64 ] || fail "static TLS: $tls bytes"
 "$READELF" -dW "$HAK_LIBRARY" | grep -q NODELETE || fail "can be unloaded"
 "$READELF" -dW "$HAK_LIBRARY" | grep -q 'BIND_NOW\|NOW' || fail "binds lazily"
+"$READELF" -lW "$HAK_LIBRARY" | grep -q GNU_RELRO || fail "relocations stay writable"
+"$READELF" -lW "$HAK_LIBRARY" | awk '$1 == "GNU_STACK" { print $7 }' | grep -qx RW || fail "executable stack"
+! "$READELF" -lW "$HAK_LIBRARY" | grep -q 'LOAD.*RWE' || fail "writable code"
+! "$READELF" -dW "$HAK_LIBRARY" | grep -q 'RPATH\|RUNPATH\|TEXTREL' || fail "a search path or text relocations"
+
+# No symbol needs a newer C library than it must. Those that were in libraries of their own before
+# 2.34 cannot be older: nothing but libc is needed here, and so they have to be in it.
+# shellcheck disable=SC2086
+for symbol in $($NM -D --undefined-only "$HAK_LIBRARY" | sed -n 's/^ *[Uw] \(.*\)@GLIBC_/\1=/p'); do
+    case $symbol in dlsym=2.34 | pthread_*=2.34) continue ;; esac
+    newest=$(printf '%s\n2.17\n' "${symbol#*=}" | sort -V | tail -n 1)
+    [ "$newest" = 2.17 ] || fail "$symbol: an older version of it would do"
+done
+
+# Protection of indirect jumps (x86: -fcf-protection, ARM: -mbranch-protection) is the compiler's
+# affair, and the library has it if an empty one has it: start files without it, as Debian's, take
+# it from all. What could lose it is assembly, so each file that has some is compiled with it.
+protection() { "$READELF" -nW "$1" | sed -n 's/.*Properties: .*feature: //p'; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo 'int nothing(void) { return 0; }' > "$work/empty.c"
+flags=$(sed -n 's/^CFLAGS = //p' "$builddir/Makefile")
+# shellcheck disable=SC2086
+$CC $flags -fPIC -shared -o "$work/empty.so" "$work/empty.c"
+found=$(protection "$HAK_LIBRARY") possible=$(protection "$work/empty.so")
+echo "indirect jumps: library '$found', start files '$possible'"
+[ "$found" = "$possible" ] || fail "not protected"
+for flag in -fcf-protection -mbranch-protection=standard; do
+    $CC -Werror $flag -c -o "$work/empty.o" "$work/empty.c" 2> /dev/null || continue
+    grep -l '^__asm__("\.text' "$srcdir"/lib/*/*.c > "$work/files"
+    [ -s "$work/files" ] || fail "no assembly found"
+    while read -r file; do
+        $CC $flag -std=gnu11 -I"$srcdir/include" -I"$srcdir/lib" -I"$builddir" \
+            -O1 -fPIC -c -o "$work/object.o" "$file"
+        echo "$flag: ${file#"$srcdir/"} '$(protection "$work/object.o")'"
+        [ "$(protection "$work/object.o")" = "$(protection "$work/empty.o")" ] ||
+            fail "$file loses '$(protection "$work/empty.o")'"
+    done < "$work/files"
+done
+
 ! "$READELF" -rW "$HAK_LIBRARY" | grep -q __tls_get_addr || fail "calls __tls_get_addr"
 # NM may hold options
 # shellcheck disable=SC2086
