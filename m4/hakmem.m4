@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: MIT
 
+# HAK_REPRODUCIBLE_DIST: the same tree makes the same archive, byte for byte, wherever and whenever.
+# Its time is SOURCE_DATE_EPOCH, else that of the last commit, else that of configure.ac.
+AC_DEFUN([HAK_REPRODUCIBLE_DIST], [
+    hak_tar_time='@$${SOURCE_DATE_EPOCH:-`{ test -e $(srcdir)/.git && git -C $(srcdir) log -1 --format=%ct; } 2>/dev/null || stat -c %Y $(srcdir)/configure.ac`}'
+    am__tar='LC_ALL=C $${TAR-tar} --format=ustar --sort=name --owner=0 --group=0 --numeric-owner'
+    am__tar="$am__tar --mode=u+rw,go+r,go-w --mtime=$hak_tar_time -chf - \"\$\$tardir\""
+])
+
 # HAK_ADD_FLAG(VARIABLE, FLAG): appends a flag that the compiler takes.
 AC_DEFUN([HAK_ADD_FLAG], [
     AS_VAR_PUSHDEF([known], [hak_cv_flag_$2])

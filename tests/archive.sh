@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 symbols=$($NM "$archive" | awk 'NF == 3 && $2 ~ /^[A-MO-TV-Z]$/ { print $3 }' | sort)
 long=m
 $NM "$archive" | grep -q ' T _Znwm$' || long=j
-expected=$(sed -n "s/#.*//; s/@/$long/g; /./p" "$srcdir/tests/symbols.txt" | sort)
+expected=$(sed -n "s/[# ].*//; s/@/$long/g; /./p" "$srcdir/tests/symbols.txt" | sort)
 [ "$symbols" = "$expected" ] || {
     printf '%s\n%s\n' "$symbols" "$expected" | sort | uniq -u
     fail "the archive's names are not those of symbols.txt"

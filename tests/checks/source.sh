@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 fresh() {
     rm -rf "$work/tree"
     mkdir "$work/tree"
-    for part in lib include bench tests tools man doc; do cp -R "$srcdir/$part" "$work/tree/"; done
+    for part in lib include bench tests tools man doc debian; do cp -R "$srcdir/$part" "$work/tree/"; done
     chmod -R u+w "$work/tree"
 }
 catches() {
@@ -20,6 +20,7 @@ catches() {
 "$tools/check-layers" "$srcdir"
 "$tools/check-shape" "$srcdir"
 "$tools/check-options" "$srcdir"
+"$tools/debian-symbols" --check "$srcdir"
 "$tools/freelist-verify" "$srcdir" "$builddir"
 "$tools/check-atomics" "$srcdir" "$builddir"
 
@@ -32,6 +33,9 @@ catches "$tools/check-shape" "$work/tree"
 fresh
 echo 'HAK_COUNTER(NEW, "new", "new")' >> "$work/tree/lib/core/stats.def"
 catches "$tools/check-options" "$work/tree"
+fresh
+echo hak_fresh >> "$work/tree/tests/symbols.txt"
+catches "$tools/debian-symbols" --check "$work/tree"
 # plant FILE TEXT: a fresh copy with text at the end of a file
 plant() {
     fresh
