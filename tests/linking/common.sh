@@ -1,0 +1,37 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# What the tests of linking share: the library installed below $work, pkg-config told of it, and
+# the example that says whether it runs on the library.
+set -eu
+skip() { echo "$1"; exit 77; }
+fail() { echo "$1" >&2; exit 1; }
+PKG_CONFIG=${PKG_CONFIG:-pkg-config}
+command -v "$PKG_CONFIG" > /dev/null || skip "needs pkg-config"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unset MAKEFLAGS MFLAGS MAKELEVEL
+# what make takes a variable of the build for
+value() { printf 'include Makefile\nvalue:\n\t@echo $(%s)\n' "$1" | make -s -C "$builddir" -f - value; }
+install="install-libLTLIBRARIES install-pkgconfigDATA install-hakmemincludeHEADERS"
+[ -z "$(value archive_DATA)" ] || install="$install install-archiveDATA"
+# shellcheck disable=SC2086
+make -s -C "$builddir" DESTDIR="$work" $install > "$work/install.log" 2>&1 ||
+    { cat "$work/install.log"; fail "make install fails"; }
+cp "$srcdir"/doc/examples/linking/* "$work/"
+chmod -R u+w "$work"
+libdir=$(value libdir)
+module=$(cd "$work$libdir/pkgconfig" && echo hakmem*.pc)
+module=${module%.pc}
+export PKG_CONFIG_PATH="$work$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work"
+export LD_LIBRARY_PATH="$work$libdir"
+
+# flags ARGUMENT ...: what pkg-config says of the library
+flags() {
+    "$PKG_CONFIG" "$@" "$module"
+}
+
+# in_use PROGRAM: it runs on the library, and on that of its own version
+in_use() {
+    said=$("$1") || fail "$1: exit status $?: $said"
+    [ "$said" = "libhakmem $(flags --modversion): in use" ] || fail "$1: $said"
+}
