@@ -169,5 +169,5 @@ static void report(const struct hak_crash *crash)
 
 void hak__crash_start(void)
 {
-    hak__os_on_crash(report);
+    hak__os_on_crash(report, hak__libc_has_malloc()); /* which a static program's has not */
 }

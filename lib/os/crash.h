@@ -25,8 +25,10 @@ struct hak_crash {
  * From now on calls report, in a signal handler, on SIGSEGV, SIGBUS and SIGABRT, for one thread at
  * a time; then the handler that was there before runs, or the default action. Called once,
  * while there is one thread; may allocate. A fault within report ends the process at once.
+ * load_unwinder: loads now what the backtrace needs. Not in a static program: there the unwinder
+ * is at hand, but knows no function yet when constructors run, and aborts.
  */
-void hak__os_on_crash(void (*report)(const struct hak_crash *crash));
+void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_unwinder);
 
 /* Writes where the crash was reached from, a line each; in report only. */
 void hak__os_backtrace(const struct hak_crash *crash, int fd);

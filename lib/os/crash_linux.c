@@ -153,11 +153,12 @@ static void give_stack(void)
         sigaltstack(&stack, NULL);
 }
 
-void hak__os_on_crash(void (*report)(const struct hak_crash *crash))
+void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_unwinder)
 {
     int saved = errno;
     void *frame[1];
-    (void)backtrace(frame, 1); /* the first call loads the unwinder */
+    if (load_unwinder)
+        (void)backtrace(frame, 1); /* the first call does */
     reporter = report;
     give_stack();
     for (int i = 0; i < SIGNALS; i++) {
