@@ -26,7 +26,7 @@ enum { UNIT = 16, EXACT = 4096, LISTS = EXACT + 64, CHUNK = 1 << 16, PAGE = 4096
 enum { FROM_CHUNK = CHUNK / 8 }; /* the largest block in a chunk, with its header */
 
 struct header {
-    size_t units; /* of the block behind it, itself not counted; 0 before an aligned block */
+    _Alignas(UNIT) size_t units; /* of the block behind it, itself not counted; 0 before an aligned block */
     union {
         struct header *next;  /* in the list of free blocks */
         struct header *start; /* of the block in which an aligned one lies */
@@ -42,7 +42,7 @@ static __thread struct {
 
 static struct header **list_of(size_t units)
 {
-    return &own.free[units < EXACT ? units : EXACT + 63 - (size_t)__builtin_clzl(units)];
+    return &own.free[units < EXACT ? units : EXACT + 63 - (size_t)__builtin_clzll(units)];
 }
 
 static struct header *header_of(void *block)

@@ -27,7 +27,8 @@ AC_DEFUN([HAK_WARNINGS], [
         [], [enable_werror=no])
     WARN_CFLAGS=
     m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
-        -Wmissing-prototypes -Wundef -Wpointer-arith -Wcast-align -Wwrite-strings -Wvla],
+        -Wmissing-prototypes -Wundef -Wpointer-arith -Wcast-align -Wwrite-strings -Wvla
+        -Wno-psabi],
         [HAK_ADD_FLAG([WARN_CFLAGS], flag)])
     AS_IF([test "x$enable_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
     AC_SUBST([WARN_CFLAGS])

@@ -18,6 +18,7 @@ int cmd_run(int argc, char **argv);
 int cmd_conf(int argc, char **argv);
 int cmd_preload(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);
+int cmd_bug_report(int argc, char **argv);
 
 /* Writes "hakmem: …" and a line end to standard error. */
 __attribute__((format(printf, 1, 2))) void command_error(const char *format, ...);

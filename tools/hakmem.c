@@ -13,21 +13,23 @@ static const char usage[] =
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"
+    "       hakmem bug-report\n"
     "       hakmem --help | --version\n"
     "\n"
     "run runs a program on the allocator, conf shows the options that a program started now\n"
     "would use, preload puts the allocator under all programs of the machine or takes it away,\n"
-    "selftest tests the allocator that it runs on.\n"
+    "selftest tests the allocator that it runs on, bug-report prints what a report of a fault needs.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
 static struct {
     const char *name;
-    char name_in_messages[16];
+    char name_in_messages[20];
     int (*run)(int argc, char **argv);
 } subcommands[] = {{"run", "hakmem run", cmd_run},
                    {"conf", "hakmem conf", cmd_conf},
                    {"preload", "hakmem preload", cmd_preload},
-                   {"selftest", "hakmem selftest", cmd_selftest}};
+                   {"selftest", "hakmem selftest", cmd_selftest},
+                   {"bug-report", "hakmem bug-report", cmd_bug_report}};
 
 static void message(const char *kind, const char *format, va_list arguments)
 {
