@@ -53,6 +53,7 @@ build_binary() {
     done
     find "$work/rpmbuild/RPMS" -name '*.rpm' ! -name '*debug[is]*' > "$work/built"
     [ "$(wc -l < "$work/built")" -eq 5 ] || fail "not five packages: $(cat "$work/built")"
+    [ -z "$output" ] || find "$work/rpmbuild" -name '*.rpm' -exec cp {} "$output/" \;
     # the tests print these of each variant
     sed -n 's/^# \([A-Z]*: *[1-9][0-9]*\)$/note: tests: \1/p' "$work"/log/*build_binary
 }
@@ -150,7 +151,7 @@ files() {
     done
     if readelf -l usr/sbin/hakmem-static | grep INTERP; then fail "hakmem-static is dynamic"; fi
     for page in man1/hakmem.1 man3/hakmem.3 man5/hakmem.conf.5 man7/hakmem.7 \
-        man8/hakmem-preload.8; do
+        man8/hakmem-preload.8 man8/hakmem-static.8; do
         [ -s usr/share/man/$page.gz ] || fail "no $page.gz"
     done
 }
