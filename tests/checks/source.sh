@@ -20,6 +20,7 @@ catches() {
 "$tools/check-layers" "$srcdir"
 "$tools/check-shape" "$srcdir"
 "$tools/check-options" "$srcdir"
+"$tools/check-pages" "$srcdir"
 "$tools/debian-symbols" --check "$srcdir"
 "$tools/freelist-verify" "$srcdir" "$builddir"
 "$tools/check-atomics" "$srcdir" "$builddir"
@@ -36,6 +37,42 @@ catches "$tools/check-options" "$work/tree"
 fresh
 echo hak_fresh >> "$work/tree/tests/symbols.txt"
 catches "$tools/debian-symbols" --check "$work/tree"
+# wrong SAYS FILE SED-SCRIPT: edits a file of the copy, of which check-pages shall say this
+wrong() {
+    sed "$3" "$work/tree/$2" > "$work/edited"
+    ! cmp -s "$work/edited" "$work/tree/$2" || { echo "$2: '$3' changes nothing"; exit 1; }
+    cp "$work/edited" "$work/tree/$2"
+    echo "$1" >> "$work/awaited"
+}
+fresh
+rm "$work/tree/man/hak_calloc.3"
+echo 'hak_calloc: has no page' > "$work/awaited"
+wrong 'hak_fresh: has no page' include/hakmem/hakmem.h '$ i\
+HAK_API void hak_fresh(void);'
+wrong 'hak_free.3: hak_free is in man/, not in' include/hakmem/hakmem.h '/^HAK_API void hak_free(/d'
+wrong 'hak_malloc.3: SYNOPSIS has not: void\*hak_realloc(void\*block,size_t bytes)' \
+    include/hakmem/hakmem.h '/hak_realloc(/s/size_t size/size_t bytes/'
+wrong 'SYNOPSIS has not: size_t hak_good_size' man/hak_usable_size.3 's/^\.Ft size_t/.Ft int/'
+wrong 'hak_owns is not in NAME' man/hak_usable_size.3 '/^\.Nm hak_owns$/d'
+wrong 'hak_reallocarray.3: leads to no page' man/hak_reallocarray.3 's/hak_malloc/hak_fresh/'
+wrong '--fresh is in tools/cmd_run.c, not in man/hakmem.1' tools/cmd_run.c \
+    's/{"debug", no_argument, NULL, .d.},/& {"fresh", no_argument, NULL, 1},/'
+wrong '-l is in man/hakmem.1, not in tools/cmd_run.c' tools/cmd_run.c 's/c:l:h/c:h/'
+wrong '--canary is in tools/cmd_preload.c, not in man/hakmem-preload.8' man/hakmem-preload.8 \
+    's/^\.It Fl Fl canary/.It Canary/'
+wrong 'enable: --canary is in .*, not in SYNOPSIS' man/hakmem-preload.8 '/^\.Op Fl Fl canary/d'
+wrong 'enable: --no-check is in .*, not in its --help' tools/cmd_preload.c 's/ \[--no-check\]//'
+wrong '--conf is in tools/cmd_run.c, not in tools/completion' tools/completion/hakmem \
+    's/--stats= --conf/--stats=/'
+wrong 'conf is in tools/hakmem.c, not in man/hakmem.1' man/hakmem.1 's/^\.It Cm conf/.It conf/'
+wrong 'hak_purge.3 is in man/, not in' man/Makemodule.am 's,man/hak_purge.3,,'
+if command -v mandoc > /dev/null; then
+    wrong 'hakmem.7.*unknown macro' man/hakmem.7 's/^\.Sh OPTIONS/.Fresh OPTIONS/'
+fi
+catches "$tools/check-pages" "$work/tree"
+while read -r line; do
+    grep -q -e "$line" "$work/out" || { cat "$work/out"; echo "not said: $line"; exit 1; }
+done < "$work/awaited"
 # plant FILE TEXT: a fresh copy with text at the end of a file
 plant() {
     fresh
