@@ -3,7 +3,7 @@
 # The packages are built, looked at, and built for other machines.
 
 release=$version-1
-packages="libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools"
+names="libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools"
 
 apt_get() {
     in_tree apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@"
@@ -34,10 +34,9 @@ build_here() {
         tail -n 60 "$work/log/build.log"
         return 1
     }
-    for package in $packages; do
+    for package in $names; do
         [ -e "$tree/home/builder/${package}_${release}_amd64.deb" ] || fail "no $package"
     done
-    [ -z "$output" ] || cp "$tree"/home/builder/hakmem_* "$tree"/home/builder/*.deb "$output/"
     note "$(grep -c '^PASS:' "$work/log/build.log" || true) tests passed in the build," \
         "$(grep -c '^SKIP:' "$work/log/build.log" || true) skipped"
 }
@@ -76,6 +75,17 @@ blhc_is_silent() {
     no_tag blhc /root/build.log
 }
 
+# take_packages DIR: from a run before
+take_packages() {
+    step "a Debian tree from $mirror" place_tree
+    must
+    step "mounts in a namespace of its own" mount_in_tree
+    must
+    mkdir -p "$tree/home/builder"
+    cp "$1"/* "$tree/home/builder/"
+    in_tree apt-get -q update > /dev/null
+}
+
 build_packages() {
     step "a Debian tree from $mirror" place_tree
     must
@@ -101,7 +111,7 @@ build_for() {
     as_builder "cd hakmem-$version &&
         DEB_BUILD_OPTIONS='parallel=$(nproc) nocheck' dpkg-buildpackage -a$1 -Pcross,nocheck -us -uc -b" \
         > "$work/log/build-$1.log" 2>&1 || { tail -n 60 "$work/log/build-$1.log"; return 1; }
-    for package in $packages; do
+    for package in $names; do
         [ -e "$tree/home/builder/${package}_${release}_$1.deb" ] || fail "no $package"
     done
     no_tag lintian --allow-root --pedantic -EI "/home/builder/hakmem_${release}_$1.changes"
@@ -160,9 +170,15 @@ run_arm64() {
     note "selftest, $test_programs, on both variants"
 }
 
+# For --packages of another run.
+give_packages() {
+    cp "$tree"/home/builder/hakmem_* "$tree"/home/builder/*.deb "$output/"
+}
+
 build_for_others() {
     step "the packages for i386" build_for i386
     step "the i386 library under 32-bit programs" run_i386
     step "the packages for arm64" build_for arm64
     step "the arm64 library under programs in an emulator" run_arm64
+    [ -z "$output" ] || step "the packages are in $output" give_packages
 }

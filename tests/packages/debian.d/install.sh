@@ -9,6 +9,7 @@ place_second_tree() {
     cp /etc/resolv.conf /etc/hosts "$work/second/etc/"
     mkdir "$work/debs"
     cp "$built"/*_"${release}"_*.deb "$work/debs/"
+    apt_get install apt-utils xz-utils
     mkdir "$tree/root/debs"
     cp "$work"/debs/*.deb "$tree/root/debs/"
     cp "$source/tools/dev/make-repo" "$tree/root/"
@@ -115,7 +116,7 @@ run_piuparts() {
     tar -C "$base" -czf "$tree/srv/base.tar.gz" .
     # shellcheck disable=SC2086
     in_tree piuparts -b /srv/base.tar.gz -d $suite --no-upgrade-test --mirror "$mirror main" \
-        --arch amd64 $(printf "/srv/debs/%s_${release}_amd64.deb " $packages)
+        --arch amd64 $(printf "/srv/debs/%s_${release}_amd64.deb " $names)
 }
 
 install_packages() {
