@@ -62,7 +62,7 @@ END
     grep -q 'hak_owns' "$tree/usr/include/hakmem/hakmem.h" || skip "the header has no hak_owns"
     PKG_CONFIG_LIBDIR=$tree/usr/lib64/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tree
     export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
-    for how in ':' ':-debug' '-static:' '-static-pie:-debug'; do
+    for how in ':' ':-debug' '-static:' '-static:-debug'; do
         static=${how%%:*} variant=${how#*:}
         # shellcheck disable=SC2046,SC2086
         gcc $static -o "$tree/root/linked" "$work/linked.c" \
