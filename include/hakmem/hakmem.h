@@ -133,8 +133,8 @@ HAK_API int hak_posix_memalign(void **out, size_t alignment, size_t size) HAK_AT
 HAK_API size_t hak_usable_size(const void *block);
 
 /**
- * Tells the usable size that a block requested with @p size would have, so
- * that a caller can ask for all that it would get anyway. Allocates nothing.
+ * Tells the usable size that a block requested with @p size has at least, so
+ * that a caller can ask for all that it gets anyway. Allocates nothing.
  * @return the size, at least @p size; @p size itself above PTRDIFF_MAX.
  */
 HAK_API size_t hak_good_size(size_t size);

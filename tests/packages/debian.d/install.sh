@@ -13,9 +13,9 @@ place_second_tree() {
     mkdir "$tree/root/debs"
     cp "$work"/debs/*.deb "$tree/root/debs/"
     cp "$source/tools/dev/make-repo" "$tree/root/"
-    script_in_tree '/root/make-repo /root/repository /root/debs/*.deb'
-    cp -a "$tree/root/repository" "$work/second/srv/repository"
-    echo 'deb [trusted=yes] file:/srv/repository ./' > "$work/second/etc/apt/sources.list.d/hakmem.list"
+    script_in_tree '/root/make-repo /srv/repository /root/debs/*.deb'
+    cp -a "$tree/srv/repository" "$work/second/srv/"
+    cp "$tree/srv/repository/hakmem.list" "$work/second/etc/apt/sources.list.d/"
 }
 
 mount_second_tree() {
@@ -71,7 +71,7 @@ remove_while_enabled() {
     in_tree hakmem preload enable --canary
     grep -q libhakmem "$tree/etc/ld.so.preload"
     echo /usr/lib/others.so >> "$tree/etc/ld.so.preload"
-    in_tree dpkg -i /srv/repository/libhakmem1_*_amd64.deb > "$work/log/again" 2>&1
+    in_tree dpkg -i "/srv/repository/apt/libhakmem1_${release}_amd64.deb" > "$work/log/again" 2>&1
     grep -q libhakmem "$tree/etc/ld.so.preload" || fail "an upgrade took the line out"
     said=$(in_tree apt-get -q -y purge libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools 2>&1)
     printf '%s\n' "$said"
