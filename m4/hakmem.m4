@@ -5,7 +5,7 @@
 AC_DEFUN([HAK_REPRODUCIBLE_DIST], [
     hak_tar_time='@$${SOURCE_DATE_EPOCH:-`{ test -e $(srcdir)/.git && git -C $(srcdir) log -1 --format=%ct; } 2>/dev/null || stat -c %Y $(srcdir)/configure.ac`}'
     am__tar='LC_ALL=C $${TAR-tar} --format=ustar --sort=name --owner=0 --group=0 --numeric-owner'
-    am__tar="$am__tar --mode=u+rw,go+r,go-w --mtime=$hak_tar_time -chf - \"\$\$tardir\""
+    am__tar="$am__tar --mode=u+rw,go=rX --mtime=$hak_tar_time -chf - \"\$\$tardir\""
 ])
 
 # HAK_ADD_FLAG(VARIABLE, FLAG): appends a flag that the compiler takes.
