@@ -117,8 +117,9 @@ build_for() {
     no_tag lintian --allow-root --pedantic -EI "/home/builder/hakmem_${release}_$1.changes"
 }
 
-# What of the tests runs on any machine.
-test_programs="semantics misuse memory contents threads"
+# What of the tests runs on any machine, also in an emulator: that of threads fails there without
+# the library as well, those of misuse and of memory ask what an emulator does not answer.
+test_programs="semantics contents stages signals"
 
 # unpack_foreign ARCHITECTURE TRIPLET: the libraries and the command, and test programs, in /root
 unpack_foreign() {
@@ -135,39 +136,37 @@ unpack_foreign() {
     done
 }
 
-# The i386 libraries preload 32-bit programs, which the processor runs itself.
+# run_foreign ARCHITECTURE FOLDER START ...: both libraries under these programs; START is what
+# starts one, and takes an environment variable at its end
+run_foreign() {
+    architecture=$1 folder=/root/$1/usr/lib/$2
+    shift 2
+    for variant in '' -debug; do
+        preload=LD_PRELOAD=$folder/libhakmem$variant.so.1
+        for program in $test_programs; do
+            in_tree "$@" "$preload" "/root/$architecture/tests/$program"
+        done
+        in_tree "$@" "$preload" "/root/$architecture/usr/bin/hakmem" selftest
+    done
+    note "by $1: $test_programs, selftest, on both variants"
+}
+
+# Where the kernel has no 32-bit programs an emulator runs them.
 run_i386() {
     apt_get install libc6:i386
     unpack_foreign i386 i686-linux-gnu
-    for variant in '' -debug; do
-        library=/root/i386/usr/lib/i386-linux-gnu/libhakmem$variant.so.1
-        for program in $test_programs; do
-            in_tree env "LD_PRELOAD=$library" "/root/i386/tests/$program"
-        done
-        in_tree env "LD_PRELOAD=$library" /root/i386/usr/bin/hakmem selftest
-        in_tree env HAKMEM_CONF=stats=text "LD_PRELOAD=$library" /root/i386/usr/bin/hakmem --version 2>&1 |
-            grep 'live bytes'
-    done
-    note "selftest, $test_programs, on both variants"
+    if in_tree /root/i386/usr/bin/hakmem --version; then
+        run_foreign i386 i386-linux-gnu env
+    else
+        apt_get install qemu-user
+        run_foreign i386 i386-linux-gnu qemu-i386 -E
+    fi
 }
 
 run_arm64() {
     apt_get install qemu-user
     unpack_foreign arm64 aarch64-linux-gnu
-    for variant in '' -debug; do
-        library=/root/arm64/usr/lib/aarch64-linux-gnu/libhakmem$variant.so.1
-        emulated="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_PRELOAD=$library"
-        # shellcheck disable=SC2086
-        for program in $test_programs; do
-            in_tree $emulated "/root/arm64/tests/$program"
-        done
-        # shellcheck disable=SC2086
-        in_tree $emulated /root/arm64/usr/bin/hakmem selftest
-        # shellcheck disable=SC2086
-        in_tree $emulated -E HAKMEM_CONF=stats=text /root/arm64/usr/bin/hakmem --version 2>&1 |
-            grep 'live bytes'
-    done
-    note "selftest, $test_programs, on both variants"
+    run_foreign arm64 aarch64-linux-gnu qemu-aarch64 -L /usr/aarch64-linux-gnu -E
 }
 
 # For --packages of another run.

@@ -89,7 +89,7 @@ purge_leaves_nothing() {
         [ "$(in_tree grep -rl hakmem /etc)" = /etc/apt/sources.list.d/hakmem.list ]
 }
 
-# It works in a tree of its own, which it leaves as its tests do: the last of them breaks it.
+# It works in a tree of its own.
 run_autopkgtest() {
     apt_get install autopkgtest
     cp -a "$base" "$tree/testbed"
