@@ -104,7 +104,8 @@ build_packages() {
 build_for() {
     in_tree dpkg --add-architecture "$1"
     apt_get update
-    apt_get install "crossbuild-essential-$1"
+    # the C library itself, for dpkg-shlibdeps
+    apt_get install "crossbuild-essential-$1" "libc6-dev:$1"
     # the tests' programs do not run here, and so what they need is not asked for
     apt_get build-dep --host-architecture "$1" -Pcross,nocheck "/home/builder/hakmem-$version"
     as_builder "cd hakmem-$version &&
