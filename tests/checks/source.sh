@@ -34,6 +34,14 @@ catches "$tools/check-shape" "$work/tree"
 fresh
 echo 'HAK_COUNTER(NEW, "new", "new")' >> "$work/tree/lib/core/stats.def"
 catches "$tools/check-options" "$work/tree"
+grep -qx new "$work/out"
+fresh
+sed 's/Default 16M/Default 8M/; s/^Default 25, at most 1000/Default 25, at most 100/
+    /^\.It Va capacity/d' "$srcdir/man/hakmem.7" > "$work/tree/man/hakmem.7"
+catches "$tools/check-options" "$work/tree"
+for line in 'cache_max 8M, at most 1G' 'retain_percent 25, at most 100' capacity; do
+    grep -qx "$line" "$work/out" || { echo "not said: $line"; exit 1; }
+done
 fresh
 echo hak_fresh >> "$work/tree/tests/symbols.txt"
 catches "$tools/debian-symbols" --check "$work/tree"
