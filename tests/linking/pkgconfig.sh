@@ -49,7 +49,13 @@ $CC -Wl,--as-needed -o quiet quiet.c -L"$work$libdir" -l$module
 said=$(./quiet)
 [ "$said" != "in use" ] || fail "this linker leaves nothing out"
 
-[ -e "$work$(PKG_CONFIG_SYSROOT_DIR='' flags --variable=preload)" ] || fail "preload names no file"
+preload=$work$(PKG_CONFIG_SYSROOT_DIR='' flags --variable=preload)
+[ -e "$preload" ] || fail "preload names no file"
+$CC -o quiet quiet.c -ldl
+said=$(./quiet)
+[ "$said" != "in use" ] || fail "a program that is not linked to it runs on it"
+said=$(LD_PRELOAD="$preload" ./quiet)
+[ "$said" = "in use" ] || fail "preloaded: malloc is in $said"
 if [ -e "$work$libdir/lib$module.a" ]; then
     rm "$work$libdir"/lib$module.so*
     if $CC -static -o program program.c $(flags --static --cflags --libs) 2> log; then
