@@ -25,6 +25,24 @@ module=${module%.pc}
 export PKG_CONFIG_PATH="$work$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$work"
 export LD_LIBRARY_PATH="$work$libdir"
 
+# A program that calls nothing of the library by name, and tells whether it runs on it all the same.
+cat > "$work/quiet.c" << 'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(void)
+{
+    Dl_info info;
+    void *function = dlsym(RTLD_DEFAULT, "malloc");
+    if (function == NULL || dladdr(function, &info) == 0)
+        return EXIT_FAILURE;
+    puts(strstr(info.dli_fname, "libhakmem") != NULL ? "in use" : info.dli_fname);
+    return EXIT_SUCCESS;
+}
+END
 # flags ARGUMENT ...: what pkg-config says of the library
 flags() {
     "$PKG_CONFIG" "$@" "$module"

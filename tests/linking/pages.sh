@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The programs in the manual pages compile without a warning, and run on the library.
+# shellcheck disable=SC2154,SC2046,SC2086
+. "$srcdir/tests/linking/common.sh"
+cd "$work"
+# program PAGE: the text of its example
+program() {
+    awk '/^\.Sh / { examples = $2 == "EXAMPLES" }
+        /^\.Ed/ { inside = 0 }
+        inside
+        examples && /^\.Bd -literal/ { inside = 1 }' "$1" | sed 's/\\e/\\/g; s/\\&//g; s/\\-/-/g'
+}
+count=0
+for page in "$srcdir"/man/hak_*.3; do
+    ! grep -q '^\.so ' "$page" || continue
+    name=${page##*/}
+    name=${name%.3}
+    program "$page" > "$name.c"
+    grep -q '^int main' "$name.c" || fail "$name.3: no program"
+    $CC -std=c11 -O2 -Wall -Wextra -pedantic -Werror -D_DEFAULT_SOURCE -o "$name" "$name.c" \
+        $(flags --cflags --libs) || fail "$name.3: does not compile"
+    count=$((count + 1))
+    # one that waits does so until it is ended
+    status=0
+    expected=0
+    ! grep -q 'pause();' "$name.c" || expected=124
+    printf 'one\ntwo\n' | timeout "$((expected ? 1 : 20))" "./$name" > "$name.out" 2>&1 || status=$?
+    [ "$status" -eq "$expected" ] || { cat "$name.out"; fail "$name: exit status $status"; }
+done
+# says NAME TEXT: what a program has printed
+says() {
+    grep -q -e "$2" "$1.out" || { cat "$1.out"; fail "$1 does not say $2"; }
+}
+[ "$(cat hak_malloc.out)" = "$(printf 'two\none')" ] || { cat hak_malloc.out; fail "hak_malloc: wrong"; }
+says hak_usable_size 'bytes, ours$'
+says hak_stats_print '^{"version":"'
+says hak_option_get '^at least 4194304 bytes'
+says hak_version "^libhakmem $(flags --modversion)$"
+[ $count -eq "$(sed -n '/^\.Ss Functions/,/^\.El/s/^\.It Xr.*/1/p' "$srcdir/man/hakmem.3" | wc -l)" ] ||
+    fail "$count pages have a program"
+echo "$count programs"
