@@ -173,6 +173,20 @@ static int site_by_site(void)
     return failed;
 }
 
+/* What is called by chance alone, as a wait for a lock is, is tried until it has failed once. */
+static int what_never_failed(void)
+{
+    enum { TRIES = 20, ALWAYS = 1024 };
+    int failed = 0;
+    for (int site = 0; site < fault_sites(); site++)
+        for (int i = 0; i < TRIES * workload_count && fault_is_possible(site) &&
+                        fault_failures(site) == 0 && failed == 0; i++) {
+            struct fault_plan always = {(uint64_t)i, ALWAYS, 0, site, 0};
+            failed += !in_child(&workloads[i % workload_count], &always, 1);
+        }
+    return failed;
+}
+
 static void print_sites(bool with_counts)
 {
     char name[80];
@@ -216,6 +230,7 @@ int main(int argc, char **argv)
     } else {
         failed += by_chance();
         failed += site_by_site();
+        failed += what_never_failed();
     }
     print_sites(true);
     return failed == 0 ? 0 : 1;
