@@ -32,7 +32,8 @@ uint64_t hak__heap_secret;
 struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
-static struct hak_heap *newest;               /* under hak__heap_lock */
+/* prepended to under hak__heap_lock; release publishes a heap's fields */
+_Atomic(struct hak_heap *) hak__heaps;
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 _Atomic size_t hak__heaps_in_use;
@@ -51,8 +52,8 @@ static struct hak_heap *create_locked(void)
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
-    heap->older = newest;
-    newest = heap;
+    heap->older = hak_load_relaxed(&hak__heaps);
+    hak_store_release(&hak__heaps, heap);
     hak__counters_register(&heap->counters);
     return heap;
 }
@@ -193,14 +194,14 @@ static void adopt(struct hak_heap *heap)
 
 void hak__heap_fork_child(void)
 {
-    for (struct hak_heap *heap = newest; heap != NULL; heap = heap->older)
+    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
         if (heap->attached && heap != hak__heap)
             adopt(heap);
 }
 
 void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context)
 {
-    for (struct hak_heap *heap = newest; heap != NULL; heap = heap->older)
+    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
         visit(heap, context);
 }
 

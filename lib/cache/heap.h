@@ -87,6 +87,9 @@ struct hak_heap {
 /* The heap of this thread; one of the two below when it has none of its own. */
 extern HAK_TLS struct hak_heap *hak__heap;
 
+/* The newest of all heaps that were ever made; `older` leads to the others. */
+extern _Atomic(struct hak_heap *) hak__heaps;
+
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
 extern const struct hak_heap hak__heap_none, hak__heap_gone;
 

@@ -10,33 +10,17 @@
 #include "page/pagemap.h"
 #include "page/retain.h"
 #include "slab/slab_freelist_atomic.h"
-#include "slab/super_set.h"
-
-/* SuperSlabs by number, with the sets in which they are found; chunks are only ever added. */
-struct super_chunk {
-    _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
-    size_t first; /* number of the first member over all chunks; constant */
-    /*
-     * Classes of which a slab was ever shown; any thread, never cleared. What a process
-     * that shows none does not touch is most of the chunk.
-     */
-    _Atomic uint64_t ever_shown;
-    struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */
-    struct super_set open[HAK_ORDERS]; /* run of unused slots */
-    _Atomic(SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
-    struct super_set partial[HAK_CLASS_COUNT];
-};
 
 struct hak_lock hak__stage3_lock;
 
-static struct super_chunk first_chunk __attribute__((aligned(4096)));
+struct super_chunk hak__super_chunks __attribute__((aligned(4096)));
 
 /* Under hak__stage3_lock. */
-static struct super_chunk *last_chunk = &first_chunk;
+static struct super_chunk *last_chunk = &hak__super_chunks;
 static unsigned next_number;
 static SuperSlab *spare; /* records without a span */
 
-static _Atomic size_t count; /* written under the lock, read by any thread */
+_Atomic size_t hak__superslabs_in_use;
 
 /*
  * The one SuperSlab that stays when it is empty, so that a program around the
@@ -131,7 +115,7 @@ static void strike_out(SuperSlab *super, unsigned order, bool warm)
 
 TinySlabMeta *hak__superslab_take(unsigned order, bool warm)
 {
-    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
         struct super_set *set = warm ? &chunk->warm[order] : &chunk->open[order];
         for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE; n = super_set_next(set, n + 1)) {
             SuperSlab *super = member_of(chunk, n);
@@ -216,7 +200,7 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     super->span = span;
     hak_store_relaxed(&super->dirty, span->dirty ? UINT32_MAX : 0);
     TinySlabMeta *slab = slab_at(super, 0, 1u << order);
-    hak_add_relaxed(&count, 1);
+    hak_add_relaxed(&hak__superslabs_in_use, 1);
     /* a read-modify-write, as super_set.h asks of whoever makes something be there */
     uint32_t rest = run_mask(0, 1u << order);
     HAK_SHARED(hak_and_acq_rel(&super->used, rest));
@@ -239,7 +223,7 @@ static void retire(SuperSlab *super)
     hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE);
     super->next_spare = spare;
     spare = super;
-    hak_sub_relaxed(&count, 1);
+    hak_sub_relaxed(&hak__superslabs_in_use, 1);
     hak__arena_free(span);
     hak__lock_release(&hak__stage3_lock);
 }
@@ -312,7 +296,7 @@ static TinySlabMeta *claim_from(SuperSlab *super, unsigned class_idx)
 
 TinySlabMeta *hak__superslab_claim(unsigned class_idx)
 {
-    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
         struct super_set *set = &chunk->partial[class_idx];
         if ((hak_load_acquire(&chunk->ever_shown) >> class_idx & 1) == 0)
             continue;
@@ -372,7 +356,7 @@ static uint32_t purge_slots(uintptr_t base, uint32_t mask)
 size_t hak__superslab_purge(size_t bytes)
 {
     size_t done = 0;
-    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk)) {
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
         struct super_set *set = &chunk->warm[0];
         for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE && done < bytes;
              n = super_set_next(set, n + 1)) {
@@ -400,7 +384,7 @@ size_t hak__superslab_purge(size_t bytes)
 
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context)
 {
-    for (struct super_chunk *chunk = &first_chunk; chunk != NULL; chunk = chunk_after(chunk))
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk))
         for (unsigned n = 0; n < HAK_SET_SIZE; n++) {
             SuperSlab *super = member_of(chunk, n);
             if (super == NULL)
@@ -432,5 +416,5 @@ void hak__superslab_slots(const SuperSlab *super, uint32_t *used, uint32_t *dirt
 
 size_t hak__superslab_count(void)
 {
-    return hak_load_relaxed(&count);
+    return hak_load_relaxed(&hak__superslabs_in_use);
 }
