@@ -10,15 +10,17 @@
 
 static const char usage[] =
     "usage: hakmem run [--debug] [--stats[=text|json]] [--conf K=V,...] [--] CMD [ARG...]\n"
+    "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"
     "       hakmem bug-report\n"
     "       hakmem --help | --version\n"
     "\n"
-    "run runs a program on the allocator, conf shows the options that a program started now\n"
-    "would use, preload puts the allocator under all programs of the machine or takes it away,\n"
-    "selftest tests the allocator that it runs on, bug-report prints what a report of a fault needs.\n"
+    "run runs a program on the allocator, stat shows the statistics of a running process, conf\n"
+    "shows the options that a program started now would use, preload puts the allocator under all\n"
+    "programs of the machine or takes it away, selftest tests the allocator that it runs on,\n"
+    "bug-report prints what a report of a fault needs.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
 static struct {
@@ -26,6 +28,7 @@ static struct {
     char name_in_messages[20];
     int (*run)(int argc, char **argv);
 } subcommands[] = {{"run", "hakmem run", cmd_run},
+                   {"stat", "hakmem stat", cmd_stat},
                    {"conf", "hakmem conf", cmd_conf},
                    {"preload", "hakmem preload", cmd_preload},
                    {"selftest", "hakmem selftest", cmd_selftest},

@@ -173,20 +173,23 @@ HAK_API size_t hak_alloc_batch(size_t size, size_t count, void **blocks) HAK_ATT
 HAK_API void hak_free_batch(void *const *blocks, size_t count);
 
 /**
- * Changes the usable size of @p block to @p max bytes, or to as much of @p min to @p max as there
- * is room for, without moving it. Blocks up to 64 KiB have the size of their class for good.
- * @param block a live block.
+ * Changes the usable size of @p block to @p max bytes, or to some of what is between @p min and
+ * @p max if there is not room for all, without moving it. Blocks up to 64 KiB have the size of
+ * their class for good, others whole units of 64 KiB or pages: the size may be above @p max.
+ * @param block a live block, not NULL.
  * @param min   the least that is of use, 0 to @p max.
  * @param max   what is wanted, up to PTRDIFF_MAX. A block that is larger gives its end back where
  *              that serves others.
- * @return the usable size, @p min or more; or 0 with errno EINVAL (@p min above @p max, no block)
- *         or ENOMEM (no room for @p min); then the block is as it was.
+ * @return the usable size, @p min or more; or 0 with errno EINVAL (@p min above @p max, NULL) or
+ *         ENOMEM (no room for @p min); then the block is as it was.
+ * A compiler that checks accesses by the size that a block was allocated with (_FORTIFY_SOURCE)
+ * does not learn of the new size: allocate in another function than the one that resizes.
  */
 HAK_API size_t hak_resize_in_place(void *block, size_t min, size_t max) HAK_ATTR_USE_RESULT;
 
 /**
  * Tells how many bytes of @p block may be used: at least what was requested,
- * and the same for the whole life of the block.
+ * and the same until the block is resized or freed.
  * @param block a live block, or NULL: then 0.
  * Follows malloc_usable_size(3).
  */
@@ -216,12 +219,12 @@ typedef enum hak_block_kind {
 /** What a block is to the program. */
 typedef enum hak_block_state {
     HAK_BLOCK_LIVE = 0,  /**< allocated and not freed */
-    HAK_BLOCK_FREE = 1,  /**< freed, or not handed out yet */
+    HAK_BLOCK_FREE = 1,  /**< freed, or ready in a thread's cache for the first time */
     HAK_BLOCK_UNKNOWN = 2 /**< nobody knows: the library was configured with --disable-checks */
 } hak_block_state_t;
 
 /** What the library knows about a block. */
-typedef struct hak_block_info {
+typedef struct hak_block_info_t {
     size_t struct_size;      /**< set by the caller to the size of this struct */
     void *start;             /**< what the allocation function returned */
     size_t usable_size;      /**< in bytes */
@@ -237,8 +240,8 @@ typedef struct hak_block_info {
 /**
  * Describes the block that covers @p address, also one that was freed. Any value may be given.
  * @param info where the answer goes; @p info->struct_size is sizeof(hak_block_info_t).
- * @return 0, or -1 with errno ENOENT (no block covers the address) or EINVAL (a struct_size that
- *         no version of the library has).
+ * @return 0, or -1 with errno ENOENT (no block covers the address, nor did one) or EINVAL (a
+ *         struct_size below that of the first version; a larger one is filled up with zeroes).
  * Of a block that another thread allocates or frees meanwhile the state may be either. The owner
  * is where the slab belongs at this moment; it may change at any time.
  */
@@ -259,7 +262,7 @@ typedef bool hak_block_visitor_t(const hak_block_info_t *block, void *context);
  * threads do meanwhile; one that is allocated or freed meanwhile is visited once or not at all.
  * When @p visit is called, a block of another thread may have been freed already: its contents
  * are for who knows that it was not.
- * @return 0, or -1 with errno ENOTSUP when the library was configured with --disable-checks, as
+ * @return 0, also when @p visit ended the walk; or -1 with errno ENOTSUP when the library was configured with --disable-checks, as
  *         freed blocks are not marked then.
  */
 HAK_API int hak_heap_walk(hak_block_visitor_t *visit, void *context);
@@ -346,7 +349,7 @@ typedef void hak_error_handler_t(const char *message);
 /**
  * Sets the handler for misuse of the heap, of all threads.
  * @param handler NULL: none.
- * @return the one before, or NULL.
+ * @return the one before, or NULL; NULL, too, once it has been called.
  */
 HAK_API hak_error_handler_t *hak_error_handler_set(hak_error_handler_t *handler);
 
@@ -435,7 +438,7 @@ typedef struct hak_stats {
 /**
  * Reads the statistics of the whole process, without allocating.
  * @param stats where they go; @p stats->struct_size is sizeof(hak_stats_t).
- * @return 0, or -1 with errno EINVAL (a struct_size that no version of the library has).
+ * @return 0, or -1 with errno EINVAL (a struct_size as hak_block_info refuses it).
  * Each value is exact of its moment; while other threads run, together they are of slightly
  * different moments.
  */
@@ -502,11 +505,11 @@ typedef enum hak_option_type {
     HAK_OPTION_TYPE_BOOL = 0,   /**< 0 or 1 */
     HAK_OPTION_TYPE_NUMBER = 1, /**< a signed number */
     HAK_OPTION_TYPE_SIZE = 2,   /**< bytes, with an optional suffix K, M or G */
-    HAK_OPTION_TYPE_WORD = 3    /**< one of some words, numbered from 0 */
+    HAK_OPTION_TYPE_WORD = 3    /**< one of the words that the help names, numbered from 0 */
 } hak_option_type_t;
 
 /** An option as hakmem(7) describes it. */
-typedef struct hak_option_info {
+typedef struct hak_option_info_t {
     size_t struct_size;     /**< set by the caller to the size of this struct */
     const char *key;        /**< its name, in static storage */
     hak_option_type_t type; /**< what its value is */
@@ -521,8 +524,8 @@ typedef struct hak_option_info {
 /**
  * Describes an option; with indices from 0 on, all of them, in the order of their keys.
  * @param info where the answer goes; @p info->struct_size is sizeof(hak_option_info_t).
- * @return 0, or -1 with errno ENOENT (no option has the index) or EINVAL (a struct_size that no
- *         version of the library has).
+ * @return 0, or -1 with errno ENOENT (no option has the index) or EINVAL (a struct_size as
+ *         hak_block_info refuses it).
  */
 HAK_API int hak_option_info(size_t index, hak_option_info_t *info);
 

@@ -223,27 +223,3 @@ bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function,
     add_up(snapshot);
     return true;
 }
-
-/* Memory of this process, which other threads write as they like: 64 bits at once if it can be. */
-__attribute__((no_sanitize("thread"))) static bool peek_here(const void *context, const void *from,
-                                                             void *to, size_t size)
-{
-    (void)context;
-    size_t at = 0;
-    for (; at + sizeof(uint64_t) <= size; at += sizeof(uint64_t)) {
-        const _Atomic uint64_t *word = (const void *)((const char *)from + at);
-        uint64_t value = hak_load_relaxed(word);
-        memcpy((char *)to + at, &value, sizeof value);
-    }
-    for (; at < size; at += sizeof(uint32_t)) {
-        const _Atomic uint32_t *word = (const void *)((const char *)from + at);
-        uint32_t value = hak_load_relaxed(word);
-        memcpy((char *)to + at, &value, sizeof value);
-    }
-    return true;
-}
-
-void hak__snapshot(struct hak_snapshot *snapshot)
-{
-    hak__snapshot_read(&hak__stats_block, peek_here, NULL, snapshot);
-}

@@ -30,7 +30,7 @@ typedef bool hak_peek(const void *context, const void *from, void *to, size_t si
 bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *peek, const void *context,
                         struct hak_snapshot *snapshot);
 
-/* The same of this process. Any thread. */
+/* The same of this process; in stats_block.c. Any thread. */
 void hak__snapshot(struct hak_snapshot *snapshot);
 
 /* What of a class is live; what changed meanwhile may hide some. */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/stats_block.h"
+/* The block, and the one reader that needs no other process. */
+#include "api/snapshot.h"
+
+#include <string.h>
 
 #include "core/meta.h"
+#include "front/front.h"
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/retain.h"
@@ -35,6 +39,7 @@ __attribute__((used)) const struct hak_stats_block hak__stats_block = {
     .heaps = &hak__heaps_in_use,
     .counters = &hak__counters_newest,
     .all_heaps = &hak__heaps,
+    .disabled = &hak__disabled,
     .chunks = &hak__super_chunks,
     .locks = hak__locks,
 };
@@ -46,3 +51,27 @@ __asm__(".pushsection .note.hakmem, \"a\", %note\n"
         ".balign 4\n"
         ".long hak__stats_block - .\n"
         ".popsection");
+
+/* Memory of this process, which other threads write as they like: 64 bits at once if it can be. */
+__attribute__((no_sanitize("thread"))) static bool peek_here(const void *context, const void *from,
+                                                             void *to, size_t size)
+{
+    (void)context;
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= size; at += sizeof(uint64_t)) {
+        const _Atomic uint64_t *word = (const void *)((const char *)from + at);
+        uint64_t value = hak_load_relaxed(word);
+        memcpy((char *)to + at, &value, sizeof value);
+    }
+    for (; at < size; at += sizeof(uint32_t)) {
+        const _Atomic uint32_t *word = (const void *)((const char *)from + at);
+        uint32_t value = hak_load_relaxed(word);
+        memcpy((char *)to + at, &value, sizeof value);
+    }
+    return true;
+}
+
+void hak__snapshot(struct hak_snapshot *snapshot)
+{
+    hak__snapshot_read(&hak__stats_block, peek_here, NULL, snapshot);
+}

@@ -182,8 +182,12 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
     size_t least = min > HAK_SMALL_MAX ? min : HAK_SMALL_MAX + 1;
     size_t most = max > least ? max : least;
     if (word == HAK_CODE_HUGE) {
-        if (!hak__huge_resize(span, most, false) && span->size < min)
-            hak__huge_resize(span, least, false);
+        /* of what is between, which the system does not tell, some halves are tried */
+        for (size_t size = most; !hak__huge_resize(span, size, false) && span->size < min;) {
+            if (size == least)
+                break;
+            size = size - least > HAK_GRANULE ? least + (size - least) / 2 : least;
+        }
     } else {
         size_t room = hak__arena_room(span);
         size_t units = units_of(most) < room ? units_of(most) : room;

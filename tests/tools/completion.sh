@@ -29,7 +29,7 @@ offers() {
     got=$(bash offered "$1" "${3-}")
     [ "$got" = "$2" ] || { echo "'$1' offers '$got', not '$2'" >&2; exit 1; }
 }
-offers 'hakmem ' 'run conf preload selftest bug-report --help --version'
+offers 'hakmem ' 'run stat conf preload selftest bug-report --help --version'
 offers 'hakmem r' 'run'
 offers 'hakmem conf --d' '--debug'
 offers 'hakmem run --d' '--debug'

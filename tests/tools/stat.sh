@@ -1,0 +1,165 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# hakmem stat: a process at rest says outside what it says inside, in all forms; processes that
+# cannot be read get a message each; a process that runs does not notice.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+work=$(mktemp -d)
+pids=
+trap 'kill $pids 2> /dev/null || true; rm -rf "$work"' EXIT
+hakmem=$builddir/tools/hakmem
+unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD
+
+cat > "$work/inside.c" << 'END'
+#include <fcntl.h>
+#include <hakmem/hakmem.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Blocks of many sizes, then what it says of itself in two files, then it waits. */
+int main(int argc, char **argv)
+{
+    static char *volatile block[5000];
+    hak_stats_t stats;
+    for (size_t i = 0; i < 5000; i++)
+        if ((block[i] = malloc(i * i % 9000 + (i % 1000 == 0 ? 40 << 20 : 0))) == NULL)
+            return 1;
+    for (size_t i = 0; i < 5000; i += 3)
+        free(block[i]);
+    stats.struct_size = sizeof stats;
+    for (int i = 1; i < argc; i++) {
+        int fd = open(argv[i], O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        if (hak_stats_get(&stats) != 0 || hak_stats_print(fd, i == 1 ? HAK_STATS_TEXT : HAK_STATS_JSON) != 0)
+            return 1;
+        close(fd);
+    }
+    if (write(1, "ready\n", 6) != 6)
+        return 1;
+    pause();
+    return 0;
+}
+END
+$CC -O1 -I"$srcdir/include" -o "$work/inside" "$work/inside.c" "$HAK_LIBRARY" \
+    -Wl,-rpath,"${HAK_LIBRARY%/*}" || fail 'the program does not compile'
+
+# begin COMMAND ...: waits until it says that it is ready; its process is $pid
+begin() {
+    : > "$work/said"
+    "$@" > "$work/said" &
+    pid=$!
+    pids="$pids $pid"
+    for _ in $(seq 100); do
+        ! grep -q ready "$work/said" || return 0
+        sleep 0.1
+    done
+    fail "$* is not ready"
+}
+# says EXPECTED ARGUMENT ...: it fails with this message
+says() {
+    expected=$1
+    shift
+    status=0
+    got=$("$hakmem" stat "$@" 2>&1) || status=$?
+    case $got in
+    *"$expected"*) ;;
+    *) fail "hakmem stat $* says $got, not $expected" ;;
+    esac
+    [ "$status" -ne 0 ] || fail "hakmem stat $* ends with 0"
+}
+
+begin "$work/inside" "$work/text" "$work/json"
+resting=$pid
+if ! "$hakmem" stat "$resting" > "$work/outside" 2> "$work/message"; then
+    cat "$work/message"
+    grep -q 'may not be read' "$work/message" && exit 77
+    exit 1
+fi
+sed "1s/\$/ of process $resting/" "$work/text" | diff - "$work/outside" ||
+    fail 'the text differs from inside'
+"$hakmem" stat --json "$resting" > "$work/outside"
+sed "s/,\"allocated_bytes/,\"pid\":$resting&/" "$work/json" | diff - "$work/outside" ||
+    fail 'the JSON differs from inside'
+if command -v python3 > /dev/null; then
+    schema=$srcdir/doc/statistics.schema.json
+    for file in json outside; do
+        python3 "$srcdir/tests/tools/stats-schema.py" "$schema" "$work/$file" ||
+            fail "the JSON does not keep to the schema"
+    done
+    for change in 's/"heaps"/"heap"/' 's/"stage3":[0-9]*,//' 's/"waits":0/"waits":"0"/'; do
+        sed "$change" "$work/outside" > "$work/wrong"
+        ! python3 "$srcdir/tests/tools/stats-schema.py" "$schema" "$work/wrong" > /dev/null 2>&1 ||
+            fail "the schema is kept by what is not JSON of ours: $change"
+    done
+fi
+
+# metrics: each value once, after its HELP and TYPE, and the same as in the text
+"$hakmem" stat --prometheus "$resting" > "$work/metrics"
+awk -v pid="$resting" '
+    function bad(what) { print what ": " $0; failed = 1 }
+    /^# HELP hakmem_[a-z0-9_]* [A-Z].*\.$/ { help = $3; next }
+    /^# TYPE hakmem_[a-z0-9_]* (gauge|counter)$/ {
+        if ($3 != help || type[$3] != "") bad("TYPE")
+        type[$3] = $4
+        if (($4 == "counter") != ($3 ~ /_total$/)) bad("name")
+        next
+    }
+    $0 ~ "^hakmem_[a-z0-9_]*\\{pid=\"" pid "\"(,[a-z]*=\"[0-9a-z._]*\")?\\} [0-9]+$" {
+        name = $1; sub(/\{.*/, "", name)
+        if (name != help || seen[$1]++) bad("value")
+        values++
+        next
+    }
+    { bad("line") }
+    END { exit failed || values < 100 }' "$work/metrics" || fail 'these are no metrics'
+for name in allocated_bytes retained_bytes superslabs refills_total huge_allocations_total; do
+    value=$(sed -n "s/^hakmem_$name{.*} //p" "$work/metrics")
+    grep -q "\"${name%_total}\":$value[,}]" "$work/json" || fail "$name is not $value inside"
+done
+
+# again and again, until it ends
+begin "$work/inside"
+"$hakmem" stat --watch 0.1 --json "$pid" > "$work/watched" 2> "$work/message" &
+watcher=$!
+for _ in $(seq 100); do
+    [ "$(wc -l < "$work/watched")" -lt 3 ] || break
+    sleep 0.1
+done
+kill "$pid"
+status=0
+wait "$watcher" || status=$?
+[ "$status" -eq 1 ] || fail "ends with $status when the process does"
+grep -q "process $pid " "$work/message" || fail 'does not say that the process has ended'
+[ "$(wc -l < "$work/watched")" -ge 3 ] || fail 'does not look again'
+
+# what cannot be read
+says 'there is no process' 99999999
+says 'no number of a process' 0
+says 'no number of a process' 1.5
+says 'no number of a process' nothing
+says 'no number of seconds' --watch=-1 1
+says 'usage:' 
+says 'usage:' 1 2
+says 'unrecognized option' --nothing 1
+begin sh -c 'echo ready; exec sleep 60'
+sleep 0.2
+says 'does not run on libhakmem' "$pid"
+begin env HAKMEM_DISABLE=1 "$work/inside"
+says 'is disabled there' "$pid"
+# a library of which the layout is another: so it says
+sed 's/hakstat\x00\x01/hakstat\x00\x63/' "$HAK_LIBRARY" > "$work/libother.so"
+chmod +x "$work/libother.so"
+cmp -s "$HAK_LIBRARY" "$work/libother.so" && fail 'no block was found in the library'
+begin env LD_PRELOAD="$work/libother.so" sh -c 'echo ready; read -r never < /dev/zero'
+says 'whose statistics are not those of this command' "$pid"
+if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
+    status=0
+    message=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$hakmem" stat "$resting" 2>&1) ||
+        status=$?
+    case $status$message in
+    1*'may not be read'*) ;;
+    *) [ ! -x "$hakmem" ] || fail "another user is told: $message" ;;
+    esac
+fi
