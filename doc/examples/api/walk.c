@@ -41,9 +41,9 @@ int main(void)
     }
     for (int i = 0; i < CLASSES; i++)
         if (tally.blocks[i] > 0)
-            printf("%6zu bytes: %zu blocks\n", tally.size[i], tally.blocks[i]);
-    printf("larger: %zu blocks, the largest at %p of %zu bytes\n", tally.beyond,
-           tally.largest.start, tally.largest.usable_size);
+            printf("%6zu bytes: %zu live\n", tally.size[i], tally.blocks[i]);
+    printf("larger: %zu live, the largest at %p of %zu bytes\n", tally.beyond, tally.largest.start,
+           tally.largest.usable_size);
 
     hak_block_info_t info;
     info.struct_size = sizeof info;
