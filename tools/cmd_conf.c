@@ -39,7 +39,7 @@ struct reading {
 static int64_t initial_value(enum hak_option option, bool debug)
 {
     const int64_t values[HAK_OPTION_COUNT] = {
-#define HAK_OPTION(id, key, kind, initial, minimum, maximum) initial,
+#define HAK_OPTION(id, key, kind, initial, ...) initial,
 #include "core/options.def"
 #undef HAK_OPTION
     };
@@ -47,21 +47,11 @@ static int64_t initial_value(enum hak_option option, bool debug)
     return values[option];
 }
 
-static bool is_size(enum hak_option option)
-{
-    static const char *const kinds[HAK_OPTION_COUNT] = {
-#define HAK_OPTION(id, key, kind, initial, minimum, maximum) #kind,
-#include "core/options.def"
-#undef HAK_OPTION
-    };
-    return strcmp(kinds[option], "SIZE") == 0;
-}
-
 static void note(struct reading *reading, const char *key, size_t length, const char *where,
                  unsigned line)
 {
     for (int i = 0; i < HAK_OPTION_COUNT; i++) {
-        const char *name = hak__options_key((enum hak_option)i);
+        const char *name = hak__option_rows[i].key;
         if (strlen(name) == length && memcmp(name, key, length) == 0)
             reading->origins[i] = (struct origin){where, line};
     }
@@ -124,12 +114,13 @@ static void write_size(char *text, size_t size, int64_t value)
 
 static void print_option(enum hak_option option, const struct origin *origin)
 {
+    const struct hak_option_row *row = &hak__option_rows[option];
     char value[32];
-    if (is_size(option))
+    if (row->kind == HAK_OPTION_KIND_SIZE)
         write_size(value, sizeof value, hak__option(option));
     else
-        hak__options_get(hak__options_key(option), value, sizeof value);
-    printf("%-20s %-12s ", hak__options_key(option), value);
+        hak__options_get(row->key, value, sizeof value);
+    printf("%-20s %-12s ", row->key, value);
     if (origin->where == NULL)
         puts("default");
     else if (origin->line == 0)

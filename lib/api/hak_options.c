@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Options of the running process; hakmem.h describes the functions. */
-#include <errno.h>
 #include <hakmem/hakmem.h>
-#include <string.h>
 
+#include "api/sized.h"
 #include "core/options.h"
 #include "front/front.h"
 
@@ -19,6 +18,11 @@ int hak_option_get(const char *key, char *buffer, size_t size)
 int hak_option_set(const char *key, const char *value)
 {
     hak__init();
+    int option = hak__options_find(key);
+    if (option >= 0 && hak__option_rows[option].when == HAK_OPTION_WHEN_START) {
+        errno = EPERM;
+        return -1;
+    }
     switch (hak__options_set(key, strlen(key), value, strlen(value))) {
     case HAK_OPTION_OK:
         return 0;
@@ -30,4 +34,30 @@ int hak_option_set(const char *key, const char *value)
     }
     errno = EINVAL;
     return -1;
+}
+
+int hak_option_info(size_t index, hak_option_info_t *info)
+{
+    static const hak_option_type_t type[] = {[HAK_OPTION_KIND_BOOL] = HAK_OPTION_TYPE_BOOL,
+                                             [HAK_OPTION_KIND_NUMBER] = HAK_OPTION_TYPE_NUMBER,
+                                             [HAK_OPTION_KIND_SIZE] = HAK_OPTION_TYPE_SIZE,
+                                             [HAK_OPTION_KIND_STATS] = HAK_OPTION_TYPE_WORD};
+    hak__init();
+    if (!hak__sized_is_known(info->struct_size, sizeof *info))
+        return -1;
+    if (index >= HAK_OPTION_COUNT) {
+        errno = ENOENT;
+        return -1;
+    }
+    const struct hak_option_row *row = &hak__option_rows[index];
+    const hak_option_info_t found = {.key = row->key,
+                                     .type = type[row->kind],
+                                     .minimum = row->minimum,
+                                     .maximum = row->maximum,
+                                     .default_value = row->initial,
+                                     .value = hak__option((enum hak_option)index),
+                                     .run_time = row->when == HAK_OPTION_WHEN_RUN,
+                                     .help = row->help};
+    hak__sized_fill(info, info->struct_size, &found, sizeof found);
+    return 0;
 }

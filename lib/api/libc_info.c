@@ -8,11 +8,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <hakmem/hakmem.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 
-#include "api/summary.h"
+#include "api/snapshot.h"
 #include "front/front.h"
 
 HAK_EXPORT struct mallinfo mallinfo(void);
@@ -29,23 +30,30 @@ static void *passed_to(const char *name)
     return hak__disabled ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
+static size_t value_of(const struct hak_snapshot *snapshot, enum hak_stat stat)
+{
+    return (size_t)snapshot->value[stat];
+}
+
 struct mallinfo2 mallinfo2(void)
 {
     __typeof__(mallinfo2) *libc = (__typeof__(mallinfo2) *)passed_to("mallinfo2");
     if (libc != NULL)
         return libc();
-    struct hak_summary summary;
-    hak__summarise(&summary);
-    size_t total = summary.live_bytes + summary.retained_bytes;
-    size_t used = summary.small_bytes + summary.large_bytes;
+    struct hak_snapshot snapshot;
+    hak__snapshot(&snapshot);
+    size_t live = value_of(&snapshot, HAK_STAT_LIVE_BYTES);
+    size_t huge = value_of(&snapshot, HAK_STAT_HUGE_BYTES);
+    size_t retained = value_of(&snapshot, HAK_STAT_RETAINED_BYTES);
+    size_t used = value_of(&snapshot, HAK_STAT_ALLOCATED_BYTES);
     struct mallinfo2 info = {
-        .arena = total - summary.huge_bytes,
-        .ordblks = summary.superslabs,
-        .hblks = summary.huge_blocks,
-        .hblkhd = summary.huge_bytes,
+        .arena = live + retained - huge,
+        .ordblks = value_of(&snapshot, HAK_STAT_SUPERSLABS),
+        .hblks = value_of(&snapshot, HAK_STAT_HUGE_BLOCKS),
+        .hblkhd = huge,
         .uordblks = used,
-        .fordblks = total > used ? total - used : 0,
-        .keepcost = summary.retained_bytes,
+        .fordblks = live + retained > used ? live + retained - used : 0,
+        .keepcost = retained,
     };
     return info;
 }
@@ -80,20 +88,23 @@ int malloc_info(int options, FILE *stream)
         errno = EINVAL;
         return -1;
     }
-    struct hak_summary summary;
-    hak__summarise(&summary);
+    struct hak_snapshot snapshot;
+    hak__snapshot(&snapshot);
     fprintf(stream, "<malloc version=\"hakmem-" PACKAGE_VERSION "\">\n<sizes>\n");
-    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
-        if (summary.class[i].slabs != 0)
-            fprintf(stream, "<size to=\"%zu\" slabs=\"%zu\" count=\"%zu\" capacity=\"%zu\"/>\n",
-                    hak__class_size(i), summary.class[i].slabs, summary.class[i].out,
-                    summary.class[i].capacity);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        const struct hak_class_snapshot *class = &snapshot.class[i];
+        if (class->slabs != 0)
+            fprintf(stream,
+                    "<size to=\"%zu\" slabs=\"%" PRIu64 "\" count=\"%" PRIu64
+                    "\" capacity=\"%" PRIu64 "\"/>\n",
+                    hak__class_size(i), class->slabs, hak__class_live(class), class->capacity);
+    }
     fprintf(stream, "</sizes>\n<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
-            summary.superslabs, summary.retained_bytes);
-    fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", summary.huge_blocks,
-            summary.huge_bytes);
+            value_of(&snapshot, HAK_STAT_SUPERSLABS), value_of(&snapshot, HAK_STAT_RETAINED_BYTES));
+    fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
+            value_of(&snapshot, HAK_STAT_HUGE_BLOCKS), value_of(&snapshot, HAK_STAT_HUGE_BYTES));
     fprintf(stream, "<system type=\"current\" size=\"%zu\"/>\n</malloc>\n",
-            summary.live_bytes + summary.retained_bytes + summary.metadata_bytes);
+            value_of(&snapshot, HAK_STAT_FOOTPRINT_BYTES));
     return ferror(stream) ? -1 : 0;
 }
 
@@ -112,7 +123,7 @@ int malloc_trim(size_t pad)
     __typeof__(malloc_trim) *libc = (__typeof__(malloc_trim) *)passed_to("malloc_trim");
     if (libc != NULL)
         return libc(pad);
-    return hak__purge();
+    return hak__purge() > 0;
 }
 
 /*

@@ -19,12 +19,16 @@
 #define hak_or_acq_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
 #define hak_and_relaxed(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
 #define hak_and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
+#define hak_swap_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define hak_swap_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
 
 /* Compare and swap; on failure *expected holds what was found, read with the second order. */
 #define HAK_CAS(p, expected, desired, success, failure)                                            \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_##success,    \
                                             memory_order_##failure)
+/* Orders what a thread stores for the signal handlers that interrupt it. */
+#define hak_fence_signal() atomic_signal_fence(memory_order_release)
+#define hak_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define hak_cas_relaxed(p, expected, desired) HAK_CAS(p, expected, desired, relaxed, relaxed)
 #define hak_cas_acquire(p, expected, desired) HAK_CAS(p, expected, desired, acquire, acquire)
 #define hak_cas_release(p, expected, desired) HAK_CAS(p, expected, desired, release, relaxed)

@@ -28,6 +28,9 @@
 #define HAK_GROWN_MIN ((size_t)3 << 20)
 #define HAK_LARGE_MAX ((size_t)32 << 20)
 
+/* Where time is bounded, no more is returned to the system by one call. */
+#define HAK_PURGE_STEP ((size_t)16 << 20)
+
 static_assert(HAK_SUPERSLAB_UNITS == 32, "slot masks of a SuperSlab are 32 bits wide");
 static_assert(HAK_SMALL_MAX <= HAK_LARGE_MAX, "sizes are ordered");
 

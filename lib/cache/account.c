@@ -87,11 +87,13 @@ static void visit_chain(struct walk *walk, const struct hak_chain *chain)
     for (uint32_t i = 0; i < chain->count; i++) {
         void *block = slab_freelist_block(slab, at);
         see(walk, slab, at, block);
+        if (at >= slab_freelist_view(slab).carved)
+            return;
         walk->account->batched++;
         if ((i + 1 == chain->count) != (block == chain->last))
             contradict(walk, "a chain does not end at its last block", block);
         if (i + 1 < chain->count)
-            at = slab_freelist_next(slab, block, slab_freelist_view(slab).carved);
+            at = slab_freelist_peek_next(block);
     }
 }
 
@@ -135,7 +137,7 @@ void hak__account(struct hak_account *account)
     hak__superslab_visit(visit_slab, &walk);
     hak__heap_visit(visit_heap, &walk);
     hak__os_unmap(walk.seen, size);
-    account->superslabs = hak__superslab_count();
+    account->superslabs = hak_load_relaxed(&hak__superslabs_in_use);
     size_t out = account->carved - account->free;
     account->live = out - account->cached - account->batched;
     if (out < account->cached + account->batched)
@@ -147,4 +149,6 @@ void hak__account(struct hak_account *account)
     if (hak_load_relaxed(&hak__retained_bytes) !=
         walk.dirty_bytes + hak__arena_warm() + hak__huge_kept())
         contradict(&walk, "what is retained is not what is counted", NULL);
+    if (hak_load_relaxed(&hak__taken_bytes) != live + hak_load_relaxed(&hak__retained_bytes))
+        contradict(&walk, "what was taken from the system is neither live nor retained", NULL);
 }

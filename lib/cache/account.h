@@ -5,6 +5,7 @@
  *     carved = live + cached + batched + free      over all slabs
  *     live bytes = slabs + large and huge blocks
  *     retained bytes = unused dirty slots + warm spans + kept mappings
+ *     taken bytes = live bytes + retained bytes
  */
 #ifndef HAK_CACHE_ACCOUNT_H
 #define HAK_CACHE_ACCOUNT_H

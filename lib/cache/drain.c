@@ -7,6 +7,7 @@
 #include "core/meta.h"
 #include "core/options.h"
 #include "core/stats.h"
+#include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
@@ -216,17 +217,40 @@ void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
 
 struct hak_lock hak__purge_lock;
 
-size_t hak__cache_purge(size_t bytes)
+size_t hak__cache_purge(size_t bytes, int64_t until)
 {
-    size_t done = hak__huge_purge(bytes);
+    size_t done = hak__huge_purge(bytes, until);
     if (done < bytes)
-        done += hak__arena_purge(bytes - done);
+        done += hak__arena_purge(bytes - done, until);
     if (done < bytes) {
-        done += hak__superslab_purge(bytes - done);
+        done += hak__superslab_purge(bytes - done, until);
         if (done < bytes)
-            done += hak__arena_purge(bytes - done);
+            done += hak__arena_purge(bytes - done, until);
     }
     return done;
+}
+
+_Atomic uint32_t hak__flushes_wanted;
+
+void hak__cache_ask_for_flush(void)
+{
+    hak_add_relaxed(&hak__flushes_wanted, 1);
+}
+
+/* What other threads keep is asked for now and then, since they lose by it. */
+void hak__cache_make_room(size_t bytes)
+{
+    enum { ASK_MS = 100 };
+    static _Atomic int64_t asked; /* any thread; only steers */
+    size_t over = hak__over_soft_limit(bytes);
+    if (hak_likely(over == 0))
+        return;
+    int64_t now = hak__os_now_ms();
+    if (now - hak_load_relaxed(&asked) >= ASK_MS) {
+        hak_store_relaxed(&asked, now);
+        hak__cache_ask_for_flush();
+    }
+    hak__cache_purge(over, HAK_NEVER);
 }
 
 void hak__cache_poll(struct hak_heap *heap)
@@ -236,7 +260,7 @@ void hak__cache_poll(struct hak_heap *heap)
         surplus = hak__retain_decay();
     /* one thread is enough, and the others need not wait for it */
     if (hak_unlikely(surplus != 0) && hak__lock_try(&hak__purge_lock)) {
-        hak__retain_purged(hak__cache_purge(surplus));
+        hak__retain_purged(hak__cache_purge(surplus, HAK_NEVER));
         hak__lock_release(&hak__purge_lock);
     }
 }

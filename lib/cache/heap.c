@@ -169,6 +169,7 @@ struct hak_heap *hak__heap_attach(void)
         return NULL;
     hak__race_point("attach");
     heap->exit_rounds = 0;
+    heap->flushes = hak_load_relaxed(&hak__flushes_wanted);
     hak__heap = heap;
     hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);

@@ -76,6 +76,7 @@ struct hak_heap {
     size_t capacity_bytes;             /* sum of bin capacity * block size */
     uint32_t polls;
     uint32_t foreign; /* blocks of other heaps that were freed here and could be kept */
+    uint32_t flushes; /* how many of the flushes that were asked for it has seen */
     unsigned exit_rounds; /* how often the thread's exit hook was called */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
@@ -92,6 +93,9 @@ extern _Atomic(struct hak_heap *) hak__heaps;
 
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
 extern const struct hak_heap hak__heap_none, hak__heap_gone;
+
+/* How often all heaps were asked to flush; any thread adds, wraps. */
+extern _Atomic uint32_t hak__flushes_wanted;
 
 extern struct hak_lock hak__heap_lock, hak__heap_shared_lock, hak__purge_lock;
 
@@ -132,6 +136,9 @@ extern uint64_t hak__heap_secret;
 /* refill.c: moves blocks from slabs to an empty bin; false without memory. */
 bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx);
 
+/* A free block that is in no bin; NULL when there is none at hand. */
+void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx);
+
 /* drain.c: makes room in a full bin. */
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
 /* Empties a bin; its chains are left to the caller's flush. */
@@ -143,8 +150,12 @@ void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx);
 
 /* Purges if a bound is crossed or a decay period is over; from slow paths, without locks held. */
 void hak__cache_poll(struct hak_heap *heap);
-/* Purges at least that many bytes if there are so many; how many went. */
-size_t hak__cache_purge(size_t bytes);
+/* Purges at least that many bytes if there are so many and there is time; how many went. */
+size_t hak__cache_purge(size_t bytes, int64_t until);
+/* Before so many bytes are taken: purges what limit_soft wants, without locks held. */
+void hak__cache_make_room(size_t bytes);
+/* Asks all heaps to flush: each does when it is refilled the next time. Any thread. */
+void hak__cache_ask_for_flush(void);
 
 /* The heap keeps a slab that it made OWNED with that tag; room says whether it can. */
 bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx);

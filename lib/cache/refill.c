@@ -85,7 +85,7 @@ static uint32_t carve_step(const TinySlabMeta *slab, uint32_t carved)
 /* Puts fresh blocks into the bin, the lowest on top; what does not fit is rolled back. */
 static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
-    if (!slab->warm) {
+    if (slab->warm_units != slab->units) {
         uint32_t step = carve_step(slab, slab_freelist_view(slab).carved);
         if (want > step)
             want = step;
@@ -120,6 +120,7 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
         hak__count(HAK_COUNTER_STAGE0_L0, 1);
         HAK_TRACE("STAGE0_L0", slab);
     } else {
+        hak__cache_make_room((size_t)1 << hak__class_info[class_idx].slab_shift);
         slab = hak__pool_acquire(class_idx, heap->id);
     }
     hak__race_point("next slab");
@@ -127,9 +128,29 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
     return slab;
 }
 
+/* A block for which the bin is left as it is, or NULL when the current slab has none. */
+void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
+{
+    TinySlabMeta *slab = heap->current[class_idx];
+    if (slab == NULL)
+        return NULL;
+    void *block = slab_freelist_pop_lockfree(slab, (int)class_idx);
+    uint32_t first = 0;
+    if (block == NULL && slab_freelist_carve(slab, 1, &first) == 1) {
+        block = slab_freelist_block(slab, first);
+        prepare_fresh(heap, slab, block);
+    }
+    return block;
+}
+
 bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
 {
     hak__count(HAK_COUNTER_REFILLS, 1);
+    uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
+    if (hak_unlikely(heap->flushes != wanted)) {
+        heap->flushes = wanted;
+        hak__heap_flush(heap);
+    }
     hak__handback_flush(heap);
     bool first = heap->limit[class_idx] == NULL;
     hak__cache_grow_for_refill(heap, class_idx);

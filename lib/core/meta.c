@@ -31,7 +31,7 @@ static struct chunk first_chunk = {first_bytes, FIRST_CHUNK, 0};
 
 struct hak_lock hak__meta_lock;
 static _Atomic(struct chunk *) current = &first_chunk; /* replaced under the lock; release */
-static _Atomic size_t mapped = FIRST_CHUNK;            /* written under the lock, read by any */
+_Atomic size_t hak__metadata_bytes = FIRST_CHUNK;
 
 static void *take(struct chunk *chunk, size_t size, size_t alignment)
 {
@@ -61,7 +61,7 @@ static bool add_chunk_locked(size_t size)
     chunk->bytes = (char *)chunk;
     chunk->size = wanted;
     hak_store_relaxed(&chunk->used, hak__align_up(sizeof *chunk, 64));
-    hak_add_relaxed(&mapped, wanted);
+    hak_add_relaxed(&hak__metadata_bytes, wanted);
     hak_store_release(&current, chunk);
     return true;
 }
@@ -78,9 +78,4 @@ void *hak__meta_alloc(size_t size, size_t alignment)
         memory = take(hak_load_acquire(&current), size, alignment);
     hak__lock_release(&hak__meta_lock);
     return memory;
-}
-
-size_t hak__meta_mapped(void)
-{
-    return hak_load_relaxed(&mapped);
 }

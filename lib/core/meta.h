@@ -15,8 +15,8 @@
 /* Zeroed memory; alignment is a power of two up to 64. NULL when there is none. Any thread. */
 void *hak__meta_alloc(size_t size, size_t alignment);
 
-/* Bytes mapped for records so far. */
-size_t hak__meta_mapped(void);
+/* Bytes mapped for records so far; written under the lock, read by any thread. */
+extern _Atomic size_t hak__metadata_bytes;
 
 extern struct hak_lock hak__meta_lock;
 

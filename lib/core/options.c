@@ -5,22 +5,15 @@
 
 #include "core/report.h"
 
-enum kind { KIND_BOOL, KIND_NUMBER, KIND_SIZE, KIND_STATS };
-
-struct row {
-    const char *key;
-    enum kind kind;
-    int64_t minimum, maximum;
-};
-
-static const struct row rows[HAK_OPTION_COUNT] = {
-#define HAK_OPTION(id, key, kind, initial, minimum, maximum) {key, KIND_##kind, minimum, maximum},
+const struct hak_option_row hak__option_rows[HAK_OPTION_COUNT] = {
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum, when, help)                           \
+    {key, HAK_OPTION_KIND_##kind, initial, minimum, maximum, HAK_OPTION_WHEN_##when, help},
 #include "core/options.def"
 #undef HAK_OPTION
 };
 
 _Atomic int64_t hak__options[HAK_OPTION_COUNT] = {
-#define HAK_OPTION(id, key, kind, initial, minimum, maximum) initial,
+#define HAK_OPTION(id, key, kind, initial, ...) initial,
 #include "core/options.def"
 #undef HAK_OPTION
 };
@@ -68,19 +61,19 @@ static bool parse_number(const char *text, size_t length, bool suffixes, int64_t
     return at == length;
 }
 
-static bool parse_value(const struct row *row, const char *text, size_t length, int64_t *value)
+static bool parse_value(const struct hak_option_row *row, const char *text, size_t length, int64_t *value)
 {
     bool read = false;
     switch (row->kind) {
-    case KIND_BOOL:
+    case HAK_OPTION_KIND_BOOL:
         read = parse_word(bool_words, HAK_COUNT_OF(bool_words), 2, text, length, value);
         break;
-    case KIND_STATS:
+    case HAK_OPTION_KIND_STATS:
         read = parse_word(stats_words, HAK_COUNT_OF(stats_words), 3, text, length, value);
         break;
-    case KIND_NUMBER:
-    case KIND_SIZE:
-        read = parse_number(text, length, row->kind == KIND_SIZE, value);
+    case HAK_OPTION_KIND_NUMBER:
+    case HAK_OPTION_KIND_SIZE:
+        read = parse_number(text, length, row->kind == HAK_OPTION_KIND_SIZE, value);
         break;
     }
     return read && *value >= row->minimum && *value <= row->maximum;
@@ -89,7 +82,7 @@ static bool parse_value(const struct row *row, const char *text, size_t length, 
 static int find(const char *key, size_t length)
 {
     for (int i = 0; i < HAK_OPTION_COUNT; i++)
-        if (equals(rows[i].key, key, length))
+        if (equals(hak__option_rows[i].key, key, length))
             return i;
     return -1;
 }
@@ -100,7 +93,7 @@ static enum hak_option_result read_setting(const char *key, size_t key_length, c
     *option = find(key, key_length);
     if (*option < 0)
         return HAK_OPTION_UNKNOWN;
-    return parse_value(&rows[*option], value, value_length, number) ? HAK_OPTION_OK
+    return parse_value(&hak__option_rows[*option], value, value_length, number) ? HAK_OPTION_OK
                                                                     : HAK_OPTION_BAD_VALUE;
 }
 
@@ -124,9 +117,9 @@ enum hak_option_result hak__options_set(const char *key, size_t key_length, cons
     return result;
 }
 
-const char *hak__options_key(enum hak_option option)
+int hak__options_find(const char *key)
 {
-    return rows[option].key;
+    return find(key, strlen(key));
 }
 
 int hak__options_get(const char *key, char *buffer, size_t size)
@@ -137,7 +130,7 @@ int hak__options_get(const char *key, char *buffer, size_t size)
     struct hak_text text;
     hak__text_begin(&text, -1);
     int64_t value = hak_load_relaxed(&hak__options[option]);
-    if (rows[option].kind == KIND_STATS)
+    if (hak__option_rows[option].kind == HAK_OPTION_KIND_STATS)
         hak__text_string(&text, stats_words[value]);
     else
         hak__text_signed(&text, value);

@@ -11,7 +11,7 @@
 #include "base/compiler.h"
 
 enum hak_option {
-#define HAK_OPTION(id, key, kind, initial, minimum, maximum) HAK_OPTION_##id,
+#define HAK_OPTION(id, ...) HAK_OPTION_##id,
 #include "core/options.def"
 #undef HAK_OPTION
     HAK_OPTION_COUNT
@@ -19,6 +19,24 @@ enum hak_option {
 
 enum hak_option_result { HAK_OPTION_OK, HAK_OPTION_UNKNOWN, HAK_OPTION_BAD_VALUE, HAK_OPTION_NO_VALUE };
 
+enum hak_option_kind {
+    HAK_OPTION_KIND_BOOL,
+    HAK_OPTION_KIND_NUMBER,
+    HAK_OPTION_KIND_SIZE,
+    HAK_OPTION_KIND_STATS
+};
+
+enum hak_option_when { HAK_OPTION_WHEN_START, HAK_OPTION_WHEN_RUN };
+
+struct hak_option_row {
+    const char *key;
+    enum hak_option_kind kind;
+    int64_t initial, minimum, maximum;
+    enum hak_option_when when;
+    const char *help;
+};
+
+extern const struct hak_option_row hak__option_rows[HAK_OPTION_COUNT];
 extern _Atomic int64_t hak__options[HAK_OPTION_COUNT];
 
 HAK_INLINE int64_t hak__option(enum hak_option option)
@@ -56,7 +74,7 @@ void hak__options_complain(const char *where, unsigned line, enum hak_option_res
 /* Writes an option's value as HAKMEM_CONF takes it; the length, or -1 when there is none. */
 int hak__options_get(const char *key, char *buffer, size_t size);
 
-/* The key of an option. */
-const char *hak__options_key(enum hak_option option);
+/* The option of a key that ends in a null byte, or -1. */
+int hak__options_find(const char *key);
 
 #endif

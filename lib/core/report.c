@@ -84,9 +84,17 @@ int hak__text_end(struct hak_text *text)
     return text->error;
 }
 
+_Atomic(hak__error_handler_fn *) hak__error_handler;
+
+/* The buffer has the whole message unless that was too long for it. */
 HAK_NORETURN void hak__text_abort(struct hak_text *text)
 {
+    size_t length = text->used < sizeof text->bytes ? text->used : sizeof text->bytes - 1;
+    hak__error_handler_fn *handler = hak_load_acquire(&hak__error_handler);
     hak__text_end(text);
+    text->bytes[length] = '\0';
+    if (handler != NULL && hak_cas_acquire(&hak__error_handler, &handler, NULL))
+        handler(text->bytes);
     abort();
 }
 

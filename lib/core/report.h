@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 struct hak_text {
@@ -27,7 +28,11 @@ void hak__text_pointer(struct hak_text *text, const void *pointer);
 /* Writes what is left; returns text->error. */
 int hak__text_end(struct hak_text *text);
 
-/* Ends a report and the process. */
+/* What hak_error_handler_set has set, or NULL; called once in a process. */
+typedef void hak__error_handler_fn(const char *message);
+extern _Atomic(hak__error_handler_fn *) hak__error_handler;
+
+/* Ends a report, which the handler is told of, and the process. */
 HAK_NORETURN void hak__text_abort(struct hak_text *text);
 
 #endif

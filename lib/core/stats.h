@@ -17,10 +17,17 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-enum hak_counter {
-#define HAK_COUNTER(id, name, label) HAK_COUNTER_##id,
+/* All statistics. */
+enum hak_stat {
+#define HAK_STAT(id, name, label, help) HAK_STAT_##id,
 #include "core/stats.def"
-#undef HAK_COUNTER
+    HAK_STAT_COUNT
+};
+
+/* Those that heaps count. */
+enum hak_counter {
+#define HAK_COUNTER(id, name, label, help) HAK_COUNTER_##id,
+#include "core/stats.def"
     HAK_COUNTER_COUNT
 };
 
@@ -58,8 +65,9 @@ HAK_INLINE bool hak__shared_cas(bool done)
 /* Makes the reader sum a block from now on. One thread at a time. */
 void hak__counters_register(struct hak_counters *counters);
 
+/* The block that was registered last; `older` leads to the others. */
+extern _Atomic(struct hak_counters *) hak__counters_newest;
+
 uint64_t hak__counter_sum(enum hak_counter counter);
-const char *hak__counter_name(enum hak_counter counter);
-const char *hak__counter_label(enum hak_counter counter);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks with an alignment above the default. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/params.h"
@@ -23,32 +24,84 @@ static unsigned class_for(size_t alignment, size_t size)
     return HAK_CLASS_COUNT;
 }
 
+static void *aligned_large(size_t alignment, size_t size)
+{
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment)
+        return NULL;
+    return hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
+}
+
 static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned class_idx)
 {
     if (hak_unlikely(hak__passes_through()))
         return hak__libc_memalign(alignment, size);
-    if (class_idx < HAK_CLASS_COUNT)
-        return hak__class_malloc_slow(class_idx);
     void *block = NULL;
-    if (size <= PTRDIFF_MAX && alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment)
-        block = hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
+    do {
+        block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx)
+                                            : aligned_large(alignment, size);
+    } while (block == NULL && hak__try_again(size));
     if (block == NULL)
         errno = ENOMEM;
     return block;
+}
+
+/* The class of small blocks of an alignment, or HAK_CLASS_COUNT. */
+static unsigned class_of(size_t alignment, size_t size)
+{
+    if (alignment > HAK_SMALL_MAX || size > HAK_SMALL_MAX)
+        return HAK_CLASS_COUNT;
+    return class_for(alignment, size);
 }
 
 void *hak__aligned(size_t alignment, size_t size)
 {
     if (alignment <= HAK_ALIGNMENT)
         return hak__malloc(size);
-    unsigned class_idx = HAK_CLASS_COUNT;
-    if (hak_likely(alignment <= HAK_SMALL_MAX && size <= HAK_SMALL_MAX)) {
-        class_idx = class_for(alignment, size);
-        void *block = class_idx < HAK_CLASS_COUNT ? hak__cache_malloc(hak__heap, class_idx) : NULL;
+    unsigned class_idx = class_of(alignment, size);
+    if (hak_likely(class_idx < HAK_CLASS_COUNT)) {
+        void *block = hak__cache_malloc(hak__heap, class_idx);
         if (hak_likely(block != NULL))
             return block;
     }
     return aligned_slow(alignment, size, class_idx);
+}
+
+/* The block does not come out of the thread's cache, if there is another at hand. */
+static void *aligned_bypass(size_t alignment, size_t size)
+{
+    unsigned class_idx = class_of(alignment, size);
+    if (class_idx == HAK_CLASS_COUNT)
+        return size > HAK_SMALL_MAX && size <= PTRDIFF_MAX - alignment
+                   ? hak__large_fresh(size, alignment, false)
+                   : NULL;
+    struct hak_heap *heap = hak__heap;
+    void *block = hak__heap_is_real(heap) ? hak__cache_bypass(heap, class_idx) : NULL;
+    if (block != NULL)
+        hak__block_begin(block, class_idx, heap);
+    return block;
+}
+
+void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
+{
+    bool zero = (flags & HAK_WITH_ZERO) != 0, advised = (flags & HAK_WITH_PAGES) != 0;
+    if (alignment < HAK_ALIGNMENT)
+        alignment = HAK_ALIGNMENT;
+    if (zero && size > HAK_SMALL_MAX && alignment <= HAK_GRANULE && !advised &&
+        (flags & HAK_WITH_NO_CACHE) == 0)
+        return hak__calloc(size, 1);
+    void *block = NULL;
+    if ((advised || (flags & HAK_WITH_NO_CACHE) != 0) && !hak__passes_through() &&
+        alignment <= PTRDIFF_MAX) {
+        if (advised && size >= HAK_SUPERSLAB && size <= PTRDIFF_MAX - alignment)
+            block = hak__large_alloc_advised(size, alignment, (flags & HAK_WITH_HUGE_PAGES) != 0);
+        if (block != NULL)
+            return block; /* fresh from the system, so it is zero */
+        if ((flags & HAK_WITH_NO_CACHE) != 0)
+            block = aligned_bypass(alignment, size);
+    }
+    if (block == NULL)
+        block = hak__aligned(alignment, size);
+    return block != NULL && zero ? memset(block, 0, size) : block;
 }
 
 void *hak__aligned_alloc(size_t alignment, size_t size)

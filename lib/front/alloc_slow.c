@@ -7,11 +7,26 @@
 #include "base/params.h"
 #include "front/fast.h"
 #include "os/os.h"
+#include "page/retain.h"
 
 static void *out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
+}
+
+_Atomic(hak__oom_handler_fn *) hak__oom_handler;
+
+bool hak__try_again(size_t size)
+{
+    static HAK_TLS bool asking; /* what the handler itself asks for in vain is not its affair */
+    hak__oom_handler_fn *handler = hak_load_acquire(&hak__oom_handler);
+    if (hak_likely(handler == NULL) || asking || size > PTRDIFF_MAX)
+        return false;
+    asking = true;
+    bool again = handler(size);
+    asking = false;
+    return again;
 }
 
 /* Threads without a heap, which is most often one that is ending, share one under a lock. */
@@ -84,17 +99,18 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
     if (hak_unlikely(hak__passes_through()))
         return hak__libc_malloc(size);
     void *block = NULL;
-    if (hak_likely(size <= HAK_SMALL_MAX))
-        block = alloc_class(hak__class_of(size), true);
-    else if (size <= PTRDIFF_MAX)
-        block = hak__large_fresh(size, HAK_GRANULE, false);
+    do {
+        if (hak_likely(size <= HAK_SMALL_MAX))
+            block = alloc_class(hak__class_of(size), true);
+        else if (size <= PTRDIFF_MAX)
+            block = hak__large_fresh(size, HAK_GRANULE, false);
+    } while (hak_unlikely(block == NULL) && hak__try_again(size));
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
 
 HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx)
 {
-    void *block = alloc_class(class_idx, false);
-    return hak_likely(block != NULL) ? block : out_of_memory();
+    return alloc_class(class_idx, false);
 }
 
 void *hak__calloc(size_t count, size_t size)
@@ -108,7 +124,11 @@ void *hak__calloc(size_t count, size_t size)
         void *block = hak__malloc(bytes);
         return block != NULL ? memset(block, 0, bytes) : NULL;
     }
-    void *block = bytes <= PTRDIFF_MAX ? hak__large_alloc(bytes, HAK_GRANULE, true) : NULL;
+    void *block = NULL;
+    do {
+        if (bytes <= PTRDIFF_MAX)
+            block = hak__large_alloc(bytes, HAK_GRANULE, true);
+    } while (block == NULL && hak__try_again(bytes));
     return block != NULL ? block : out_of_memory();
 }
 
@@ -121,12 +141,26 @@ size_t hak__good_size(size_t size)
     return hak__align_up(size, size <= HAK_LARGE_MAX ? HAK_GRANULE : hak__os_page_size());
 }
 
-bool hak__purge(void)
+void hak__thread_flush(void)
 {
-    struct hak_heap *heap = hak__heap;
-    if (hak__heap_is_real(heap))
-        hak__heap_flush(heap);
-    return hak__cache_purge(SIZE_MAX) > 0;
+    if (hak__heap_is_real(hak__heap))
+        hak__heap_flush(hak__heap);
+}
+
+size_t hak__purge_until(bool process, int64_t until)
+{
+    size_t before = hak_load_relaxed(&hak__retained_bytes);
+    if (process)
+        hak__cache_ask_for_flush();
+    hak__thread_flush();
+    size_t now = hak_load_relaxed(&hak__retained_bytes);
+    size_t more = now > before ? now - before : 0;
+    return hak__cache_purge(process ? SIZE_MAX : more, until);
+}
+
+size_t hak__purge(void)
+{
+    return hak__purge_until(true, HAK_NEVER);
 }
 
 bool hak__owns(const void *address)

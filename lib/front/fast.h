@@ -18,7 +18,11 @@ HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct h
         *hak__block_mark(block) = 0;
 }
 
-/* Takes a block of the class from the thread's cache; NULL when there is none. */
+/*
+ * Takes a block of the class from the thread's cache; NULL when there is none. Debug builds have
+ * it out of the cache before its mark goes: the child of a fork that a signal handler has made in
+ * between may allocate, and would find a free block that is not marked as one.
+ */
 HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx)
 {
     void **top = heap->top[class_idx];
@@ -27,8 +31,13 @@ HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx)
     void *block = top[-1];
     if (block == NULL)
         __builtin_unreachable();
+    if (HAK_DEBUG) {
+        heap->top[class_idx]--;
+        hak_fence_signal();
+    }
     hak__block_begin(block, class_idx, heap);
-    heap->top[class_idx]--;
+    if (!HAK_DEBUG)
+        heap->top[class_idx]--;
     return block;
 }
 

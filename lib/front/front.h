@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 /* Slow ends of the fast paths in fast.h. */
@@ -22,6 +23,8 @@ void hak__free_slow(void *block, const char *call);
 
 void *hak__calloc(size_t count, size_t size);
 void *hak__realloc(void *block, size_t size, const char *call);
+/* The usable size after it was changed to between min and max if there was room, else 0. */
+size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *call);
 void *hak__reallocarray(void *block, size_t count, size_t size, const char *call);
 /* Alignment is a power of two. */
 void *hak__aligned(size_t alignment, size_t size);
@@ -32,15 +35,41 @@ bool hak__owns(const void *address);
 void hak__free_sized(void *block, size_t alignment, size_t size, const char *call);
 size_t hak__usable_size(const void *block, const char *call);
 size_t hak__good_size(size_t size);
-/* Gives back all that this thread and the process keep ready; true when memory was returned. */
-bool hak__purge(void);
+/* Gives back all that this thread and the process keep ready; how many bytes were returned. */
+size_t hak__purge(void);
+/* The same until a time is past, and with process false only as much as this thread kept. */
+size_t hak__purge_until(bool process, int64_t until);
+/* Hands back all that this thread keeps ready. */
+void hak__thread_flush(void);
+
+/* What hak_oom_handler_set has set, or NULL. */
+typedef bool hak__oom_handler_fn(size_t size);
+extern _Atomic(hak__oom_handler_fn *) hak__oom_handler;
+/* An allocation has failed: whether the handler says that it may be tried again. */
+bool hak__try_again(size_t size);
+
+/* batch.c: as so many calls of malloc; how many blocks there were. And of free. */
+size_t hak__malloc_batch(size_t size, size_t count, void **blocks);
+void hak__free_batch(void *const *blocks, size_t count, const char *call);
+
+/* aligned.c: a block of an alignment, a power of two, and in the way that flags ask for. */
+enum {
+    HAK_WITH_ZERO = 0x100,
+    HAK_WITH_NO_CACHE = 0x200,
+    HAK_WITH_HUGE_PAGES = 0x400,
+    HAK_WITH_SMALL_PAGES = 0x800,
+    HAK_WITH_PAGES = HAK_WITH_HUGE_PAGES | HAK_WITH_SMALL_PAGES
+};
+void *hak__alloc_with(size_t size, size_t alignment, unsigned flags);
 
 /* large.c: blocks above HAK_SMALL_MAX, all bytes zero if asked for. Without errno. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
 /* The same, but none of those that the thread keeps. */
 void *hak__large_fresh(size_t size, size_t alignment, bool zero);
-/* For a block that has grown and may do so again: one whose pages can be moved. */
+/* For a block that has grown and may do so again: one whose pages can be moved, or NULL. */
 void *hak__large_alloc_to_grow(size_t size);
+/* A mapping from 2 MiB on that shall lie in huge pages, or shall not. */
+void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages);
 /* word is that of the page map, LARGE or HUGE. */
 void hak__large_free(void *block, uint32_t word, const char *call);
 /* The same for a live block of which the thread will not want another. */
@@ -49,6 +78,8 @@ void hak__large_release(void *block, uint32_t word);
 const struct hak_span *hak__large_span(const void *block, uint32_t word, const char *call);
 /* Changes a live block's size where it is or by moving pages; NULL when it must be copied. */
 void *hak__large_resize(void *block, uint32_t word, size_t size);
+/* The same without moving, to max or as near as there is room; the size that it has then. */
+size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max);
 
 /* misuse.c */
 /* The usable size of a live block; anything else ends the process in a message. */

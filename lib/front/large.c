@@ -27,8 +27,13 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     struct hak_span *span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
     if (span == NULL)
         return NULL;
-    if (!span->dirty)
+    if (!span->dirty) {
+        if (!hak__memory_take(span->units << HAK_GRANULE_SHIFT)) {
+            hak__arena_free(span);
+            return NULL;
+        }
         hak__retain_missed(size);
+    }
     span->size = span->units << HAK_GRANULE_SHIFT;
     if (HAK_CHECKS && span->dirty)
         *hak__block_mark((void *)span->base) = 0; /* left by a small block that began here */
@@ -41,6 +46,7 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 static struct hak_span *try(size_t size, size_t alignment, bool zero)
 {
     struct hak_span *span = NULL;
+    hak__cache_make_room(size);
     if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX)
         span = arena_block(size, alignment, zero);
     return span != NULL ? span : hak__huge_alloc(size, alignment);
@@ -86,8 +92,16 @@ HAK_NOINLINE void *hak__malloc_large(size_t size)
 
 void *hak__large_alloc_to_grow(size_t size)
 {
+    hak__cache_make_room(size);
     struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
-    return span != NULL ? (void *)span->base : hak__large_alloc(size, HAK_GRANULE, false);
+    return span != NULL ? (void *)span->base : NULL;
+}
+
+void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
+{
+    hak__cache_make_room(size);
+    struct hak_span *span = hak__huge_alloc_advised(size, alignment, huge_pages);
+    return span != NULL ? (void *)span->base : NULL;
 }
 
 HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call)
@@ -150,7 +164,7 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     if (word == HAK_CODE_HUGE) {
-        if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size))
+        if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size, true))
             return NULL;
         return (void *)span->base;
     }
@@ -160,4 +174,21 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
     if (!resize_span(span, units))
         return NULL;
     return block;
+}
+
+size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max)
+{
+    struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    size_t least = min > HAK_SMALL_MAX ? min : HAK_SMALL_MAX + 1;
+    size_t most = max > least ? max : least;
+    if (word == HAK_CODE_HUGE) {
+        if (!hak__huge_resize(span, most, false) && span->size < min)
+            hak__huge_resize(span, least, false);
+    } else {
+        size_t room = hak__arena_room(span);
+        size_t units = units_of(most) < room ? units_of(most) : room;
+        if (units >= units_of(least) && !resize_span(span, units) && span->size < min)
+            resize_span(span, units_of(least));
+    }
+    return span->size;
 }

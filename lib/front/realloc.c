@@ -23,11 +23,11 @@ static void *foreign(void *block, size_t size, const char *call)
 static void *copy(void *block, uint32_t word, size_t usable, size_t size, const char *call)
 {
     bool grown = size > usable && size >= HAK_GROWN_MIN;
-    void *fresh = grown ? hak__large_alloc_to_grow(size) : hak__malloc(size);
-    if (fresh == NULL) {
-        errno = ENOMEM;
+    void *fresh = grown ? hak__large_alloc_to_grow(size) : NULL;
+    if (fresh == NULL)
+        fresh = hak__malloc(size);
+    if (fresh == NULL)
         return NULL;
-    }
     memcpy(fresh, block, usable < size ? usable : size);
     if (usable > HAK_SMALL_MAX)
         hak__large_release(block, word);
@@ -66,6 +66,19 @@ void *hak__realloc(void *block, size_t size, const char *call)
         return block;
     }
     return fresh;
+}
+
+size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *call)
+{
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (hak_unlikely(word == HAK_CODE_NONE)) {
+        size_t usable = hak__usable_size(block, call);
+        return min <= usable ? usable : 0;
+    }
+    size_t usable = hak__checked_size(block, word, call);
+    if ((word & 0xff) > HAK_CLASS_COUNT && max <= PTRDIFF_MAX)
+        usable = hak__large_resize_in_place(block, word, min, max);
+    return min <= usable ? usable : 0;
 }
 
 void *hak__reallocarray(void *block, size_t count, size_t size, const char *call)

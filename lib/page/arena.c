@@ -34,7 +34,7 @@ static struct region *regions;
 static size_t reserved;
 static bool scarce; /* the system has refused address space */
 
-static _Atomic size_t committed; /* written under the lock, read by any thread */
+_Atomic size_t hak__committed_bytes;
 
 static unsigned bin_of(size_t units)
 {
@@ -277,7 +277,7 @@ static void give_back_locked(struct hak_span *span)
         return;
     }
     reserved -= size;
-    hak_sub_relaxed(&committed, size);
+    hak_sub_relaxed(&hak__committed_bytes, size);
     record_release_locked(span);
 }
 
@@ -287,7 +287,7 @@ static bool commit_locked(uintptr_t start, uintptr_t end)
         return true;
     if (!hak__os_commit((void *)start, end - start))
         return false;
-    hak_add_relaxed(&committed, end - start);
+    hak_add_relaxed(&hak__committed_bytes, end - start);
     return true;
 }
 
@@ -411,6 +411,8 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
     bool grown = false;
     size_t more = units - span->units;
     size_t warm = 0;
+    if (!hak__memory_take(more * HAK_GRANULE))
+        return false;
     hak__lock_acquire(&hak__arena_lock);
     uintptr_t end = span_end(span);
     if (hak__pagemap_word(end) == HAK_CODE_SPAN_FREE) {
@@ -428,7 +430,22 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
     hak__lock_release(&hak__arena_lock);
     if (warm != 0)
         hak__retained_sub(warm * HAK_GRANULE);
+    if (!grown || warm != 0)
+        hak__memory_return(more * HAK_GRANULE);
     return grown;
+}
+
+size_t hak__arena_room(const struct hak_span *span)
+{
+    size_t room = span->units;
+    hak__lock_acquire(&hak__arena_lock);
+    uintptr_t end = span_end(span);
+    if (hak__pagemap_word(end) == HAK_CODE_SPAN_FREE) {
+        const struct hak_span *after = hak__pagemap_record(end);
+        room += after->base == end ? after->units : 0;
+    }
+    hak__lock_release(&hak__arena_lock);
+    return room;
 }
 
 bool hak__arena_shrink(struct hak_span *span, size_t units)
@@ -447,24 +464,29 @@ bool hak__arena_shrink(struct hak_span *span, size_t units)
     return rest != NULL;
 }
 
-/* The largest warm span, taken off its list, or NULL. */
-static struct hak_span *purge_candidate_locked(void)
+/* The largest warm span or so many granules of it, taken off its list, or NULL. */
+static struct hak_span *purge_candidate_locked(size_t most)
 {
     if (filled[WARM] == 0)
         return NULL;
     unsigned bin = 63 - (unsigned)__builtin_clzll(filled[WARM]);
     struct hak_span *span = bins[WARM][bin];
-    list_remove_locked(span);
+    if (span->units > most)
+        span = take_locked(span, most, 1);
+    else
+        list_remove_locked(span);
+    if (span == NULL)
+        return NULL;
     span->state = HAK_SPAN_LIVE;
     return span;
 }
 
-size_t hak__arena_purge(size_t bytes)
+size_t hak__arena_purge(size_t bytes, int64_t until)
 {
-    size_t done = 0;
-    while (done < bytes) {
+    size_t done = 0, most = until == HAK_NEVER ? SIZE_MAX : HAK_PURGE_STEP / HAK_GRANULE;
+    while (done < bytes && !hak__os_is_past(until)) {
         hak__lock_acquire(&hak__arena_lock);
-        struct hak_span *span = purge_candidate_locked();
+        struct hak_span *span = purge_candidate_locked(most);
         hak__lock_release(&hak__arena_lock);
         if (span == NULL)
             break;
@@ -477,6 +499,7 @@ size_t hak__arena_purge(size_t bytes)
         if (!purged)
             break;
         hak__retained_sub(size);
+        hak__memory_return(size);
         hak__count(HAK_COUNTER_PURGES, 1);
         hak__count(HAK_COUNTER_PURGED_BYTES, size);
         done += size;
@@ -493,9 +516,4 @@ size_t hak__arena_warm(void)
             bytes += span->units * HAK_GRANULE;
     hak__lock_release(&hak__arena_lock);
     return bytes;
-}
-
-size_t hak__arena_committed(void)
-{
-    return hak_load_relaxed(&committed);
 }

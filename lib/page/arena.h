@@ -42,11 +42,17 @@ void hak__arena_free(struct hak_span *span);
 /* Enlarges a live span where it is; false when its neighbour is not free. Any thread. */
 bool hak__arena_grow(struct hak_span *span, size_t units);
 
+/* How many granules a live span may have where it is, as of now. Any thread. */
+size_t hak__arena_room(const struct hak_span *span);
+
 /* Gives the end of a live span back; false when that cannot be recorded. Any thread. */
 bool hak__arena_shrink(struct hak_span *span, size_t units);
 
-/* Returns warm memory to the system until that many bytes have gone; how many went. */
-size_t hak__arena_purge(size_t bytes);
+/*
+ * Returns warm memory to the system until that many bytes have gone or the time is past, until
+ * then in steps of HAK_PURGE_STEP; how many went.
+ */
+size_t hak__arena_purge(size_t bytes, int64_t until);
 
 /* A span record for other users, recycled by hak__span_release. NULL when there is none. */
 struct hak_span *hak__span_acquire(void);
@@ -55,7 +61,7 @@ void hak__span_release(struct hak_span *span);
 /* Bytes of free spans that may have memory behind them, counted anew. Any thread. */
 size_t hak__arena_warm(void);
 
-/* Bytes of address space in regions that are readable and writable. */
-size_t hak__arena_committed(void);
+/* Bytes of regions that are readable and writable; written under the lock, read by any thread. */
+extern _Atomic size_t hak__committed_bytes;
 
 #endif

@@ -15,7 +15,7 @@ struct hak_lock hak__huge_lock;
 static struct hak_span *newest, *oldest;
 static size_t kept_count;
 
-static _Atomic size_t live_bytes, live_count; /* any thread adds; only reported */
+_Atomic size_t hak__huge_bytes, hak__huge_blocks;
 
 static void unlink_locked(struct hak_span *span)
 {
@@ -48,31 +48,37 @@ static size_t granules(size_t size)
     return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
 }
 
-static void live_more(size_t bytes)
-{
-    hak__live_add(bytes);
-    hak_add_relaxed(&live_bytes, bytes);
-}
-
-static void live_less(size_t bytes)
-{
-    hak__live_sub(bytes);
-    hak_sub_relaxed(&live_bytes, bytes);
-}
-
+/*
+ * Whoever walks over blocks reads the record of one that the page map shows, under the lock: it is
+ * complete before it is shown, and changes or is hidden under the lock.
+ */
 static void show(struct hak_span *span)
 {
     span->state = HAK_SPAN_LIVE;
     hak__pagemap_show(span->base, granules(span->size), HAK_CODE_HUGE, span);
-    live_more(span->size);
-    hak_add_relaxed(&live_count, 1);
+    hak__live_add(span->size);
+    hak_add_relaxed(&hak__huge_bytes, span->size);
+    hak_add_relaxed(&hak__huge_blocks, 1);
 }
 
 static void hide(struct hak_span *span)
 {
+    hak__lock_acquire(&hak__huge_lock);
     hak__pagemap_set_words(span->base, granules(span->size), HAK_CODE_NONE);
-    live_less(span->size);
-    hak_sub_relaxed(&live_count, 1);
+    hak__lock_release(&hak__huge_lock);
+    hak__live_sub(span->size);
+    hak_sub_relaxed(&hak__huge_bytes, span->size);
+    hak_sub_relaxed(&hak__huge_blocks, 1);
+}
+
+static void set_size(struct hak_span *span, size_t size)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    size_t old = span->size;
+    span->size = size;
+    hak__lock_release(&hak__huge_lock);
+    hak__live_add(size - old); /* wraps as intended when it shrinks */
+    hak_add_relaxed(&hak__huge_bytes, size - old);
 }
 
 /* The best fitting kept mapping that wastes at most an eighth, or NULL. */
@@ -107,23 +113,70 @@ static struct hak_span *map_new(size_t size, size_t alignment)
     span->base = (uintptr_t)base;
     span->units = 0;
     span->size = size;
-    span->dirty = false;
+    span->dirty = span->advised = false;
     return span;
+}
+
+static struct hak_span *take_new(size_t size, size_t alignment)
+{
+    hak__retain_missed(size);
+    if (!hak__memory_take(size))
+        return NULL;
+    struct hak_span *span = map_new(size, alignment);
+    if (span == NULL)
+        hak__memory_return(size);
+    return span;
+}
+
+static void keep(struct hak_span *span)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    keep_locked(span);
+    hak__lock_release(&hak__huge_lock);
+}
+
+/* As reuse; one without memory behind it is taken anew. */
+static struct hak_span *take_kept(size_t size, size_t alignment)
+{
+    struct hak_span *span = reuse(size, alignment);
+    if (span == NULL)
+        return NULL;
+    if (!span->dirty && !hak__memory_take(span->size)) {
+        keep(span);
+        return NULL;
+    }
+    hak__count(HAK_COUNTER_HUGE_REUSES, 1);
+    return span;
+}
+
+static size_t at_least_a_granule(size_t alignment)
+{
+    return alignment < HAK_GRANULE ? HAK_GRANULE : alignment;
 }
 
 struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
 {
     size = hak__align_up(size, hak__os_page_size());
-    if (alignment < HAK_GRANULE)
-        alignment = HAK_GRANULE;
-    struct hak_span *span = reuse(size, alignment);
-    if (span != NULL)
-        hak__count(HAK_COUNTER_HUGE_REUSES, 1);
-    else {
-        hak__retain_missed(size);
-        span = map_new(size, alignment);
-    }
+    alignment = at_least_a_granule(alignment);
+    struct hak_span *span = take_kept(size, alignment);
+    if (span == NULL)
+        span = take_new(size, alignment);
     if (span != NULL) {
+        hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
+        show(span);
+    }
+    return span;
+}
+
+struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool huge_pages)
+{
+    size = hak__align_up(size, hak__os_page_size());
+    if (alignment < HAK_SUPERSLAB)
+        alignment = HAK_SUPERSLAB;
+    struct hak_span *span = take_new(size, alignment);
+    if (span != NULL) {
+        hak__os_huge_pages((void *)span->base, size, huge_pages);
+        span->advised = true;
         hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
         show(span);
     }
@@ -136,32 +189,33 @@ struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
  */
 static bool discard(struct hak_span *span)
 {
-    if (hak__os_unmap((void *)span->base, span->size)) {
+    size_t size = span->size;
+    bool dirty = span->dirty;
+    bool unmapped = hak__os_unmap((void *)span->base, size);
+    bool gone = unmapped || !dirty || hak__os_purge((void *)span->base, size);
+    if (dirty && gone)
+        hak__memory_return(size);
+    if (!gone)
+        hak__retained_add(size);
+    if (unmapped) {
         hak__span_release(span);
-        return true;
+    } else {
+        span->dirty = !gone;
+        keep(span);
     }
-    bool purged = !span->dirty || hak__os_purge((void *)span->base, span->size);
-    span->dirty = !purged;
-    if (!purged)
-        hak__retained_add(span->size);
-    hak__lock_acquire(&hak__huge_lock);
-    keep_locked(span);
-    hak__lock_release(&hak__huge_lock);
-    return purged;
+    return gone;
 }
 
 void hak__huge_free(struct hak_span *span)
 {
     hide(span);
     span->dirty = true;
-    if (span->size > hak__retain_limit() / 2) {
+    if (span->advised || span->size > hak__retain_limit() / 2) {
         discard(span);
         return;
     }
     hak__retained_add(span->size);
-    hak__lock_acquire(&hak__huge_lock);
-    keep_locked(span);
-    hak__lock_release(&hak__huge_lock);
+    keep(span);
 }
 
 /*
@@ -199,31 +253,28 @@ static enum hak_resized grow_in_place(struct hak_span *span, size_t size)
     if (resized != HAK_RESIZED)
         return resized;
     set_rest(span, span->size, size, HAK_CODE_INSIDE);
-    live_more(size - span->size);
-    span->size = size;
+    set_size(span, size);
     return HAK_RESIZED;
 }
 
 /* Hidden before the address space is given up, since another thread may get it at once. */
 static bool shrink(struct hak_span *span, size_t size)
 {
-    set_rest(span, size, span->size, HAK_CODE_NONE);
-    if (hak__os_resize((void *)span->base, span->size, size) != HAK_RESIZED) {
-        set_rest(span, size, span->size, HAK_CODE_INSIDE);
+    size_t old = span->size;
+    set_rest(span, size, old, HAK_CODE_NONE);
+    if (hak__os_resize((void *)span->base, old, size) != HAK_RESIZED) {
+        set_rest(span, size, old, HAK_CODE_INSIDE);
         return false;
     }
-    live_less(span->size - size);
-    span->size = size;
+    set_size(span, size);
+    hak__memory_return(old - size);
     return true;
 }
 
-bool hak__huge_resize(struct hak_span *span, size_t size)
+static bool grow(struct hak_span *span, size_t size, bool may_move)
 {
-    size = hak__align_up(size, hak__os_page_size());
-    if (size <= span->size)
-        return size == span->size || shrink(span, size);
     enum hak_resized resized = grow_in_place(span, size);
-    if (resized != HAK_RESIZE_NO_ROOM)
+    if (resized != HAK_RESIZE_NO_ROOM || !may_move)
         return resized == HAK_RESIZED;
     hide(span); /* as in shrink, before its address space is given up */
     bool moved = move(span, size);
@@ -231,6 +282,20 @@ bool hak__huge_resize(struct hak_span *span, size_t size)
         span->size = size;
     show(span);
     return moved;
+}
+
+bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move)
+{
+    size_t old = span->size;
+    size = hak__align_up(size, hak__os_page_size());
+    if (size <= old)
+        return size == old || shrink(span, size);
+    if (!hak__memory_take(size - old))
+        return false;
+    if (grow(span, size, may_move))
+        return true;
+    hak__memory_return(size - old);
+    return false;
 }
 
 static struct hak_span *take_oldest(void)
@@ -243,24 +308,56 @@ static struct hak_span *take_oldest(void)
     return span;
 }
 
-/* Each is tried once: what the system does not take is kept again. */
-size_t hak__huge_purge(size_t bytes)
+/* Unmaps the end of a mapping that is on no list; how much of it. */
+static size_t cut(struct hak_span *span)
 {
+    size_t rest = span->size - HAK_PURGE_STEP;
+    if (!hak__os_unmap((void *)(span->base + rest), HAK_PURGE_STEP))
+        return 0;
+    span->size = rest;
+    return HAK_PURGE_STEP;
+}
+
+/* Returns a kept mapping, or the end of it, to the system; how many bytes of memory. */
+static size_t purge_one(struct hak_span *span, bool by_steps)
+{
+    bool dirty = span->dirty;
+    size_t size = span->size;
+    if (by_steps && size > HAK_PURGE_STEP) {
+        size = cut(span);
+        if (dirty && size != 0) {
+            hak__retained_sub(size);
+            hak__memory_return(size);
+        }
+        keep(span);
+        return dirty ? size : 0;
+    }
+    if (dirty)
+        hak__retained_sub(size);
+    return discard(span) && dirty ? size : 0;
+}
+
+/* Each is tried once, by steps as often as these are taken: what the system does not take is kept. */
+size_t hak__huge_purge(size_t bytes, int64_t until)
+{
+    bool by_steps = until != HAK_NEVER;
+    size_t done = 0;
     hak__lock_acquire(&hak__huge_lock);
-    size_t done = 0, left = kept_count;
+    size_t left = kept_count;
     hak__lock_release(&hak__huge_lock);
-    for (; left > 0 && done < bytes; left--) {
+    while (left > 0 && done < bytes && !hak__os_is_past(until)) {
         struct hak_span *span = take_oldest();
         if (span == NULL)
             break;
-        size_t size = span->dirty ? span->size : 0;
-        if (size != 0)
-            hak__retained_sub(size);
-        if (!discard(span) || size == 0)
+        bool whole = !by_steps || span->size <= HAK_PURGE_STEP;
+        size_t gone = purge_one(span, by_steps);
+        if (whole || gone == 0)
+            left--;
+        if (gone == 0)
             continue;
         hak__count(HAK_COUNTER_PURGES, 1);
-        hak__count(HAK_COUNTER_PURGED_BYTES, size);
-        done += size;
+        hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+        done += gone;
     }
     return done;
 }
@@ -273,10 +370,4 @@ size_t hak__huge_kept(void)
         bytes += span->dirty ? span->size : 0;
     hak__lock_release(&hak__huge_lock);
     return bytes;
-}
-
-size_t hak__huge_live(size_t *count)
-{
-    *count = hak_load_relaxed(&live_count);
-    return hak_load_relaxed(&live_bytes);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/atomic.h"
 #include "os/lock.h"
 #include "page/span.h"
 
@@ -18,22 +19,28 @@ extern struct hak_lock hak__huge_lock;
 /* A live mapping of at least that many bytes, shown in the page map, or NULL. Any thread. */
 struct hak_span *hak__huge_alloc(size_t size, size_t alignment);
 
+/*
+ * The same for a fresh mapping from 2 MiB on that shall lie in huge pages, or shall not; once freed
+ * it is not kept, since the wish would stay with it. Any thread.
+ */
+struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool huge_pages);
+
 /* Takes the mapping out of the page map and keeps or unmaps it. Any thread. */
 void hak__huge_free(struct hak_span *span);
 
 /*
  * Makes a live mapping larger or smaller, moving its pages, not its bytes, when
- * it cannot stay; span->base then changes. False leaves everything as it was.
+ * it cannot stay and may move; span->base then changes. False leaves everything as it was.
  */
-bool hak__huge_resize(struct hak_span *span, size_t size);
+bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move);
 
-/* Unmaps kept mappings, the oldest first, until that many bytes have gone; how many went. */
-size_t hak__huge_purge(size_t bytes);
+/* Unmaps kept mappings, the oldest first; otherwise as hak__arena_purge. */
+size_t hak__huge_purge(size_t bytes, int64_t until);
 
 /* Bytes of kept mappings that may have memory behind them, counted anew. Any thread. */
 size_t hak__huge_kept(void);
 
-/* Bytes of live huge blocks, and their number. */
-size_t hak__huge_live(size_t *count);
+/* Bytes of live huge blocks, and their number; any thread adds, they are only reported. */
+extern _Atomic size_t hak__huge_bytes, hak__huge_blocks;
 
 #endif

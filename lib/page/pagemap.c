@@ -38,7 +38,23 @@ void hak__pagemap_set(uintptr_t address, uint32_t word, void *record)
     struct hak_pagemap_place place = hak__pagemap_place(address);
     struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(place);
     hak_store_relaxed(&leaf->record[place.index], record);
-    hak_store_relaxed(&leaf->word[place.index], word);
+    hak_store_release(&leaf->word[place.index], word);
+}
+
+bool hak__pagemap_find(uintptr_t *address)
+{
+    struct hak_pagemap_place place = hak__pagemap_place(*address);
+    for (; place.root < HAK_ROOT_SIZE; place.root++, place.index = 0) {
+        if (hak_load_acquire(&hak__pagemap.root[place.root]) == 0)
+            continue;
+        const struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(place);
+        for (; place.index < HAK_LEAF_SIZE; place.index++)
+            if (hak_load_relaxed(&leaf->word[place.index]) != HAK_CODE_NONE) {
+                *address = (place.root << HAK_LEAF_BITS | place.index) << HAK_GRANULE_SHIFT;
+                return true;
+            }
+    }
+    return false;
 }
 
 void hak__pagemap_set_run(uintptr_t address, size_t units, uint32_t word, void *record)

@@ -110,10 +110,25 @@ HAK_INLINE void *hak__pagemap_record(uintptr_t address)
     return hak_load_relaxed(&hak__pagemap_leaf(place)->record[place.index]);
 }
 
+/*
+ * The word for one who holds no block of the granule. Acquire pairs with the release of
+ * hak__pagemap_set: the record is at least as new as the word.
+ */
+HAK_INLINE uint32_t hak__pagemap_word_acquire(uintptr_t address)
+{
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    return hak__pagemap_covers(place)
+               ? hak_load_acquire(&hak__pagemap_leaf(place)->word[place.index])
+               : 0;
+}
+
+/* Moves an address up to the first granule from there on that is somebody's; false: there is none. */
+bool hak__pagemap_find(uintptr_t *address);
+
 /* Makes sure that the range has leaves; after that, setting cannot fail. Any thread. */
 bool hak__pagemap_ensure(uintptr_t address, size_t size);
 
-/* Sets a granule's word and record, the record first. Only whoever holds the granule alone. */
+/* Sets a granule's word and record, the record first; release. Only whoever holds the granule alone. */
 void hak__pagemap_set(uintptr_t address, uint32_t word, void *record);
 
 /* Sets the words of a run of granules, all with one record. */

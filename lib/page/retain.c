@@ -3,11 +3,13 @@
 
 #include <stdint.h>
 
+#include "core/meta.h"
 #include "core/options.h"
 #include "os/os.h"
 
 _Atomic size_t hak__live_bytes;
 _Atomic size_t hak__retained_bytes;
+_Atomic size_t hak__taken_bytes;
 
 enum { SOON_MS = 1000 };
 
@@ -27,6 +29,49 @@ static size_t bound_of(enum hak_option bytes, enum hak_option percent)
 static size_t most_retained(void)
 {
     return bound_of(HAK_OPTION_RETAIN_MAX, HAK_OPTION_RETAIN_PERCENT_MAX);
+}
+
+static size_t with_records(size_t bytes)
+{
+    return bytes + hak_load_relaxed(&hak__metadata_bytes);
+}
+
+size_t hak__footprint(void)
+{
+    return with_records(hak_load_relaxed(&hak__taken_bytes));
+}
+
+bool hak__memory_take(size_t bytes)
+{
+    size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
+    if (hak_likely(limit == 0)) {
+        HAK_SHARED(hak_add_relaxed(&hak__taken_bytes, bytes));
+        return true;
+    }
+    size_t taken = hak_load_relaxed(&hak__taken_bytes);
+    do {
+        if (with_records(taken) + bytes > limit) {
+            hak__count(HAK_COUNTER_REFUSALS, 1);
+            return false;
+        }
+    } while (!hak__shared_cas(hak_cas_relaxed(&hak__taken_bytes, &taken, taken + bytes)));
+    return true;
+}
+
+void hak__memory_return(size_t bytes)
+{
+    HAK_SHARED(hak_sub_relaxed(&hak__taken_bytes, bytes));
+}
+
+size_t hak__over_soft_limit(size_t more)
+{
+    size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_SOFT);
+    if (hak_likely(limit == 0))
+        return 0;
+    size_t wanted = hak__footprint() + more, retained = hak_load_relaxed(&hak__retained_bytes);
+    if (wanted <= limit)
+        return 0;
+    return wanted - limit < retained ? wanted - limit : retained;
 }
 
 void hak__retained_sub(size_t bytes)
@@ -70,10 +115,12 @@ size_t hak__retain_limit(void)
 size_t hak__retain_excess(void)
 {
     size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    size_t over = hak__over_soft_limit(0);
     if (hak_likely(retained <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))
-        return 0;
+        return over;
     size_t limit = hak__retain_limit();
-    return retained > limit ? retained - limit / 8 * 7 : 0;
+    size_t excess = retained > limit ? retained - limit / 8 * 7 : 0;
+    return excess > over ? excess : over;
 }
 
 size_t hak__retain_decay(void)

@@ -52,6 +52,23 @@ HAK_INLINE void hak__retained_add(size_t bytes)
 /* Also keeps the least that was retained in this decay period. */
 void hak__retained_sub(size_t bytes);
 
+/*
+ * Memory that comes into use without having been retained; false when limit_hard is passed by it,
+ * and then nothing is taken. One sum for both: it grows by a compare-and-swap from a value that
+ * leaves room, so no number of threads passes the limit together. It is what is live or retained.
+ */
+bool hak__memory_take(size_t bytes);
+/* Memory that goes back to the system, or did not come from there. */
+void hak__memory_return(size_t bytes);
+
+extern _Atomic size_t hak__taken_bytes;
+
+/* What was taken, and records: what limits limit. */
+size_t hak__footprint(void);
+
+/* How many bytes have to go before so many more are taken, as limit_soft wants. */
+size_t hak__over_soft_limit(size_t more);
+
 /* Bytes that went because the bound was crossed. */
 void hak__retain_purged(size_t bytes);
 

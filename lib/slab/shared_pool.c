@@ -44,11 +44,6 @@ void hak__pool_trace(const char *what, const TinySlabMeta *slab)
     hak__text_end(&text);
 }
 
-static size_t slab_bytes(const TinySlabMeta *slab)
-{
-    return (size_t)slab->units * HAK_GRANULE;
-}
-
 static void show_owner(TinySlabMeta *slab, unsigned class_idx, uint32_t owner)
 {
     hak__pagemap_set_run(slab->base, slab->units, owner << 8 | (class_idx + 1), slab);
@@ -63,9 +58,10 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     slab->size = info->size;
     slab->inverse = (uint32_t)(info->reciprocal >> 32) + 1;
     hak__race_point("begin");
+    hak_store_relaxed(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
     slab_freelist_begin(slab, class_idx);
     show_owner(slab, class_idx, owner);
-    hak__live_add(slab_bytes(slab));
+    hak__live_add(slab->units * HAK_GRANULE);
     return slab;
 }
 
@@ -85,6 +81,28 @@ static TinySlabMeta *acquire_new(unsigned order)
     return slab;
 }
 
+/* Slots with memory behind them, or as far as the limit allows it others. */
+static TinySlabMeta *acquire_unused(unsigned order, enum hak_counter *stage)
+{
+    TinySlabMeta *slab = hak__superslab_take(order, true);
+    *stage = HAK_COUNTER_STAGE0_5_EMPTY;
+    if (slab != NULL)
+        return slab;
+    size_t bytes = HAK_GRANULE << order;
+    if (!hak__memory_take(bytes))
+        return NULL;
+    slab = hak__superslab_take(order, false);
+    *stage = HAK_COUNTER_STAGE2;
+    if (slab == NULL) {
+        slab = acquire_new(order);
+        *stage = HAK_COUNTER_STAGE3;
+    }
+    size_t unneeded = slab != NULL ? slab->warm_units * HAK_GRANULE : bytes;
+    if (unneeded != 0)
+        hak__memory_return(unneeded);
+    return slab;
+}
+
 TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
 {
     static const char *const name[] = {[HAK_COUNTER_STAGE0_5_EMPTY] = "STAGE0.5_EMPTY",
@@ -92,7 +110,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
                                        [HAK_COUNTER_STAGE2] = "STAGE2_LOCKFREE",
                                        [HAK_COUNTER_STAGE3] = "STAGE3"};
     unsigned order = hak__class_info[class_idx].slab_shift - HAK_GRANULE_SHIFT;
-    enum hak_counter stage = HAK_COUNTER_STAGE0_5_EMPTY;
+    enum hak_counter stage = HAK_COUNTER_STAGE3;
     TinySlabMeta *slab = hak__superslab_claim(class_idx);
     if (slab != NULL) {
         hak__race_point("claimed");
@@ -101,15 +119,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
         HAK_TRACE(name[HAK_COUNTER_STAGE1], slab);
         return slab;
     }
-    slab = hak__superslab_take(order, true);
-    if (slab == NULL) {
-        stage = HAK_COUNTER_STAGE2;
-        slab = hak__superslab_take(order, false);
-    }
-    if (slab == NULL) {
-        stage = HAK_COUNTER_STAGE3;
-        slab = acquire_new(order);
-    }
+    slab = acquire_unused(order, &stage);
     if (slab == NULL)
         return NULL;
     hak__count(stage, 1);
@@ -126,6 +136,6 @@ void hak__pool_release(TinySlabMeta *slab)
     slab_freelist_end(slab);
     hak__race_point("released");
     hak__pagemap_set_run(slab->base, slab->units, HAK_CODE_SLAB_FREE, slab);
-    hak__live_sub(slab_bytes(slab));
+    hak__live_sub(slab->units * HAK_GRANULE);
     hak__superslab_return(slab);
 }

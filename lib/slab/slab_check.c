@@ -19,10 +19,12 @@ static const char *check_list(TinySlabMeta *slab, struct slab_view view, uint8_t
     uint32_t length = 0;
     uint32_t at = view.free == 0 ? HAK_SLAB_NO_BLOCK : view.head;
     while (at != HAK_SLAB_NO_BLOCK) {
+        if (at >= view.carved)
+            return "a free list leads to what was never handed out: written after free";
         if (!hak__slab_see(slab, seen, at))
             return "a block stands twice on a free list";
         length++;
-        at = slab_freelist_next(slab, slab_freelist_block(slab, at), view.carved);
+        at = slab_freelist_peek_next(slab_freelist_block(slab, at));
     }
     return length == view.free ? NULL : "a free list is not as long as its count";
 }

@@ -24,6 +24,8 @@
 #ifndef HAK_SLAB_SLAB_FREELIST_ATOMIC_H
 #define HAK_SLAB_SLAB_FREELIST_ATOMIC_H
 
+#include <string.h>
+
 #include "base/check.h"
 #include "slab/size_class.h"
 #include "slab/slab_meta.h"
@@ -40,6 +42,14 @@ extern uint32_t hak__slab_link_secret;
 HAK_INLINE struct slab_view slab_freelist_view(TinySlabMeta *meta)
 {
     return slab_freelist_unpack(slab_word_load(meta, relaxed));
+}
+
+/* What the word of a copy of a record says; for statistics. */
+HAK_INLINE struct slab_view slab_freelist_view_copy(const TinySlabMeta *copy)
+{
+    uint64_t word;
+    memcpy(&word, (const void *)&copy->freelist_word, sizeof word);
+    return slab_freelist_unpack(word);
 }
 
 HAK_INLINE void *slab_freelist_block(const TinySlabMeta *meta, uint32_t index)
@@ -64,10 +74,16 @@ HAK_INLINE void slab_freelist_link(void *node, uint32_t next)
     *(uint32_t *)node = slab_freelist_encode(node, next);
 }
 
+/* The number that the link of a free block has, whatever that is; for checks. */
+HAK_INLINE uint32_t slab_freelist_peek_next(const void *node)
+{
+    return slab_freelist_encode(node, *(const uint32_t *)node);
+}
+
 /* Follows the link of a free block; carved bounds what it may hold. */
 HAK_INLINE uint32_t slab_freelist_next(const TinySlabMeta *meta, const void *node, uint32_t carved)
 {
-    uint32_t next = slab_freelist_encode(node, *(const uint32_t *)node);
+    uint32_t next = slab_freelist_peek_next(node);
     if (hak_unlikely(next >= carved && next != HAK_SLAB_NO_BLOCK))
         hak__slab_corrupted(meta, node);
     return next;

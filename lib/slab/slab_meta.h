@@ -58,11 +58,12 @@ typedef struct TinySlabMeta {
     /* constant while a block is out; written by whoever holds the slot alone */
     uint8_t class_idx;
     uint8_t units;     /* granules */
-    bool warm;         /* all had memory behind them when this life began */
+    uint8_t warm_units; /* of these, with memory behind them when this life began */
     uint16_t capacity; /* blocks */
     uint32_t size;     /* of a block, in bytes */
     uint32_t inverse;  /* floor(2^32 / size) + 1: offset * inverse >> 32 is a block's number */
     uintptr_t base;
+    _Atomic uint32_t lives; /* how often it began to serve a class; by whoever holds the slot alone */
 } TinySlabMeta;
 
 static_assert(sizeof(TinySlabMeta) == 64, "a record is one cache line");

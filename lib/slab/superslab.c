@@ -74,8 +74,8 @@ static uint32_t forget_dirty(SuperSlab *super, uint32_t mask)
 static TinySlabMeta *slab_at(SuperSlab *super, unsigned slot, unsigned units)
 {
     TinySlabMeta *slab = &super->slabs[slot];
-    slab->warm = forget_dirty(super, run_mask(slot, units)) == run_mask(slot, units);
-    if (!slab->warm)
+    slab->warm_units = (uint8_t)hak__count_bits(forget_dirty(super, run_mask(slot, units)));
+    if (slab->warm_units != units)
         hak__retain_missed(units * HAK_GRANULE);
     slab->units = (uint8_t)units;
     slab->base = super->span->base + slot * HAK_GRANULE;
@@ -180,12 +180,15 @@ static void announce(SuperSlab *super, uint32_t used)
 static void come_whole(struct hak_span *span)
 {
     size_t least = (size_t)hak__option(HAK_OPTION_THP_MIN);
-    if (hak_likely(least == 0) || span->dirty || hak_load_relaxed(&hak__live_bytes) < least)
+    if (hak_likely(least == 0) || span->dirty || hak_load_relaxed(&hak__live_bytes) < least ||
+        !hak__memory_take(HAK_SUPERSLAB))
         return;
     hak__os_huge_pages((void *)span->base, HAK_SUPERSLAB, true);
     if (hak__os_populate((void *)span->base, HAK_SUPERSLAB)) {
         hak__retain_missed(HAK_SUPERSLAB);
         span->dirty = true;
+    } else {
+        hak__memory_return(HAK_SUPERSLAB);
     }
 }
 
@@ -208,6 +211,39 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     return slab;
 }
 
+/* Purges the runs of set bits; the slots that are clean afterwards. */
+static uint32_t purge_slots(uintptr_t base, uint32_t mask)
+{
+    uint32_t clean = 0;
+    for (uint32_t rest = mask; rest != 0;) {
+        unsigned first = hak__lowest_bit(rest);
+        unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
+        uint32_t run = (uint32_t)((((uint64_t)1 << length) - 1) << first);
+        if (hak__os_purge((void *)(base + first * HAK_GRANULE), length * HAK_GRANULE))
+            clean |= run;
+        rest &= ~run;
+    }
+    return clean;
+}
+
+/*
+ * Whether an empty SuperSlab goes back as one that has memory behind it. If only some of it has, it
+ * is taken for whole, unless a limit forbids it: then that memory goes back to the system first.
+ */
+static bool may_hold_memory(SuperSlab *super)
+{
+    uint32_t dirty = hak_load_relaxed(&super->dirty);
+    if (dirty == 0)
+        return false;
+    size_t clean = (HAK_SUPERSLAB_UNITS - hak__count_bits(dirty)) * HAK_GRANULE;
+    if (hak__memory_take(clean))
+        return true;
+    uint32_t purged = purge_slots(super->span->base, dirty);
+    forget_dirty(super, purged);
+    hak__memory_return(hak__count_bits(purged) * HAK_GRANULE);
+    return purged != dirty;
+}
+
 /* Gives an empty SuperSlab up, unless somebody takes a slot of it first. */
 static void retire(SuperSlab *super)
 {
@@ -218,7 +254,7 @@ static void retire(SuperSlab *super)
     hak__count(HAK_COUNTER_SUPERSLAB_RELEASES, 1);
     hak__lock_acquire(&hak__stage3_lock);
     struct hak_span *span = super->span;
-    span->dirty = hak_load_relaxed(&super->dirty) != 0;
+    span->dirty = may_hold_memory(super);
     forget_dirty(super, UINT32_MAX);
     hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE);
     super->next_spare = spare;
@@ -338,34 +374,22 @@ static uint32_t take_dirty(SuperSlab *super)
     }
 }
 
-/* Purges the runs of set bits; the slots that are clean afterwards. */
-static uint32_t purge_slots(uintptr_t base, uint32_t mask)
-{
-    uint32_t clean = 0;
-    for (uint32_t rest = mask; rest != 0;) {
-        unsigned first = hak__lowest_bit(rest);
-        unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
-        uint32_t run = (uint32_t)((((uint64_t)1 << length) - 1) << first);
-        if (hak__os_purge((void *)(base + first * HAK_GRANULE), length * HAK_GRANULE))
-            clean |= run;
-        rest &= ~run;
-    }
-    return clean;
-}
-
-size_t hak__superslab_purge(size_t bytes)
+size_t hak__superslab_purge(size_t bytes, int64_t until)
 {
     size_t done = 0;
     for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
         struct super_set *set = &chunk->warm[0];
         for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE && done < bytes;
              n = super_set_next(set, n + 1)) {
+            if (hak__os_is_past(until))
+                return done;
             SuperSlab *super = member_of(chunk, n);
             uint32_t mask = take_dirty(super);
             if (mask != 0) {
                 uint32_t clean = purge_slots(super->span->base, mask);
                 size_t gone = (size_t)hak__count_bits(clean) * HAK_GRANULE;
                 forget_dirty(super, clean);
+                hak__memory_return(gone);
                 give_back(super, mask);
                 hak__count(HAK_COUNTER_PURGES, 1);
                 hak__count(HAK_COUNTER_PURGED_BYTES, gone);
@@ -412,9 +436,4 @@ void hak__superslab_slots(const SuperSlab *super, uint32_t *used, uint32_t *dirt
 {
     *used = hak_load_acquire(&super->used);
     *dirty = hak_load_relaxed(&super->dirty);
-}
-
-size_t hak__superslab_count(void)
-{
-    return hak_load_relaxed(&hak__superslabs_in_use);
 }

@@ -88,7 +88,7 @@ void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx);
 TinySlabMeta *hak__superslab_claim(unsigned class_idx);
 
 /* Returns memory of unused slots to the system until that many bytes have gone; how many went. */
-size_t hak__superslab_purge(size_t bytes);
+size_t hak__superslab_purge(size_t bytes, int64_t until);
 
 /* Calls visit for every record of every SuperSlab that was ever made. Any thread. */
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context);
@@ -103,8 +103,5 @@ size_t hak__superslab_index_end(void);
 
 /* Which slots are held, and unused ones that may have memory; for checks, at rest. */
 void hak__superslab_slots(const SuperSlab *super, uint32_t *used, uint32_t *dirty);
-
-/* The number of SuperSlabs in use. */
-size_t hak__superslab_count(void);
 
 #endif

@@ -21,6 +21,7 @@ catches() {
 "$tools/check-shape" "$srcdir"
 "$tools/check-options" "$srcdir"
 "$tools/check-pages" "$srcdir"
+"$tools/stats-fields" "$srcdir"
 "$tools/debian-symbols" --check "$srcdir"
 "$tools/freelist-verify" "$srcdir" "$builddir"
 "$tools/check-atomics" "$srcdir" "$builddir"
@@ -32,7 +33,7 @@ fresh
 { echo 'void f(void)'; echo '{'; yes '    ;' | head -61; echo '}'; } >> "$work/tree/lib/page/arena.c"
 catches "$tools/check-shape" "$work/tree"
 fresh
-echo 'HAK_COUNTER(NEW, "new", "new")' >> "$work/tree/lib/core/stats.def"
+echo 'HAK_COUNTER(NEW, new, "new",' >> "$work/tree/lib/core/stats.def"
 catches "$tools/check-options" "$work/tree"
 grep -qx new "$work/out"
 fresh
@@ -41,6 +42,15 @@ sed 's/Default 16M/Default 8M/; s/^Default 25, at most 1000/Default 25, at most 
 catches "$tools/check-options" "$work/tree"
 for line in 'cache_max 8M, at most 1G' 'retain_percent 25, at most 100' capacity; do
     grep -qx "$line" "$work/out" || { echo "not said: $line"; exit 1; }
+done
+for change in 's/SuperSlabs in use/Something else/ lib/core/stats.def' \
+    '/uint64_t heaps;/d include/hakmem/hakmem.h' 's/^.It Va stage3$/.It Va stage4/ man/hakmem.7' \
+    's/"Blocks that these/"Those that these/ lib/api/stats_print.c' \
+    's/"minimum": 0/"minimum": 1/ doc/statistics.schema.json'; do
+    fresh
+    file=${change##* }
+    sed "${change% *}" "$srcdir/$file" > "$work/tree/$file"
+    catches "$tools/stats-fields" "$work/tree"
 done
 fresh
 echo hak_fresh >> "$work/tree/tests/symbols.txt"

@@ -56,7 +56,7 @@ static void measure(size_t *space, size_t *resident)
 static void check(void)
 {
     struct hak_account account;
-    hak_purge();
+    hak_purge(HAK_PURGE_PROCESS, 0);
     hak__account(&account);
     if (account.wrong != NULL)
         workload_fail(account.wrong);

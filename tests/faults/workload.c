@@ -215,7 +215,7 @@ static void step(struct worker *worker)
     struct block *block = &worker->own[next_random(&worker->state) % OWN];
     uint32_t what = next_random(&worker->state) % 256;
     if (what == 0)
-        hak_purge();
+        hak_purge(HAK_PURGE_PROCESS, 0);
     else if (what < 40)
         exchange(worker, block);
     else if (block->at == NULL)
@@ -359,7 +359,7 @@ static void bursts(uint32_t seed)
         }
         destroy_all(block, count);
         if (next_random(&worker.state) % 2 != 0)
-            hak_purge();
+            hak_purge(HAK_PURGE_PROCESS, 0);
         for (int k = 0; k < 5; k++) {
             void *zeroed = judge(hak_calloc(3, size));
             if (zeroed != NULL)

@@ -255,6 +255,29 @@ static const struct {
 
 /* ---- running and accounting -------------------------------------------- */
 
+/* The statistics, which are read in another way, say the same as the account. */
+static void check_statistics(const struct hak_account *account)
+{
+    hak_stats_t stats = {.struct_size = sizeof stats};
+    hak_class_stats_t class = {.struct_size = sizeof class};
+    size_t slabs = 0, carved_at_most = 0, free_blocks = 0, cached = 0, live = 0;
+    if (hak_stats_get(&stats) != 0)
+        fail("no statistics");
+    for (unsigned i = 0; hak_class_stats_get(i, &class) == 0; i++) {
+        slabs += class.slabs;
+        carved_at_most += class.capacity_blocks;
+        free_blocks += class.free_blocks;
+        cached += class.cached_blocks;
+        live += class.live_blocks;
+    }
+    if (slabs != account->slabs || free_blocks != account->free || live != account->live ||
+        cached != account->cached + account->batched || carved_at_most < account->carved)
+        fail("the statistics of the classes are not the account's");
+    if (stats.superslabs != account->superslabs || stats.large_bytes != account->large_bytes ||
+        stats.allocated_bytes != stats.small_bytes + stats.large_bytes || stats.small_bytes != 0)
+        fail("the statistics are not the account's");
+}
+
 static void account(void)
 {
     struct hak_account account;
@@ -265,6 +288,7 @@ static void account(void)
     }
     if (account.live != 0 || account.large_bytes != 0)
         fail("blocks are left over although all were freed");
+    check_statistics(&account);
 }
 
 static void run(void *(*function)(void *number))
@@ -296,15 +320,24 @@ static void run_all(const char *only)
 
 static void print_counters(void)
 {
-    static const enum hak_counter shown[] = {
-        HAK_COUNTER_STAGE0_L0, HAK_COUNTER_STAGE0_5_EMPTY, HAK_COUNTER_STAGE1,
-        HAK_COUNTER_STAGE2,    HAK_COUNTER_STAGE3,         HAK_COUNTER_SLAB_RELEASES,
-        HAK_COUNTER_FAILED_CLAIMS, HAK_COUNTER_FAILED_CAS};
+    hak_stats_t stats = {.struct_size = sizeof stats};
+    if (hak_stats_get(&stats) != 0)
+        fail("no statistics");
+    const struct {
+        const char *name;
+        uint64_t value;
+    } shown[] = {{"STAGE0_L0", stats.stage0_l0},
+                 {"STAGE0.5_EMPTY", stats.stage0_5_empty},
+                 {"STAGE1_LOCKFREE", stats.stage1_lockfree},
+                 {"STAGE2_LOCKFREE", stats.stage2_lockfree},
+                 {"STAGE3", stats.stage3},
+                 {"slab releases", stats.slab_releases},
+                 {"claims that came late", stats.failed_claims},
+                 {"failed CASes", stats.failed_cas}};
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-        printf("%s %llu\n", hak__counter_label(shown[i]),
-               (unsigned long long)hak__counter_sum(shown[i]));
-        if (i < 5 && hak__counter_sum(shown[i]) == 0)
+        printf("%s %llu\n", shown[i].name, (unsigned long long)shown[i].value);
+        if (i < 5 && shown[i].value == 0)
             fail("a stage was never taken");
     }
     for (int i = 0; i < HAK_LOCK_COUNT; i++)

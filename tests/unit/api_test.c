@@ -128,7 +128,7 @@ START_TEST(large_blocks_are_kept_for_the_thread)
     ck_assert_uint_eq(kept_units(), HAK_SPAN_PLACES * 16);
     ck_assert(hak_malloc(200000) != NULL);
     ck_assert_uint_eq(kept_units(), HAK_SPAN_PLACES * 16);
-    hak_purge();
+    hak_purge(HAK_PURGE_PROCESS, 0);
     ck_assert_uint_eq(kept_units(), 0);
 }
 END_TEST
@@ -145,14 +145,14 @@ START_TEST(blocks_freed_by_others_return_to_their_slabs)
 {
     enum { BLOCKS = 1000 };
     void *block[BLOCKS];
-    hak_purge();
+    hak_purge(HAK_PURGE_PROCESS, 0);
     size_t live = hak_load_relaxed(&hak__live_bytes);
     for (int i = 0; i < BLOCKS; i++)
         block[i] = hak_malloc(1000);
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, free_all, block), 0);
     pthread_join(thread, NULL);
-    hak_purge();
+    hak_purge(HAK_PURGE_PROCESS, 0);
     ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live);
 }
 END_TEST
@@ -164,7 +164,7 @@ static void *allocate_one(void *unused)
 
 START_TEST(slabs_of_a_dead_thread_are_adopted)
 {
-    hak_purge();
+    hak_purge(HAK_PURGE_PROCESS, 0);
     pthread_t thread;
     void *block = NULL;
     pthread_create(&thread, NULL, allocate_one, NULL);

@@ -55,7 +55,7 @@ START_TEST(spans_do_not_overlap_and_join_again)
     ck_assert_ptr_nonnull(large);
     ck_assert_uint_eq(large->base % HAK_SUPERSLAB, 0);
     hak__arena_free(large);
-    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX), 0);
+    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX, HAK_NEVER), 0);
     struct hak_span *clean = hak__arena_alloc(3, 1, false);
     ck_assert(!clean->dirty);
     ck_assert_int_eq(*(char *)clean->base, 0);
@@ -84,15 +84,15 @@ START_TEST(huge_mappings_move_and_come_back)
     ck_assert_ptr_nonnull(span);
     ck_assert_uint_eq(span->base % HAK_GRANULE, 0);
     memset((void *)span->base, 7, size);
-    ck_assert(hak__huge_resize(span, size * 3));
+    ck_assert(hak__huge_resize(span, size * 3, true));
     ck_assert_int_eq(*((char *)span->base + size - 1), 7);
     ck_assert_int_eq(*((char *)span->base + size), 0);
     ck_assert_uint_eq(hak__pagemap_word(span->base) & 0xff, HAK_CODE_HUGE);
-    ck_assert(hak__huge_resize(span, size / 2 * 2));
+    ck_assert(hak__huge_resize(span, size / 2 * 2, true));
     uintptr_t base = span->base;
     hak__huge_free(span);
     ck_assert_uint_eq(hak__pagemap_word(base), 0);
-    hak__huge_purge(SIZE_MAX);
+    hak__huge_purge(SIZE_MAX, HAK_NEVER);
 }
 END_TEST
 

@@ -69,10 +69,10 @@ START_TEST(a_sleeping_owner_strands_little)
     ck_assert_uint_gt(hak__counter_sum(HAK_COUNTER_SLAB_RELEASES), releases + 100);
     ck_assert_uint_le(hak_load_relaxed(&hak__live_bytes), before + kept_by_a_heap());
     /* another class is served from them */
-    size_t committed = hak__arena_committed();
+    size_t committed = hak_load_relaxed(&hak__committed_bytes);
     for (int i = 0; i < BLOCKS; i++)
         block[i] = hak_malloc(SIZE / 2);
-    ck_assert_uint_eq(hak__arena_committed(), committed);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__committed_bytes), committed);
     free_from(0, 1);
     pthread_barrier_wait(&freed);
     pthread_join(owner, NULL);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Questions about blocks; hakmem.h describes the functions. */
+#include <hakmem/hakmem.h>
+
+#include "api/sized.h"
+#include "base/params.h"
+#include "cache/account.h"
+#include "cache/look.h"
+#include "front/front.h"
+#include "page/pagemap.h"
+
+bool hak_owns(const void *address)
+{
+    return hak__owns(address);
+}
+
+static hak_block_kind_t kind_of(uint32_t code)
+{
+    return code == HAK_CODE_LARGE  ? HAK_BLOCK_LARGE
+           : code == HAK_CODE_HUGE ? HAK_BLOCK_HUGE
+                                   : HAK_BLOCK_SMALL;
+}
+
+static hak_block_info_t describe(const struct hak_look *look, uint32_t index)
+{
+    hak_block_info_t info = {.struct_size = sizeof info,
+                             .start = (void *)(look->base + index * look->block_size),
+                             .usable_size = look->block_size,
+                             .kind = kind_of(look->code),
+                             .class_index = -1};
+    if (hak__look_is_live(look, index))
+        info.state = HAK_CHECKS || info.kind == HAK_BLOCK_HUGE ? HAK_BLOCK_LIVE : HAK_BLOCK_UNKNOWN;
+    else
+        info.state = HAK_BLOCK_FREE;
+    if (info.kind == HAK_BLOCK_SMALL) {
+        info.class_index = (int)look->code - 1;
+        info.owner = look->owner;
+        info.owner_alive = look->owner_alive;
+        info.slab = (void *)look->base;
+        info.slab_size = look->size;
+    }
+    return info;
+}
+
+int hak_block_info(const void *address, hak_block_info_t *info)
+{
+    struct hak_look look;
+    if (!hak__sized_is_known(info->struct_size, sizeof *info))
+        return -1;
+    if (!hak__look((uintptr_t)address, &look) ||
+        ((uintptr_t)address - look.base) / look.block_size >= look.carved) {
+        errno = ENOENT;
+        return -1;
+    }
+    hak_block_info_t found =
+        describe(&look, (uint32_t)(((uintptr_t)address - look.base) / look.block_size));
+    hak__sized_fill(info, info->struct_size, &found, sizeof found);
+    return 0;
+}
+
+static bool visit_blocks(const struct hak_look *look, hak_block_visitor_t *visit, void *context)
+{
+    for (uint32_t i = 0; i < look->carved; i++) {
+        hak_block_info_t info = describe(look, i);
+        if (info.state == HAK_BLOCK_LIVE && !visit(&info, context))
+            return false;
+    }
+    return true;
+}
+
+int hak_heap_walk(hak_block_visitor_t *visit, void *context)
+{
+    struct hak_look look;
+    if (!HAK_CHECKS) {
+        errno = ENOTSUP;
+        return -1;
+    }
+    for (uintptr_t address = 0; hak__pagemap_find(&address);) {
+        bool found = hak__look(address, &look);
+        if (found && !visit_blocks(&look, visit, context))
+            break;
+        /* what ends within a granule has it to itself */
+        size_t size = found ? look.base + look.size - address : 1;
+        address += (size + HAK_GRANULE - 1) & ~(HAK_GRANULE - 1);
+    }
+    return 0;
+}
+
+const char *hak_check(const void **where)
+{
+    struct hak_account account;
+    hak__account(&account);
+    if (where != NULL)
+        *where = account.where;
+    return account.wrong;
+}

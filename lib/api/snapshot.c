@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is read here changes meanwhile, and most of it is written without a thought of readers: the
+ * bins of heaps are their owners' alone. Every value is read once, as a word, into a copy. A word
+ * is old or new, never half; records are never given back, so a pointer that was read leads to a
+ * record of its type. What the values say together is right when nothing changes, and near
+ * otherwise. The bounds of loops do not depend on what is read, but for lists, which only grow at
+ * their heads.
+ */
+#include "api/snapshot.h"
+
+#include <string.h>
+
+#include "base/params.h"
+#include "slab/slab_freelist_atomic.h"
+
+struct reader {
+    const struct hak_stats_block *block;
+    hak_peek *peek;
+    const void *context;
+    struct hak_snapshot *snapshot;
+};
+
+static bool peek(const struct reader *reader, const void *from, void *to, size_t size)
+{
+    return reader->peek(reader->context, from, to, size);
+}
+
+/* A word of a record, by name. */
+#define PEEK(reader, field, to) peek(reader, &(field), to, sizeof *(to))
+
+static bool read_size(const struct reader *reader, const void *from, enum hak_stat stat)
+{
+    size_t value = 0;
+    bool read = peek(reader, from, &value, sizeof value);
+    reader->snapshot->value[stat] = value;
+    return read;
+}
+
+static bool read_totals(const struct reader *reader)
+{
+    const struct hak_stats_block *block = reader->block;
+    return read_size(reader, block->live_bytes, HAK_STAT_LIVE_BYTES) &&
+           read_size(reader, block->retained_bytes, HAK_STAT_RETAINED_BYTES) &&
+           read_size(reader, block->taken_bytes, HAK_STAT_FOOTPRINT_BYTES) &&
+           read_size(reader, block->committed_bytes, HAK_STAT_COMMITTED_BYTES) &&
+           read_size(reader, block->metadata_bytes, HAK_STAT_METADATA_BYTES) &&
+           read_size(reader, block->huge_bytes, HAK_STAT_HUGE_BYTES) &&
+           read_size(reader, block->huge_blocks, HAK_STAT_HUGE_BLOCKS) &&
+           read_size(reader, block->superslabs, HAK_STAT_SUPERSLABS) &&
+           read_size(reader, block->heaps, HAK_STAT_HEAPS);
+}
+
+/* ---- counters and locks ------------------------------------------------ */
+
+static bool read_counters(const struct reader *reader)
+{
+    static const uint8_t stat[HAK_COUNTER_COUNT] = {
+#define HAK_COUNTER(id, name, label, help) HAK_STAT_##id,
+#include "core/stats.def"
+    };
+    const struct hak_counters *from = NULL;
+    if (!peek(reader, reader->block->counters, &from, sizeof from))
+        return false;
+    while (from != NULL) {
+        uint64_t value[HAK_COUNTER_COUNT];
+        if (!PEEK(reader, from->value, &value) || !PEEK(reader, from->older, &from))
+            return false;
+        for (int i = 0; i < HAK_COUNTER_COUNT; i++)
+            reader->snapshot->value[stat[i]] += value[i];
+    }
+    return true;
+}
+
+static bool read_locks(const struct reader *reader)
+{
+    struct hak_snapshot *snapshot = reader->snapshot;
+    for (int i = 0; i < HAK_LOCK_COUNT; i++) {
+        const struct hak_lock *lock = NULL;
+        if (!PEEK(reader, reader->block->locks[i].lock, &lock) ||
+            !PEEK(reader, lock->acquisitions, &snapshot->lock[i].acquisitions) ||
+            !PEEK(reader, lock->waits, &snapshot->lock[i].waits))
+            return false;
+        snapshot->value[HAK_STAT_LOCK_WAITS] += snapshot->lock[i].waits;
+    }
+    return true;
+}
+
+/* ---- slabs ------------------------------------------------------------- */
+
+static void add_slab(struct hak_snapshot *snapshot, struct slab_view view)
+{
+    if (view.state < SLAB_CURRENT || view.class_idx >= HAK_CLASS_COUNT)
+        return;
+    struct hak_class_snapshot *class = &snapshot->class[view.class_idx];
+    class->slabs++;
+    class->capacity += hak__class_info[view.class_idx].capacity;
+    class->free += view.free;
+    class->out += view.carved - view.free;
+}
+
+static bool read_superslab(const struct reader *reader, const SuperSlab *super)
+{
+    TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
+    if (!PEEK(reader, super->slabs, &slabs))
+        return false;
+    for (unsigned i = 0; i < HAK_SUPERSLAB_UNITS; i++)
+        add_slab(reader->snapshot, slab_freelist_view_copy(&slabs[i]));
+    return true;
+}
+
+static bool read_superslabs(const struct reader *reader)
+{
+    enum { BATCH = 31 };
+    static_assert(HAK_SET_SIZE % BATCH == 0, "batches end with the chunk");
+    for (const struct super_chunk *chunk = reader->block->chunks; chunk != NULL;) {
+        const SuperSlab *super[BATCH] = {NULL};
+        for (unsigned n = 0; n < HAK_SET_SIZE; n += BATCH) {
+            if (!peek(reader, &chunk->member[n], &super, sizeof super))
+                return false;
+            for (unsigned i = 0; i < BATCH && super[i] != NULL; i++)
+                if (!read_superslab(reader, super[i]))
+                    return false;
+            if (super[BATCH - 1] == NULL)
+                break;
+        }
+        if (!PEEK(reader, chunk->next, &chunk))
+            return false;
+    }
+    return true;
+}
+
+/* ---- heaps ------------------------------------------------------------- */
+
+/* A bin that is moved to another array meanwhile does not look like one. */
+static void add_bins(struct hak_snapshot *snapshot, void **const *top, void **const *base)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        uintptr_t bytes = (uintptr_t)top[i] - (uintptr_t)base[i];
+        if (bytes <= HAK_BIN_CAPACITY_MAX * sizeof(void *))
+            snapshot->class[i].cached += bytes / sizeof(void *);
+    }
+}
+
+static bool add_chain(const struct reader *reader, const struct hak_chain *chain)
+{
+    if (chain->slab == NULL)
+        return true;
+    TinySlabMeta slab;
+    if (!peek(reader, chain->slab, &slab, sizeof slab))
+        return false;
+    unsigned class_idx = slab_freelist_view_copy(&slab).class_idx;
+    if (class_idx < HAK_CLASS_COUNT && chain->count <= HAK_CHAIN_BLOCKS)
+        reader->snapshot->class[class_idx].cached += chain->count;
+    return true;
+}
+
+static bool read_heap(const struct reader *reader, const struct hak_heap *heap)
+{
+    void **top[HAK_CLASS_COUNT], **base[HAK_CLASS_COUNT];
+    struct hak_chain chains[HAK_CHAINS];
+    struct hak_kept kept[HAK_SPAN_PLACES];
+    if (!PEEK(reader, heap->top, &top) || !PEEK(reader, heap->base, &base) ||
+        !PEEK(reader, heap->chains, &chains) || !PEEK(reader, heap->kept, &kept))
+        return false;
+    add_bins(reader->snapshot, top, base);
+    for (int i = 0; i < HAK_CHAINS; i++)
+        if (!add_chain(reader, &chains[i]))
+            return false;
+    for (int i = 0; i < HAK_SPAN_PLACES; i++)
+        reader->snapshot->value[HAK_STAT_CACHED_BYTES] += kept[i].units << HAK_GRANULE_SHIFT;
+    return true;
+}
+
+static bool read_heaps(const struct reader *reader)
+{
+    const struct hak_heap *heap = NULL;
+    if (!peek(reader, reader->block->all_heaps, &heap, sizeof heap))
+        return false;
+    while (heap != NULL)
+        if (!read_heap(reader, heap) || !PEEK(reader, heap->older, &heap))
+            return false;
+    return true;
+}
+
+/* ---- all --------------------------------------------------------------- */
+
+uint64_t hak__class_live(const struct hak_class_snapshot *class)
+{
+    return class->out > class->cached ? class->out - class->cached : 0;
+}
+
+static uint64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* The totals that follow from others; so far CACHED_BYTES are the spans that heaps keep,
+ * FOOTPRINT_BYTES without records. */
+static void add_up(struct hak_snapshot *snapshot)
+{
+    uint64_t *value = snapshot->value;
+    uint64_t slab_bytes = 0, kept = value[HAK_STAT_CACHED_BYTES];
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        const struct hak_class_snapshot *class = &snapshot->class[i];
+        slab_bytes += class->slabs << hak__class_info[i].slab_shift;
+        value[HAK_STAT_SMALL_BYTES] += hak__class_live(class) * hak__class_size(i);
+        value[HAK_STAT_CACHED_BYTES] += class->cached * hak__class_size(i);
+    }
+    value[HAK_STAT_LARGE_BYTES] = above(value[HAK_STAT_LIVE_BYTES], slab_bytes + kept);
+    value[HAK_STAT_ALLOCATED_BYTES] = value[HAK_STAT_SMALL_BYTES] + value[HAK_STAT_LARGE_BYTES];
+    value[HAK_STAT_FOOTPRINT_BYTES] += value[HAK_STAT_METADATA_BYTES];
+}
+
+bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function, const void *context,
+                        struct hak_snapshot *snapshot)
+{
+    const struct reader reader = {block, function, context, snapshot};
+    memset(snapshot, 0, sizeof *snapshot);
+    if (!read_totals(&reader) || !read_counters(&reader) || !read_locks(&reader) ||
+        !read_superslabs(&reader) || !read_heaps(&reader))
+        return false;
+    add_up(snapshot);
+    return true;
+}
+
+/* Memory of this process, which other threads write as they like: 64 bits at once if it can be. */
+__attribute__((no_sanitize("thread"))) static bool peek_here(const void *context, const void *from,
+                                                             void *to, size_t size)
+{
+    (void)context;
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= size; at += sizeof(uint64_t)) {
+        const _Atomic uint64_t *word = (const void *)((const char *)from + at);
+        uint64_t value = hak_load_relaxed(word);
+        memcpy((char *)to + at, &value, sizeof value);
+    }
+    for (; at < size; at += sizeof(uint32_t)) {
+        const _Atomic uint32_t *word = (const void *)((const char *)from + at);
+        uint32_t value = hak_load_relaxed(word);
+        memcpy((char *)to + at, &value, sizeof value);
+    }
+    return true;
+}
+
+void hak__snapshot(struct hak_snapshot *snapshot)
+{
+    hak__snapshot_read(&hak__stats_block, peek_here, NULL, snapshot);
+}

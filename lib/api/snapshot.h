@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Statistics of a process, read along its statistics block from inside or outside. */
+#ifndef HAK_API_SNAPSHOT_H
+#define HAK_API_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/stats_block.h"
+
+struct hak_class_snapshot {
+    uint64_t slabs, capacity, free;
+    uint64_t out;    /* handed out by slabs: live, cached or in a chain */
+    uint64_t cached; /* in bins and chains */
+};
+
+struct hak_snapshot {
+    uint64_t value[HAK_STAT_COUNT];
+    struct hak_class_snapshot class[HAK_CLASS_COUNT];
+    struct {
+        uint64_t acquisitions, waits;
+    } lock[HAK_LOCK_COUNT];
+};
+
+/* Copies memory of the process; false when it cannot be read. Sizes and addresses: words. */
+typedef bool hak_peek(const void *context, const void *from, void *to, size_t size);
+
+/* Reads all; false when memory cannot be read, or leads astray. The block is a copy or the own. */
+bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *peek, const void *context,
+                        struct hak_snapshot *snapshot);
+
+/* The same of this process. Any thread. */
+void hak__snapshot(struct hak_snapshot *snapshot);
+
+/* What of a class is live; what changed meanwhile may hide some. */
+uint64_t hak__class_live(const struct hak_class_snapshot *class);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/stats_block.h"
+
+#include "core/meta.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/retain.h"
+
+static_assert(sizeof(PACKAGE_VERSION) <= sizeof hak__stats_block.version, "the version fits");
+
+/* Named by the note alone as far as the compiler can see. */
+__attribute__((used)) const struct hak_stats_block hak__stats_block = {
+    .magic = HAK_STATS_MAGIC,
+    .layout = HAK_STATS_LAYOUT,
+    .size = sizeof(struct hak_stats_block),
+    .version = PACKAGE_VERSION,
+    .pointer_size = sizeof(void *),
+    .debug = HAK_DEBUG,
+    .super_chunk_size = sizeof(struct super_chunk),
+    .superslab_size = sizeof(SuperSlab),
+    .heap_size = sizeof(struct hak_heap),
+    .counters_size = sizeof(struct hak_counters),
+    .lock_size = sizeof(struct hak_lock),
+    .class_count = HAK_CLASS_COUNT,
+    .stat_count = HAK_STAT_COUNT,
+    .lock_count = HAK_LOCK_COUNT,
+    .live_bytes = &hak__live_bytes,
+    .retained_bytes = &hak__retained_bytes,
+    .taken_bytes = &hak__taken_bytes,
+    .committed_bytes = &hak__committed_bytes,
+    .metadata_bytes = &hak__metadata_bytes,
+    .huge_bytes = &hak__huge_bytes,
+    .huge_blocks = &hak__huge_blocks,
+    .superslabs = &hak__superslabs_in_use,
+    .heaps = &hak__heaps_in_use,
+    .counters = &hak__counters_newest,
+    .all_heaps = &hak__heaps,
+    .chunks = &hak__super_chunks,
+    .locks = hak__locks,
+};
+
+__asm__(".pushsection .note.hakmem, \"a\", %note\n"
+        ".balign 4\n"
+        ".long 7, 4, 1\n" /* lengths of name and description, type */
+        ".asciz \"" HAK_STATS_NOTE "\"\n"
+        ".balign 4\n"
+        ".long hak__stats_block - .\n"
+        ".popsection");

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/stats_print.h"
+
+#include <string.h>
+
+enum kind { GAUGE, COUNTER, SUM };
+
+static const struct {
+    enum kind kind;
+    const char *name, *label, *help;
+} rows[HAK_STAT_COUNT] = {
+#define HAK_GAUGE(id, name, label, help) {GAUGE, #name, label, help},
+#define HAK_COUNTER(id, name, label, help) {COUNTER, #name, label, help},
+#define HAK_SUM(id, name, label, help) {SUM, #name, label, help},
+#include "core/stats.def"
+};
+
+static const char *const lock_names[HAK_LOCK_COUNT] = {
+#define HAK_LOCK(lock, name) name,
+#include "front/locks.def"
+#undef HAK_LOCK
+};
+
+/* What is said of a class; the same in all forms. */
+enum { CLASS_FIELDS = 5 };
+static const struct {
+    const char *name, *help;
+} class_rows[CLASS_FIELDS] = {
+    {"slabs", "Slabs that serve the class."},
+    {"capacity", "Blocks that these slabs have room for."},
+    {"free", "Of these, on the free lists of slabs."},
+    {"cached", "In thread caches, or on their way from one to a slab."},
+    {"live", "Allocated and not freed."},
+};
+
+static uint64_t class_value(const struct hak_class_snapshot *class, int field)
+{
+    const uint64_t value[CLASS_FIELDS] = {class->slabs, class->capacity, class->free,
+                                          class->cached, hak__class_live(class)};
+    return value[field];
+}
+
+static void strings(struct hak_text *text, const char *a, const char *b, const char *c)
+{
+    hak__text_string(text, a);
+    hak__text_string(text, b);
+    hak__text_string(text, c);
+}
+
+/* ---- text -------------------------------------------------------------- */
+
+static void padded(struct hak_text *text, const char *label)
+{
+    strings(text, "  ", label, "");
+    for (size_t length = strlen(label); length < 24; length++)
+        hak__text_string(text, " ");
+}
+
+static void text_rows(struct hak_text *text, const struct hak_snapshot *snapshot, bool gauges)
+{
+    for (int i = 0; i < HAK_STAT_COUNT; i++) {
+        if ((rows[i].kind == GAUGE) != gauges)
+            continue;
+        padded(text, rows[i].label);
+        hak__text_unsigned(text, snapshot->value[i]);
+        hak__text_string(text, "\n");
+    }
+}
+
+static void text_classes(struct hak_text *text, const struct hak_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        if (snapshot->class[i].slabs == 0)
+            continue;
+        hak__text_string(text, "  ");
+        hak__text_unsigned(text, hak__class_size(i));
+        for (int field = 0; field < CLASS_FIELDS; field++) {
+            hak__text_string(text, field == 0 ? ": " : ", ");
+            hak__text_unsigned(text, class_value(&snapshot->class[i], field));
+        }
+        hak__text_string(text, "\n");
+    }
+}
+
+void hak__stats_print_text(struct hak_text *text, const struct hak_snapshot *snapshot,
+                           struct hak_stats_source source)
+{
+    strings(text, "hakmem ", source.version, " statistics");
+    if (source.pid != 0) {
+        hak__text_string(text, " of process ");
+        hak__text_signed(text, source.pid);
+    }
+    hak__text_string(text, "\n");
+    text_rows(text, snapshot, true);
+    hak__text_string(text, "counters\n");
+    text_rows(text, snapshot, false);
+    hak__text_string(text, "locks (name: acquisitions, waits)\n");
+    for (int i = 0; i < HAK_LOCK_COUNT; i++) {
+        strings(text, "  ", lock_names[i], ": ");
+        hak__text_unsigned(text, snapshot->lock[i].acquisitions);
+        hak__text_string(text, ", ");
+        hak__text_unsigned(text, snapshot->lock[i].waits);
+        hak__text_string(text, "\n");
+    }
+    hak__text_string(text, "classes (size: slabs, capacity, free, cached, live blocks)\n");
+    text_classes(text, snapshot);
+}
+
+/* ---- JSON -------------------------------------------------------------- */
+
+static void json_field(struct hak_text *text, const char *name, uint64_t value, const char *end)
+{
+    strings(text, "\"", name, "\":");
+    hak__text_unsigned(text, value);
+    hak__text_string(text, end);
+}
+
+static void json_rows(struct hak_text *text, const struct hak_snapshot *snapshot, bool gauges)
+{
+    const char *separator = gauges ? "," : "";
+    for (int i = 0; i < HAK_STAT_COUNT; i++) {
+        if ((rows[i].kind == GAUGE) != gauges)
+            continue;
+        hak__text_string(text, separator);
+        separator = ",";
+        json_field(text, rows[i].name, snapshot->value[i], "");
+    }
+}
+
+static void json_classes(struct hak_text *text, const struct hak_snapshot *snapshot)
+{
+    const char *separator = "";
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        if (snapshot->class[i].slabs == 0)
+            continue;
+        strings(text, separator, "{", "");
+        separator = ",";
+        json_field(text, "size", hak__class_size(i), "");
+        for (int field = 0; field < CLASS_FIELDS; field++) {
+            hak__text_string(text, ",");
+            json_field(text, class_rows[field].name, class_value(&snapshot->class[i], field), "");
+        }
+        hak__text_string(text, "}");
+    }
+}
+
+void hak__stats_print_json(struct hak_text *text, const struct hak_snapshot *snapshot,
+                           struct hak_stats_source source)
+{
+    strings(text, "{\"version\":\"", source.version, "\"");
+    if (source.pid != 0)
+        strings(text, ",", "", ""), json_field(text, "pid", (uint64_t)source.pid, "");
+    json_rows(text, snapshot, true);
+    hak__text_string(text, ",\"counters\":{");
+    json_rows(text, snapshot, false);
+    hak__text_string(text, "},\"locks\":{");
+    for (int i = 0; i < HAK_LOCK_COUNT; i++) {
+        strings(text, i == 0 ? "\"" : ",\"", lock_names[i], "\":{");
+        json_field(text, "acquisitions", snapshot->lock[i].acquisitions, ",");
+        json_field(text, "waits", snapshot->lock[i].waits, "}");
+    }
+    hak__text_string(text, "},\"classes\":[");
+    json_classes(text, snapshot);
+    hak__text_string(text, "]}\n");
+}
+
+/* ---- metrics, in the text format of Prometheus ------------------------- */
+
+struct metric {
+    const char *prefix, *name, *suffix, *help, *type;
+};
+
+static void metric_name(struct hak_text *text, struct metric metric)
+{
+    strings(text, metric.prefix, metric.name, metric.suffix);
+}
+
+static void metric_head(struct hak_text *text, struct metric metric)
+{
+    hak__text_string(text, "# HELP ");
+    metric_name(text, metric);
+    strings(text, " ", metric.help, "\n# TYPE ");
+    metric_name(text, metric);
+    strings(text, " ", metric.type, "\n");
+}
+
+/* A value with the process, and with one more label unless that is NULL. */
+static void metric_value(struct hak_text *text, struct metric metric, int64_t pid,
+                         const char *label, const char *which, uint64_t value)
+{
+    metric_name(text, metric);
+    hak__text_string(text, "{pid=\"");
+    hak__text_signed(text, pid);
+    if (label != NULL)
+        strings(text, "\",", label, "=\""), hak__text_string(text, which);
+    hak__text_string(text, "\"} ");
+    hak__text_unsigned(text, value);
+    hak__text_string(text, "\n");
+}
+
+static void metric_locks(struct hak_text *text, const struct hak_snapshot *snapshot, int64_t pid)
+{
+    static const struct metric metric[] = {
+        {"hakmem_lock_", "acquisitions", "_total", "How often a lock was taken.", "counter"},
+        {"hakmem_lock_", "waits", "_total", "How often a thread had to wait for a lock.",
+         "counter"}};
+    for (int field = 0; field < 2; field++) {
+        metric_head(text, metric[field]);
+        for (int i = 0; i < HAK_LOCK_COUNT; i++)
+            metric_value(text, metric[field], pid, "lock", lock_names[i],
+                         field == 0 ? snapshot->lock[i].acquisitions : snapshot->lock[i].waits);
+    }
+}
+
+static void metric_classes(struct hak_text *text, const struct hak_snapshot *snapshot, int64_t pid)
+{
+    for (int field = 0; field < CLASS_FIELDS; field++) {
+        struct metric metric = {"hakmem_class_", class_rows[field].name,
+                                field == 0 ? "" : "_blocks", class_rows[field].help, "gauge"};
+        metric_head(text, metric);
+        for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+            if (snapshot->class[i].slabs == 0)
+                continue;
+            struct hak_text size;
+            hak__text_begin(&size, -1);
+            hak__text_unsigned(&size, hak__class_size(i));
+            size.bytes[size.used] = '\0';
+            metric_value(text, metric, pid, "size", size.bytes,
+                         class_value(&snapshot->class[i], field));
+        }
+    }
+}
+
+/* Without sums, which whoever reads the parts makes anew. */
+void hak__stats_print_metrics(struct hak_text *text, const struct hak_snapshot *snapshot,
+                              struct hak_stats_source source)
+{
+    struct metric info = {"hakmem_", "info", "", "The version of the library.", "gauge"};
+    metric_head(text, info);
+    metric_value(text, info, source.pid, "version", source.version, 1);
+    for (int i = 0; i < HAK_STAT_COUNT; i++) {
+        if (rows[i].kind == SUM)
+            continue;
+        bool gauge = rows[i].kind == GAUGE;
+        struct metric metric = {"hakmem_", rows[i].name, gauge ? "" : "_total", rows[i].help,
+                                gauge ? "gauge" : "counter"};
+        metric_head(text, metric);
+        metric_value(text, metric, source.pid, NULL, NULL, snapshot->value[i]);
+    }
+    metric_locks(text, snapshot, source.pid);
+    metric_classes(text, snapshot, source.pid);
+}

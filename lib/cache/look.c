@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/look.h"
+
+#include <string.h>
+
+#include "base/params.h"
+#include "cache/heap.h"
+#include "cache/thread_cache.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/pagemap.h"
+#include "slab/slab_freelist_atomic.h"
+
+static_assert(sizeof(((struct hak_look *)0)->live) * 8 > HAK_SLAB_FIELD / 2,
+              "a bit for each block of a slab");
+
+/* The program and other threads write this memory as they like. */
+__attribute__((no_sanitize("thread", "address"))) static bool is_live(uintptr_t block)
+{
+    typedef _Atomic uint64_t __attribute__((may_alias)) word_t;
+    const word_t *word = (const word_t *)(block + sizeof(uint64_t));
+    uint64_t mark = hak_load_relaxed(word);
+    return !HAK_CHECKS || mark != hak__mark_of(hak__heap_secret, (void *)block);
+}
+
+static void find_owner(struct hak_look *look, uint32_t id)
+{
+    look->owner = id;
+    hak__lock_acquire(&hak__heap_lock);
+    for (const struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL && id != 0;
+         heap = heap->older)
+        if (heap->id == id)
+            look->owner_alive = heap->attached;
+    hak__lock_release(&hak__heap_lock);
+}
+
+/* False when the slab began another life meanwhile, or has ended this one. */
+static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_look *look)
+{
+    const struct hak_class_info *info = &hak__class_info[code - 1];
+    TinySlabMeta *slab = hak__pagemap_record(address);
+    uint32_t life = hak_load_acquire(&slab->lives);
+    struct slab_view view = slab_freelist_view(slab);
+    look->size = (size_t)1 << info->slab_shift;
+    look->base = address & ~(uintptr_t)(look->size - 1);
+    look->block_size = info->size;
+    look->carved = view.carved;
+    if (view.state < SLAB_CURRENT || view.class_idx != code - 1 || view.carved > info->capacity ||
+        slab->slot != (look->base >> HAK_GRANULE_SHIFT) % HAK_SUPERSLAB_UNITS)
+        return false;
+    for (uint32_t i = 0; i < view.carved; i++)
+        look->live[i / 8] |= (uint8_t)(is_live(look->base + i * look->block_size) << i % 8);
+    hak_fence_acquire();
+    view = slab_freelist_view(slab);
+    return hak_load_relaxed(&slab->lives) == life && view.state >= SLAB_CURRENT;
+}
+
+static bool look_at_span_locked(uintptr_t address, struct hak_look *look)
+{
+    const struct hak_span *span = hak__pagemap_record(address);
+    look->base = span->base;
+    look->size = look->block_size =
+        look->code == HAK_CODE_HUGE ? span->size : span->units << HAK_GRANULE_SHIFT;
+    look->carved = 1;
+    look->live[0] = look->code == HAK_CODE_HUGE || is_live(span->base);
+    return span->base == address;
+}
+
+/* The first granule of what covers the address: further granules have no record. */
+static uintptr_t first_granule(uintptr_t address)
+{
+    address &= ~(uintptr_t)(HAK_GRANULE - 1);
+    while (hak__pagemap_word(address) == HAK_CODE_INSIDE)
+        address -= HAK_GRANULE;
+    return address;
+}
+
+static bool look_locked(uintptr_t address, uint32_t word, struct hak_look *look)
+{
+    memset(look, 0, sizeof *look);
+    look->code = word & 0xff;
+    if (look->code - 1 < HAK_CLASS_COUNT)
+        return look_at_slab_locked(address, look->code, look);
+    return look_at_span_locked(address, look);
+}
+
+static bool has_blocks(uint32_t word, bool huge)
+{
+    return huge ? word == HAK_CODE_HUGE
+                : word == HAK_CODE_LARGE || (word & 0xff) - 1 < HAK_CLASS_COUNT;
+}
+
+bool hak__look(uintptr_t address, struct hak_look *look)
+{
+    bool found = false;
+    uint32_t word = 0;
+    for (int huge = 0; huge < 2 && !found; huge++) {
+        struct hak_lock *lock = huge ? &hak__huge_lock : &hak__arena_lock;
+        hak__lock_acquire(lock);
+        uintptr_t granule = first_granule(address);
+        word = hak__pagemap_word_acquire(granule);
+        found = has_blocks(word, huge) && look_locked(granule, word, look);
+        hak__lock_release(lock);
+    }
+    if (found)
+        find_owner(look, word >> 8);
+    return found && address - look->base < look->size;
+}

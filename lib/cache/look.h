@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking at blocks that the caller does not hold, while others allocate and free.
+ *
+ * A block is free when it has the mark of one (thread_cache.h), which is part of the block. So the
+ * memory must be mapped while it is read, and the slab must be the same before and after:
+ *
+ *  - Memory of the page arena is unmapped under its lock alone, after the page map no longer shows
+ *    it (doc/memory-orders.md). Whoever holds the lock and sees a slab or span shown reads memory
+ *    that stays mapped. A record is of the type that the code says: a granule goes from a slab to a
+ *    span and back by way of the arena, under the same lock.
+ *  - `lives` of the slab's record counts up before each life. Read before and after, with the state,
+ *    it tells that all marks are of one life; otherwise nothing that was live before is there.
+ *  - A huge block's record changes under the lock of huge blocks while it is shown.
+ *
+ * What the program writes in live blocks meanwhile does not matter: it is not a mark.
+ */
+#ifndef HAK_CACHE_LOOK_H
+#define HAK_CACHE_LOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "slab/slab_meta.h"
+
+/* The blocks of a slab, or one that is a span or mapping. */
+struct hak_look {
+    uint32_t code;      /* of the page map: a class plus one, LARGE or HUGE */
+    uint32_t owner;     /* id of a heap, 0: none */
+    bool owner_alive;   /* it is attached to a thread */
+    uintptr_t base;     /* of the slab, span or mapping */
+    size_t size;        /* likewise */
+    size_t block_size;
+    uint32_t carved;    /* blocks, the last of which may be free */
+    uint8_t live[4096 / 8]; /* by number of block; without checks all that were handed out */
+};
+
+/* What covers the address, or false when nothing does. Any thread, without locks held. */
+bool hak__look(uintptr_t address, struct hak_look *look);
+
+static inline bool hak__look_is_live(const struct hak_look *look, uint32_t index)
+{
+    return (look->live[index / 8] >> index % 8 & 1) != 0;
+}
+
+#endif

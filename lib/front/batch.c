@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Many blocks in one call: what of malloc and free is the same for all of them is done once. */
+#include "base/params.h"
+#include "front/fast.h"
+
+/* Takes blocks of a class from the thread's cache, as many as it has; they are live. */
+static size_t take(struct hak_heap *heap, unsigned class_idx, size_t count, void **blocks)
+{
+    void **top = heap->top[class_idx];
+    size_t held = (size_t)(top - heap->base[class_idx]);
+    if (held == 0)
+        return 0; /* also in a heap that is none, which cannot be written to */
+    if (count > held)
+        count = held;
+    heap->top[class_idx] = top - count;
+    for (size_t i = 0; i < count; i++) {
+        void *block = *--top;
+        hak__block_begin(block, class_idx, heap);
+        blocks[i] = block;
+    }
+    return count;
+}
+
+/* What the cache does not have comes one by one: each fills it anew. */
+size_t hak__malloc_batch(size_t size, size_t count, void **blocks)
+{
+    size_t done = 0;
+    while (done < count) {
+        if (hak_likely(size <= HAK_SMALL_MAX))
+            done += take(hak__heap, hak__class_of(size), count - done, blocks + done);
+        if (done == count)
+            break;
+        void *block = hak__malloc(size);
+        if (block == NULL)
+            break;
+        blocks[done++] = block;
+    }
+    return done;
+}
+
+/*
+ * Frees blocks from the first one on that are in one granule, by the fast path of free; how many.
+ * None when the first one takes another path.
+ */
+static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
+{
+    uintptr_t granule = (uintptr_t)blocks[0] >> HAK_GRANULE_SHIFT;
+    size_t code = hak__pagemap_word((uintptr_t)blocks[0]) ^ heap->owner_tag;
+    if (hak_unlikely(code > HAK_CLASS_COUNT))
+        return 0;
+    unsigned class_idx = (unsigned)code - 1;
+    void **top = heap->top[class_idx];
+    size_t room = (size_t)(heap->limit[class_idx] - top);
+    if (count > room)
+        count = room;
+    uintptr_t mask = heap->slab_mask[class_idx];
+    uint64_t reciprocal = heap->reciprocal[class_idx];
+    size_t done = 0;
+    for (; done < count; done++) {
+        void *block = blocks[done];
+        uintptr_t address = (uintptr_t)block;
+        if (address >> HAK_GRANULE_SHIFT != granule ||
+            (HAK_CHECKS && !hak__is_block_start(address & mask, reciprocal)) ||
+            !hak__block_end(block, class_idx, heap))
+            break;
+        top[done] = block;
+    }
+    heap->top[class_idx] = top + done;
+    return done;
+}
+
+void hak__free_batch(void *const *blocks, size_t count, const char *call)
+{
+    for (size_t i = 0; i < count;) {
+        size_t run = free_run(hak__heap, blocks + i, count - i);
+        if (run == 0)
+            hak__free(blocks[i++], call);
+        i += run;
+    }
+}
