@@ -70,6 +70,13 @@ HAK_API void hak_fresh(void);'
 wrong 'hak_free.3: hak_free is in man/, not in' include/hakmem/hakmem.h '/^HAK_API void hak_free(/d'
 wrong 'hak_malloc.3: SYNOPSIS has not: void\*hak_realloc(void\*block,size_t bytes)' \
     include/hakmem/hakmem.h '/hak_realloc(/s/size_t size/size_t bytes/'
+wrong 'hak_alloc.3: SYNOPSIS has not: unsigned hak_alloc_align(size_t power)' \
+    include/hakmem/hakmem.h '/hak_alloc_align(/s/size_t alignment/size_t power/'
+wrong 'types: bool~hak_oom_handler_t(int~size) is in include/hakmem/hakmem.h' \
+    include/hakmem/hakmem.h 's/hak_oom_handler_t(size_t size)/hak_oom_handler_t(int size)/'
+wrong 'fields: fresh is in include/hakmem/hakmem.h' \
+    include/hakmem/hakmem.h 's/bool owner_alive;/bool fresh;/'
+wrong 'hak_block_info.3: context is in SYNOPSIS' man/hak_block_info.3 's/^\.Fa context$/.Fa visit/'
 wrong 'SYNOPSIS has not: size_t hak_good_size' man/hak_usable_size.3 's/^\.Ft size_t/.Ft int/'
 wrong 'hak_owns is not in NAME' man/hak_usable_size.3 '/^\.Nm hak_owns$/d'
 wrong 'hak_reallocarray.3: leads to no page' man/hak_reallocarray.3 's/hak_malloc/hak_fresh/'

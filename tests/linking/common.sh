@@ -17,6 +17,8 @@ install="install-libLTLIBRARIES install-pkgconfigDATA install-hakmemincludeHEADE
 # shellcheck disable=SC2086
 make -s -C "$builddir" DESTDIR="$work" $install > "$work/install.log" 2>&1 ||
     { cat "$work/install.log"; fail "make install fails"; }
+# 1 if every free is checked, so that live blocks are told from freed ones, else 0
+checks=$(sed -n 's/^#define HAK_CHECKS //p' "$builddir/config.h")
 cp "$srcdir"/doc/examples/linking/* "$work/"
 chmod -R u+w "$work"
 libdir=$(value libdir)

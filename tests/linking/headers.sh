@@ -11,31 +11,77 @@ cat > "$work/alone.c" << 'END'
 #include <hakmem/hakmem.h>
 #include <hakmem/hakmem.h>
 
+static bool visit(const hak_block_info_t *block, void *context)
+{
+    return block->kind == HAK_BLOCK_SMALL && block->state == HAK_BLOCK_LIVE && context != NULL;
+}
+
+static bool try_again(size_t size)
+{
+    return size > hak_limit_get(HAK_LIMIT_SOFT);
+}
+
+static void tell(const char *message)
+{
+    (void)message;
+}
+
+static int look(const void *address, void *context)
+{
+    const void *where = NULL;
+    hak_block_info_t block;
+    hak_stats_t stats;
+    hak_class_stats_t class_stats;
+    hak_option_info_t option;
+    block.struct_size = sizeof block;
+    stats.struct_size = sizeof stats;
+    class_stats.struct_size = sizeof class_stats;
+    option.struct_size = sizeof option;
+    bool right = hak_check(&where) == NULL && where == NULL;
+    return hak_block_info(address, &block) + hak_heap_walk(visit, context) + hak_stats_get(&stats) +
+           hak_class_stats_get(0, &class_stats) + hak_option_info(0, &option) + (right ? 1 : 0);
+}
+
+static size_t control(void *block, void **blocks, size_t size)
+{
+    size_t count = hak_alloc_batch(size, size, blocks);
+    hak_oom_handler_t *oom = hak_oom_handler_set(try_again);
+    hak_error_handler_t *error = hak_error_handler_set(tell);
+    hak_free_batch(blocks, count);
+    hak_thread_flush();
+    if (hak_limit_set(HAK_LIMIT_HARD, size) != 0 || oom != NULL || error != NULL)
+        return 0;
+    return hak_resize_in_place(block, 0, size) + hak_purge(HAK_PURGE_THREAD, 0) +
+           hak_purge(HAK_PURGE_PROCESS, 10);
+}
+
 int use(void *block, const void *address, char *text, const char *key);
 int use(void *block, const void *address, char *text, const char *key)
 {
     size_t size = hak_good_size(HAK_MIN_ALIGNMENT) + hak_usable_size(address);
-    bool yes = hak_owns(address) || hak_purge();
-    void *blocks[6] = {hak_malloc(size), hak_calloc(size, size), hak_realloc(block, size),
-                       hak_reallocarray(block, size, size), hak_aligned_alloc(size, size), block};
+    void *blocks[7] = {hak_malloc(size), hak_calloc(size, size), hak_realloc(block, size),
+                       hak_reallocarray(block, size, size), hak_aligned_alloc(size, size), block,
+                       hak_alloc(size, HAK_ALLOC_ZERO | HAK_ALLOC_NO_CACHE | hak_alloc_align(64))};
     int sum = hak_posix_memalign(blocks, size, size) + hak_stats_print(1, HAK_STATS_TEXT) +
               hak_stats_print(1, HAK_STATS_JSON) + hak_option_get(key, text, size) +
-              hak_option_set(key, hak_version());
+              hak_option_set(key, hak_version()) + look(address, block);
     hak_free(blocks[1]);
     hak_free_sized(blocks[2], size);
     hak_free_aligned_sized(blocks[3], size, size);
-    return yes ? sum : 0;
+    return hak_owns(address) || control(block, blocks, 7) > 0 ? sum : 0;
 }
 END
 cp "$work/alone.c" "$work/alone.cc"
 names=$(sed -n 's/^HAK_API .*\(hak_[a-z_]*\)(.*/\1/p' "$srcdir/include/hakmem/hakmem.h" | sort)
 strict="-Wall -Wextra -pedantic -Wshadow -Wconversion -Wundef -Werror"
-# compiles COMPILER STANDARD SUFFIX INCLUDES: with the program looking for just these functions
+# compiles COMPILER STANDARD SUFFIX INCLUDES: with the program looking for just these functions, and
+# none of the header's own made known to others
 compiles() {
     for without in '' -U__GNUC__; do
         $1 -std=$2 $strict $without -I"$4" -c -o "$work/alone.o" "$work/alone.$3" || return 1
         used=$(${NM:-nm} -u "$work/alone.o" | sed -n 's/.* \(hak_[a-z_]*\)$/\1/p' | sort)
         [ "$used" = "$names" ] || { echo "looks for $used"; return 1; }
+        ! ${NM:-nm} "$work/alone.o" | grep ' T hak_' || return 1
     done
 }
 count=0
@@ -68,9 +114,12 @@ faulty() {
 faulty 's/hak_owns(const void \*address)/hak_owns(const *address)/' "$CC" c11 c
 faulty '/include <stddef.h>/d' "$CC" c11 c
 faulty '/include <stdbool.h>/d' "$CC" c11 c
+faulty '/include <stdint.h>/d' "$CC" c11 c
 faulty 's/^#ifndef HAKMEM_HAKMEM_H/#if 1/' "$CC" c11 c
 faulty 's/^typedef enum/typedef int none[0];\n&/' "$CC" c11 c
 faulty 's/^#define HAK_ATTR_MALLOC$//' "$CC" c11 c
 faulty '/hak_version(/d' "$CC" c11 c
+faulty 's/static inline unsigned/unsigned/' "$CC" c11 c
+faulty 's/hak_block_kind_t kind;/hak_block_kind_t class;/' g++ c++11 cc
 faulty 's/void \*block/void *new/' g++ c++11 cc
 faulty 's/^extern "C" {/extern "C++" {/' g++ c++11 cc

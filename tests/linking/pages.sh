@@ -21,10 +21,11 @@ for page in "$srcdir"/man/hak_*.3; do
     $CC -std=c11 -O2 -Wall -Wextra -pedantic -Werror -D_DEFAULT_SOURCE -o "$name" "$name.c" \
         $(flags --cflags --libs) || fail "$name.3: does not compile"
     count=$((count + 1))
-    # one that waits does so until it is ended
+    # one that waits does so until it is ended; without checks no heap can be walked
     status=0
     expected=0
     ! grep -q 'pause();' "$name.c" || expected=124
+    [ "$checks" -eq 1 ] || ! grep -q 'hak_heap_walk(' "$name.c" || expected=1
     printf 'one\ntwo\n' | timeout "$((expected ? 1 : 20))" "./$name" > "$name.out" 2>&1 || status=$?
     [ "$status" -eq "$expected" ] || { cat "$name.out"; fail "$name: exit status $status"; }
 done
@@ -34,6 +35,17 @@ says() {
 }
 [ "$(cat hak_malloc.out)" = "$(printf 'two\none')" ] || { cat hak_malloc.out; fail "hak_malloc: wrong"; }
 says hak_usable_size 'bytes, ours$'
+says hak_alloc '^the sum is 1$'
+says hak_alloc_batch '^the third node is number 2$'
+says hak_resize_in_place '^room for [1-9][0-9]* bytes$'
+[ "$checks" -eq 0 ] || says hak_block_info '^the one of the text has 112 bytes$'
+says hak_check '^the heap is as it should be$'
+says hak_purge '^[1-9][0-9]* bytes given back$'
+says hak_limit_set '^not more than 67108864 bytes$'
+says hak_oom_handler_set '^the reserve is used for 52428800 bytes$'
+says hak_oom_handler_set '^there was room$'
+says hak_stats_get '^[1-9][0-9]* bytes taken, [1-9][0-9]* of them in blocks$'
+says hak_stats_get '^live blocks of [1-9][0-9]* bytes: [1-9]'
 says hak_stats_print '^{"version":"'
 says hak_option_get '^at least 4194304 bytes'
 says hak_version "^libhakmem $(flags --modversion)$"
