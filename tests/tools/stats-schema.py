@@ -19,6 +19,7 @@ def check(value, schema, root, where):
     if "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
         check(value, root["$defs"][name], root, where)
+        return
     kind = TYPES.get(schema.get("type"), object)
     if not isinstance(value, kind) or isinstance(value, bool):
         sys.exit(f"{where}: {value!r} is no {schema['type']}")
