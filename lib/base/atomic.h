@@ -28,7 +28,6 @@
                                             memory_order_##failure)
 /* Orders what a thread stores for the signal handlers that interrupt it. */
 #define hak_fence_signal() atomic_signal_fence(memory_order_release)
-#define hak_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define hak_cas_relaxed(p, expected, desired) HAK_CAS(p, expected, desired, relaxed, relaxed)
 #define hak_cas_acquire(p, expected, desired) HAK_CAS(p, expected, desired, acquire, acquire)
 #define hak_cas_release(p, expected, desired) HAK_CAS(p, expected, desired, release, relaxed)

@@ -19,7 +19,7 @@ __attribute__((no_sanitize("thread", "address"))) static bool is_live(uintptr_t 
 {
     typedef _Atomic uint64_t __attribute__((may_alias)) word_t;
     const word_t *word = (const word_t *)(block + sizeof(uint64_t));
-    uint64_t mark = hak_load_relaxed(word);
+    uint64_t mark = hak_load_acquire(word); /* before the second look at the slab */
     return !HAK_CHECKS || mark != hak__mark_of(hak__heap_secret, (void *)block);
 }
 
@@ -50,7 +50,6 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
         return false;
     for (uint32_t i = 0; i < view.carved; i++)
         look->live[i / 8] |= (uint8_t)(is_live(look->base + i * look->block_size) << i % 8);
-    hak_fence_acquire();
     view = slab_freelist_view(slab);
     return hak_load_relaxed(&slab->lives) == life && view.state >= SLAB_CURRENT;
 }
