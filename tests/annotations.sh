@@ -22,7 +22,8 @@ sed 's/\(#define HAK_ANNOTATIONS\) .*/\1 1/' "$builddir/config.h" > "$work/confi
 # in the form of debug information that older versions of valgrind read
 compile() {
     # shellcheck disable=SC2086
-    $CC -std=gnu11 -gdwarf-4 -w -pthread -fno-builtin -I"$work" -I"$srcdir/include" -I"$srcdir/lib" "$@"
+    $CC -std=gnu11 -gdwarf-4 -w -pthread -fno-builtin -I"$work" -I"$srcdir/include" \
+        -I"$srcdir/lib" "$@"
 }
 mkdir "$work/core"
 sources=$(find "$srcdir/lib" -name '*.c' ! -name one_thread.c)
