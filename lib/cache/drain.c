@@ -195,7 +195,7 @@ static void shrink_bin(struct hak_heap *heap, unsigned class_idx, bool neighbour
         resize_bin(heap, class_idx, old / 2);
 }
 
-void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
+static void drain(struct hak_heap *heap, unsigned class_idx)
 {
     heap->used_lately[class_idx] = true;
     bool first = heap->drained[class_idx] == 0;
@@ -214,6 +214,13 @@ void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
     }
     hak__handback_flush(heap);
     hak__cache_poll(heap);
+}
+
+void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
+{
+    bool busy = hak__heap_enter(heap);
+    drain(heap, class_idx);
+    hak__heap_leave(heap, busy);
 }
 
 struct hak_lock hak__purge_lock;

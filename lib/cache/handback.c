@@ -78,9 +78,11 @@ static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word)
 
 void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
 {
+    bool busy = hak__heap_enter(heap);
     struct hak_chain *chain = add(heap, block, word);
     if (is_long(chain))
         push(heap, chain);
+    hak__heap_leave(heap, busy);
 }
 
 /* Neighbours in a bin are often neighbours in a slab: these need not be looked up again. */

@@ -124,11 +124,13 @@ static void let_go_all(struct hak_heap *heap)
 
 void hak__heap_flush(struct hak_heap *heap)
 {
+    bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         hak__cache_empty_bin(heap, i);
     hak__handback_flush(heap);
     hak__span_cache_flush(heap);
     let_go_all(heap);
+    hak__heap_leave(heap, busy);
 }
 
 static void give_up(struct hak_heap *heap)
@@ -196,8 +198,18 @@ static void adopt(struct hak_heap *heap)
     give_up(heap);
 }
 
+static void abandon(struct hak_heap *heap)
+{
+    heap->attached = false;
+    hak_sub_relaxed(&hak__heaps_in_use, 1);
+    hak__heap = (struct hak_heap *)&hak__heap_none;
+    hak__counters = &hak__counters_shared;
+}
+
 void hak__heap_fork_child(void)
 {
+    if (hak__heap_is_real(hak__heap) && hak__heap->busy)
+        abandon(hak__heap);
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
         if (heap->attached && heap != hak__heap)
             adopt(heap);

@@ -77,6 +77,7 @@ struct hak_heap {
     uint32_t polls;
     uint32_t foreign; /* blocks of other heaps that were freed here and could be kept */
     uint32_t flushes; /* how many of the flushes that were asked for it has seen */
+    bool busy; /* its thread is in the middle of a slow path */
     unsigned exit_rounds; /* how often the thread's exit hook was called */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
@@ -90,6 +91,24 @@ extern HAK_TLS struct hak_heap *hak__heap;
 
 /* The newest of all heaps that were ever made; `older` leads to the others. */
 extern _Atomic(struct hak_heap *) hak__heaps;
+
+/*
+ * Around what leaves a heap in disorder for a while. Who finds it so in the child of a fork is in a
+ * signal handler that has interrupted it; see hak__heap_fork_child. The value is for leave.
+ */
+HAK_INLINE bool hak__heap_enter(struct hak_heap *heap)
+{
+    bool busy = heap->busy;
+    heap->busy = true;
+    hak_fence_signal();
+    return busy;
+}
+
+HAK_INLINE void hak__heap_leave(struct hak_heap *heap, bool busy)
+{
+    hak_fence_signal();
+    heap->busy = busy;
+}
 
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
 extern const struct hak_heap hak__heap_none, hak__heap_gone;
@@ -110,7 +129,11 @@ struct hak_heap *hak__heap_attach(void);
 /* Empties the calling thread's heap and gives it up; the thread goes on without. */
 void hak__heap_detach(void);
 
-/* In the child of a fork: lets go of the slabs of threads that are not there any more. */
+/*
+ * In the child of a fork: lets go of the slabs of threads that are not there any more. A heap that
+ * the fork has found in disorder is left as it is, for what was interrupted goes on in it if the
+ * signal handler returns; the thread gets another.
+ */
 void hak__heap_fork_child(void);
 
 /* Calls visit for every heap that was ever made; while no thread changes any. */

@@ -143,7 +143,7 @@ void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
     return block;
 }
 
-bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
+static bool refill(struct hak_heap *heap, unsigned class_idx)
 {
     hak__count(HAK_COUNTER_REFILLS, 1);
     uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
@@ -177,4 +177,12 @@ bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
     }
     hak__cache_poll(heap);
     return true;
+}
+
+bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx)
+{
+    bool busy = hak__heap_enter(heap);
+    bool refilled = refill(heap, class_idx);
+    hak__heap_leave(heap, busy);
+    return refilled;
 }

@@ -41,11 +41,16 @@ size_t hak__footprint(void)
     return with_records(hak_load_relaxed(&hak__taken_bytes));
 }
 
+void hak__memory_add(size_t bytes)
+{
+    HAK_SHARED(hak_add_relaxed(&hak__taken_bytes, bytes));
+}
+
 bool hak__memory_take(size_t bytes)
 {
     size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
     if (hak_likely(limit == 0)) {
-        HAK_SHARED(hak_add_relaxed(&hak__taken_bytes, bytes));
+        hak__memory_add(bytes);
         return true;
     }
     size_t taken = hak_load_relaxed(&hak__taken_bytes);

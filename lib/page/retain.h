@@ -58,6 +58,8 @@ void hak__retained_sub(size_t bytes);
  * leaves room, so no number of threads passes the limit together. It is what is live or retained.
  */
 bool hak__memory_take(size_t bytes);
+/* The same without a limit. */
+void hak__memory_add(size_t bytes);
 /* Memory that goes back to the system, or did not come from there. */
 void hak__memory_return(size_t bytes);
 

@@ -81,13 +81,19 @@ static TinySlabMeta *acquire_new(unsigned order)
     return slab;
 }
 
-/* Slots with memory behind them, or as far as the limit allows it others. */
+/*
+ * Slots with memory behind them, or as far as the limit allows it others. What a search took for
+ * warm may have been purged in between; that little is taken whatever the limit says.
+ */
 static TinySlabMeta *acquire_unused(unsigned order, enum hak_counter *stage)
 {
     TinySlabMeta *slab = hak__superslab_take(order, true);
     *stage = HAK_COUNTER_STAGE0_5_EMPTY;
-    if (slab != NULL)
+    if (slab != NULL) {
+        if (hak_unlikely(slab->warm_units != slab->units))
+            hak__memory_add((size_t)(slab->units - slab->warm_units) * HAK_GRANULE);
         return slab;
+    }
     size_t bytes = HAK_GRANULE << order;
     if (!hak__memory_take(bytes))
         return NULL;

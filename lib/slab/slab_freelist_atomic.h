@@ -33,7 +33,7 @@
 
 /* Never returns: a number led outside the blocks that were handed out. */
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node);
-/* Encodes the links of the debug build. */
+/* Encodes the links of the debug build; 0 in others. */
 extern uint32_t hak__slab_link_secret;
 
 /* ---- blocks and links -------------------------------------------------- */

@@ -13,7 +13,7 @@ unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD
 cat > "$work/inside.c" << 'END'
 #include <fcntl.h>
 #include <hakmem/hakmem.h>
-#include <signal.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +30,22 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < 5000; i += 3)
         free(block[i]);
     stats.struct_size = sizeof stats;
+    /* the functions of the C library, if they are not its own, speak of the same numbers */
+    struct mallinfo2 info = mallinfo2();
+    if (argc > 1 && (hak_stats_get(&stats) != 0 || info.uordblks != stats.allocated_bytes ||
+        info.hblkhd != stats.huge_bytes || info.hblks != stats.huge_blocks ||
+        info.keepcost != stats.retained_bytes))
+        return 1;
+    char *text = NULL, expected[60];
+    size_t length = 0;
+    FILE *stream = open_memstream(&text, &length);
+    if (stream == NULL || malloc_info(0, stream) != 0 || fclose(stream) != 0)
+        return 1;
+    snprintf(expected, sizeof expected, "type=\"mmap\" count=\"%d\" size=\"%zu\"",
+             (int)stats.huge_blocks, (size_t)stats.huge_bytes);
+    if (argc > 1 && strstr(text, expected) == NULL)
+        return 1;
+    free(text);
     for (int i = 1; i < argc; i++) {
         int fd = open(argv[i], O_WRONLY | O_CREAT | O_TRUNC, 0600);
         if (hak_stats_get(&stats) != 0 || hak_stats_print(fd, i == 1 ? HAK_STATS_TEXT : HAK_STATS_JSON) != 0)

@@ -1,0 +1,353 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# gdb's commands: what they say of a program's blocks, in the process, in its core, with the
+# library preloaded and linked, and without symbols.
+# shellcheck disable=SC2016,SC2154
+set -eu
+skip() { echo "skipped: $1"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=$work/out
+fail() { cat "$out"; echo "$1" >&2; exit 1; }
+unset HAKMEM_CONF HAKMEM_DISABLE HAKMEM_CONF_FILE LD_PRELOAD DEBUGINFOD_URLS
+commands=$srcdir/tools/gdb/hakmem.py
+
+cat > "$work/program.c" << 'END'
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { MANY = 3000, HELD = 300, SIZE = 5000 };
+struct six { unsigned part[6]; };
+struct six view = {{0x1fff, 2, 3, 5, 4, 7}};
+void *live, *freed, *large, *huge, *kept, *gone, *others, *emptied, *sent, *many[MANY];
+char *on_stack;
+
+__attribute__((noinline)) void reached(void) { __asm__ volatile("" ::: "memory"); }
+static void *start(void *none)
+{
+    others = malloc(SIZE * 2);
+    emptied = malloc(SIZE * 3);
+    sent = malloc(SIZE + 2000);
+    return none;
+}
+int main(void)
+{
+    pthread_t thread;
+    char here = 0;
+    on_stack = &here;
+    if (pthread_create(&thread, NULL, start, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        return 1;
+    live = malloc(100);
+    freed = malloc(100);
+    large = malloc(200000);
+    huge = malloc(100 << 20);
+    kept = malloc(100000);
+    gone = malloc(5 << 20);
+    for (int i = 0; i < MANY; i++)
+        many[i] = malloc(SIZE);
+    for (int i = 0; i < MANY; i++)
+        if (i % (MANY / HELD) != 0)
+            free(many[i]);
+    free(freed);
+    free(kept);
+    free(gone);
+    free(emptied);
+    free(sent);
+    reached();
+    return 0;
+}
+END
+# CC may hold options
+# shellcheck disable=SC2086
+${CC:-cc} -g -O1 -fno-builtin -pthread -o "$work/program" "$work/program.c"
+
+# on_gdb ARGUMENT ...: what gdb says, also where a container lets it not choose addresses
+on_gdb() {
+    timeout 120 gdb -nx -batch -iex 'set disable-randomization off' "$@" > "$out" 2>&1 < /dev/null
+}
+# stopped LIBRARY COMMANDS ARGUMENT ...: gdb where the program has all its blocks
+stopped() {
+    library=$1 questions=$2
+    shift 2
+    on_gdb -ex "source $commands" -ex 'set confirm off' -ex 'set startup-with-shell off' \
+        -ex "set environment LD_PRELOAD $library" -ex 'break reached' -ex run -x "$questions" "$@" \
+        "$work/program"
+}
+says() { grep -qE -e "$1" "$out" || fail "does not say: $1"; }
+# answers COMMAND PATTERN ...: each is in what was said to a command, which the file echoes
+answers() {
+    command=$1
+    shift
+    awk -v asked="> $command" '/^> / { inside = $0 == asked; next } inside' "$out" > "$work/answer"
+    for pattern; do
+        grep -qE -e "$pattern" "$work/answer" || fail "$command does not say: $pattern"
+    done
+}
+# ask FILE: makes a file of commands of lines, each echoed, and an error in one is not the end
+ask() {
+    while read -r line; do
+        printf 'echo > %s\\n\npython\ntry:\n    gdb.execute(r"""%s""")\n' "$line" "$line"
+        printf 'except gdb.error as error:\n    print(error)\nend\n'
+    done > "$1"
+}
+
+command -v gdb > /dev/null || skip "no gdb"
+on_gdb -ex 'python print(6 * 7)' || true
+grep -qx 42 "$out" || skip "gdb without Python"
+on_gdb -ex 'set startup-with-shell off' -ex run "$work/program" || true
+grep -q 'exited normally' "$out" || skip "gdb runs no program here"
+readelf -S "$HAK_LIBRARY" | grep -q '\.debug_info' || skip "built without -g"
+
+ask "$work/questions" << 'END'
+hak block live
+hak block (char *)live + 5
+hak block (char *)live + 0x8000
+hak block ((unsigned long)live & ~0xffffUL) + 0xfff8
+hak block freed
+hak block large
+hak block (char *)large + 150000
+hak block huge
+hak block (char *)huge + 90000000
+hak block kept
+hak block (char *)gone + 3000000
+hak block others
+hak block emptied
+hak block sent
+hak block many[0]
+hak block many[11]
+hak block many[2999]
+hak block on_stack
+hak block 0
+hak block main
+hak block view
+hak block view.part
+hak slab live
+hak slab many[11]
+hak slab hak__heaps->older->current[6]
+hak slab hak__heaps
+hak slab large
+hak slab on_stack
+hak stats
+print *hak__heaps->older
+print *hak__heaps->older->current[6]
+print *(struct slab_view *)&view
+print *hak__heaps->older->kept[0].span
+END
+block='block +0x[0-9a-f]+'
+no_block='^0x[0-9a-f]+ is in no block of libhakmem\.$'
+no_slab='^0x[0-9a-f]+ is in no slab of libhakmem\.$'
+attached='^owner +heap [0-9]+, attached to a thread$'
+counted='as many as are counted$'
+
+check_blocks() {
+    answers 'hak block live' "^$block, 112 bytes usable, offset 0\$" \
+        '^kind +small, class [0-9]+ \(112 bytes\)$' '^state +live$' \
+        '^slab +0x[0-9a-f]+, block [0-9]+ of 585$' "$attached"
+    answers 'hak block (char *)live + 5' "^$block, 112 bytes usable, offset 5\$" '^state +live$'
+    answers 'hak block (char *)live + 0x8000' '^state +free, never handed out$'
+    answers 'hak block ((unsigned long)live & ~0xffffUL) + 0xfff8' \
+        '^0x[0-9a-f]*fff8 is behind the last block of slab 0x[0-9a-f]*\.$'
+    answers 'hak block freed' "^$block, 112 bytes" '^state +free, in the cache of heap [0-9]+$'
+    answers 'hak block large' "^$block, 262144 bytes usable, offset 0\$" '^kind +large' \
+        '^state +live$'
+    answers 'hak block (char *)large + 150000' "^$block, 262144 bytes usable, offset 150000\$"
+    answers 'hak block huge' "^$block, 104857600 bytes usable, offset 0\$" '^kind +huge' \
+        '^state +live$'
+    answers 'hak block (char *)huge + 90000000' '^kind +huge' \
+        "^$block, 104857600 bytes usable, offset 90000000\$"
+    answers 'hak block kept' "^$block, 131072 bytes" \
+        '^state +free, in the span cache of heap [0-9]+$'
+    answers 'hak block (char *)gone + 3000000' \
+        '^0x[0-9a-f]+ is in free memory of the page arena: no block is there\.$'
+    answers 'hak block others' '^state +live$' '^owner +heap [0-9]+, attached to no thread$'
+    answers 'hak block emptied' \
+        '^0x[0-9a-f]+ is in an unused slot of a SuperSlab: no block is there\.$'
+    answers 'hak block sent' '^state +free, in a chain of heap [0-9]+, on its way to the slab$'
+    answers 'hak block many[0]' '^state +live$'
+    answers 'hak block many[11]' "^state +free, on its slab's list\$"
+    answers 'hak block many[2999]' '^state +free, in the cache of heap'
+    for pointer in on_stack 0 main view.part; do answers "hak block $pointer" "$no_block"; done
+    answers 'hak block view' "^hak block: 'view' is no address: its type is struct six\$"
+}
+
+check_slabs() {
+    answers 'hak slab live' '^slab +0x' '^SuperSlab +0x[0-9a-f]+, slot [0-9]+$' \
+        '^state +CURRENT, tag [0-9]+$' '^range +0x[0-9a-f]+0000 to 0x[0-9a-f]+0000, 64 KiB$' \
+        '^class +[0-9]+ \(112 bytes\)$' '^capacity +585 blocks$' \
+        '^carved +[0-9]+ blocks, [0-9]+ of them out$' '^free +0 blocks, head none$' \
+        "^list +0 blocks, $counted" "$attached"
+    answers 'hak slab many[11]' '^state +(OWNED|PARTIAL), ' \
+        '^free +[1-9][0-9]* blocks, head block [0-9]+$' "^list +[1-9][0-9]* blocks, $counted"
+    answers 'hak slab hak__heaps->older->current[6]' '^class +6 '
+    for pointer in hak__heaps on_stack; do answers "hak slab $pointer" "$no_slab"; done
+    answers 'hak slab large' '^0x[0-9a-f]+ is in memory for large blocks, where no slabs are\.$'
+}
+
+check_statistics() {
+    answers 'hak stats' '^hakmem statistics of /' '^  live bytes +1[0-9]{8}$' \
+        '^  metadata bytes +[1-9]' '^  SuperSlabs +[1-9]' '^  heaps in use +1$' \
+        '^  stage3 +[1-9]' '^  huge_allocations +1$' '^  threads_started +2$' \
+        '^  threads_ended +1$'
+    # what the program holds of a size that is its alone, and what adds up
+    awk '/^ +class/ { inside = 1; next } inside && NF == 8 {
+            if ($4 != $5 + $6 + $7 || $4 > $8 || $7 < 0) exit 1
+            live[$2] = $7
+            batched[$2] = $6
+        }
+        END { exit live[5120] != 300 || live[112] < 1 || live[7168] != 0 || batched[7168] != 1 }' \
+        "$work/answer" || fail "hak stats: the classes do not have what the program holds"
+}
+
+check_printers() {
+    answers 'print *hak__heaps->older' \
+        '= heap [0-9]+, attached to a thread, [0-9]+ cached blocks$'
+    answers 'print *hak__heaps->older->current[6]' \
+        '= slab at 0x[0-9a-f]+, 585 blocks of 112 bytes: CURRENT, class 6, [0-9]+ carved, 0 free'
+    answers 'print *(struct slab_view *)&view' \
+        '= FULL, class 4, 3 carved, 2 free, head none, tag 7$'
+    answers 'print *hak__heaps->older->kept[0].span' \
+        '= span 0x[0-9a-f]+ to 0x[0-9a-f]+, 2 granules, 131072 bytes usable: LIVE, dirty$'
+}
+
+check_all() {
+    check_blocks
+    check_slabs
+    check_statistics
+    check_printers
+}
+
+# in the process, and the same in its core
+stopped "$HAK_LIBRARY" "$work/questions" -ex "generate-core-file $work/core"
+check_all
+answered() { sed -n '/^> /,$p' "$out" | grep -v -e '^Saved corefile' -e '^warning: '; }
+answered > "$work/in-process"
+on_gdb -ex "source $commands" -x "$work/questions" "$work/program" "$work/core"
+check_all
+answered | diff "$work/in-process" - ||
+    fail "the core says something else than the process"
+
+# mistakes get one line each
+ask "$work/errors" << 'END'
+hak block
+hak block no_such_variable
+hak block 1.5
+hak block *(char *)1
+hak stats now
+hak slab
+hak no-such
+help hak
+help hak slab
+END
+stopped "$HAK_LIBRARY" "$work/errors"
+answers 'hak block' "^hak block: of which address\? See 'help hak block'\$"
+answers 'hak block no_such_variable' \
+    '^hak block: No symbol "no_such_variable" in current context\.$'
+answers 'hak block 1.5' "^hak block: '1\.5' is no address: its type is double\$"
+answers 'hak block *(char *)1' '^hak block: Cannot access memory at address 0x1$'
+answers 'hak stats now' '^hak stats: takes no argument$'
+answers 'hak slab' '^hak slab: of which address'
+answers 'hak no-such' '^Undefined hak command: "no-such"\.'
+answers 'help hak' '^hak block -- Tell' '^hak slab -- Tell' '^hak stats -- Show'
+answers 'help hak slab' 'TinySlabMeta'
+on_gdb -ex "source $commands" -ex 'hak stats' "$work/program" || true
+says '^hak stats: there is no process and no core to look into$'
+on_gdb -ex "source $commands" -ex 'set startup-with-shell off' -ex 'break reached' -ex run \
+    -ex 'hak block live' "$work/program" || true
+says '^hak block: this process has no libhakmem, or has it in a program without symbols$'
+
+# what is broken is told: a mark that was written over, links that lead astray or in a circle
+ask "$work/broken" << 'END'
+set variable ((unsigned long *)freed)[1] = 0
+hak block freed
+set variable *(unsigned *)many[11] ^= 0x1000
+hak slab many[11]
+set variable *(unsigned *)many[11] ^= 0x1000
+set variable $encoded = *(unsigned *)many[11] > 0x1fff ? 0xffffffff : 0
+set variable $from12 = *(unsigned *)many[12] ^ ((unsigned)((long)many[12] >> 4) & $encoded)
+set variable *(unsigned *)many[13] = $from12 ^ ((unsigned)((long)many[13] >> 4) & $encoded)
+hak slab many[13]
+set variable $from22 = *(unsigned *)many[22] ^ ((unsigned)((long)many[22] >> 4) & $encoded)
+set variable *(unsigned *)many[14] = $from22 ^ ((unsigned)((long)many[14] >> 4) & $encoded)
+hak slab many[14]
+END
+stopped "$HAK_LIBRARY" "$work/broken"
+answers 'hak block freed' \
+    '^state +free, in the cache of .*; its mark is gone: something has written to it since$'
+broken='^list +broken after [0-9]+ blocks: block [0-9]+ leads to block [0-9]+'
+answers 'hak slab many[11]' "$broken, which was never handed out\$"
+answers 'hak slab many[13]' '^list +broken: it ends after 10 blocks, 11 are counted$'
+answers 'hak slab many[14]' "$broken, which is on it already\$"
+
+# linked, dynamic and static; where there is no archive, or no static C library, the first alone
+ask "$work/few" << 'END'
+hak block many[0]
+hak stats
+END
+check_few() {
+    answers 'hak block many[0]' '^state +live$' '^owner +heap [0-9]+, attached to a thread$'
+    answers 'hak stats' "^hakmem statistics of .*$1\$" '^ +[0-9]+ +5120 +250 .* 300 +3000$'
+    [ "$(grep -c '^hakmem statistics' "$work/answer")" -eq 1 ] || fail "there is one library"
+}
+folder=$(dirname "$HAK_LIBRARY")
+name=$(basename "$HAK_LIBRARY" .so.1)
+# linked NAME ARGUMENT ...: to the library, which is then in a file of that name
+linked() {
+    found=$1
+    shift
+    # shellcheck disable=SC2086
+    ${CC:-cc} -g -O1 -fno-builtin -pthread -o "$work/linked" "$work/program.c" "$@" 2> "$out" ||
+        return 1
+    on_gdb -ex "source $commands" -ex 'set startup-with-shell off' -ex 'break reached' -ex run \
+        -x "$work/few" "$work/linked"
+    check_few "$found"
+}
+linked "/$name.so.1" "$HAK_LIBRARY" -Wl,-rpath,"$folder" || fail "cannot be linked"
+if [ -e "$builddir/$name.a" ]; then
+    linked /linked -static "$builddir/$name.a" || echo "no static program can be linked"
+fi
+
+# without symbols: one line that says which are wanted; with those in a file beside it all is well
+if command -v strip > /dev/null && command -v objcopy > /dev/null; then
+    variant=${name#libhakmem}
+    wanted="libhakmem1$variant-dbgsym \\(Debian\\) or hakmem$variant-libs-debuginfo \\(RPM\\)"
+    stripped=$work/$name.so.1
+    strip -o "$stripped" "$HAK_LIBRARY"
+    stopped "$stripped" "$work/few"
+    for command in 'hak block many[0]' 'hak stats'; do
+        answers "$command" "^[a-z ]+: $stripped has no debugging symbols: install $wanted, or"
+        [ "$(wc -l < "$work/answer")" -eq 1 ] || fail "more than one line"
+    done
+    mkdir "$work/.debug"
+    objcopy --only-keep-debug "$HAK_LIBRARY" "$work/.debug/$name.debug"
+    (cd "$work/.debug" && objcopy --add-gnu-debuglink="$name.debug" "$stripped")
+    stopped "$stripped" "$work/few" -ex 'print *hak__heaps'
+    check_few "$stripped"
+    says '^\$1 = heap [0-9]+, attached'
+fi
+
+# what is installed is read with the library, if the commands are there
+unset MAKEFLAGS MFLAGS MAKELEVEL
+make -s -C "$builddir" DESTDIR="$work/root" install-data-local install-dist_gdbDATA \
+    > "$out" 2>&1 || fail "make install fails"
+installed=$(find "$work/root" -name "$name.so.1.*-gdb.py")
+real=$(basename "$(readlink -f "$HAK_LIBRARY")")
+case $installed in
+"$work/root"*/gdb/auto-load/*"/$real-gdb.py") ;;
+*) fail "not where gdb looks: $installed" ;;
+esac
+mkdir "$work/lib"
+cp "$HAK_LIBRARY" "$work/lib/$real"
+sed "s|\"/|\"$work/root/|; s|source |&$work/root|" "$installed" > "$work/lib/$real-gdb.py"
+autoloaded() {
+    on_gdb -iex "set auto-load safe-path $work" -ex 'set startup-with-shell off' \
+        -ex 'break reached' \
+        -ex "set environment LD_PRELOAD $work/lib/$real" -ex run -x "$work/few" \
+        -ex 'print *hak__heaps' "$work/program"
+}
+autoloaded
+check_few "$real"
+says '^\$1 = heap [0-9]+, attached'
+find "$work/root" -name hakmem.py -exec rm {} +
+autoloaded
+answers 'hak stats' '^Undefined command: "hak"\.'
+! grep -q -e Traceback -e Error "$out" || fail "complains where the commands are not installed"
