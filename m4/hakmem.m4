@@ -52,6 +52,24 @@ AC_DEFUN([HAK_SANITIZER], [
     AM_CONDITIONAL([SANITIZED], [test "x$with_sanitizer" != xno])
 ])
 
+# HAK_WATCHERS: whether checkers of memory errors are told of blocks.
+AC_DEFUN([HAK_WATCHERS], [
+    AC_ARG_WITH([annotations],
+        [AS_HELP_STRING([--with-annotations], [tell Valgrind and AddressSanitizer of the program of each block])],
+        [], [with_annotations=no])
+    AS_CASE([$with_annotations], [yes|no], [],
+        [AC_MSG_ERROR([--with-annotations takes no value, not '$with_annotations'])])
+    AS_IF([test "x$with_annotations" = xyes], [
+        AC_CHECK_HEADER([valgrind/memcheck.h], [],
+            [AC_MSG_ERROR([--with-annotations needs valgrind/memcheck.h, of the development files of Valgrind])])
+        AS_IF([test "x$with_sanitizer" = xaddress],
+            [AC_MSG_ERROR([--with-annotations is for programs with AddressSanitizer: the library itself, built with --with-sanitizer=address, would be seen in free blocks])])
+    ])
+    AM_CONDITIONAL([ANNOTATIONS], [test "x$with_annotations" = xyes])
+    HAK_DEFINE_BOOL([HAK_ANNOTATIONS], [$with_annotations], [yes],
+        [1: Valgrind and AddressSanitizer are told of blocks])
+])
+
 # HAK_COVERAGE: COVERAGE_CFLAGS from --enable-coverage.
 AC_DEFUN([HAK_COVERAGE], [
     AC_ARG_ENABLE([coverage], [AS_HELP_STRING([--enable-coverage], [count executed lines for gcov])],

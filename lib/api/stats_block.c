@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/annotate.h"
 #include "core/meta.h"
 #include "front/front.h"
 #include "page/arena.h"
@@ -73,5 +74,6 @@ __attribute__((no_sanitize("thread"))) static bool peek_here(const void *context
 
 void hak__snapshot(struct hak_snapshot *snapshot)
 {
+    HAK_UNSEEN;
     hak__snapshot_read(&hak__stats_block, peek_here, NULL, snapshot);
 }

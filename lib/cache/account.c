@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "cache/heap.h"
 #include "cache/span_cache.h"
@@ -126,6 +127,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
 
 void hak__account(struct hak_account *account)
 {
+    HAK_UNSEEN;
     memset(account, 0, sizeof *account);
     size_t size = hak__align_up(hak__superslab_index_end() * HAK_SLAB_BITMAP + 1,
                                 hak__os_page_size());

@@ -2,6 +2,7 @@
 /* From a thread cache back to slabs: drain, capacities, purging. */
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "cache/thread_cache.h"
 #include "core/meta.h"
@@ -226,6 +227,7 @@ struct hak_lock hak__purge_lock;
 
 size_t hak__cache_purge(size_t bytes, int64_t until)
 {
+    HAK_UNSEEN;
     size_t done = hak__huge_purge(bytes, until);
     if (done < bytes)
         done += hak__arena_purge(bytes - done, until);

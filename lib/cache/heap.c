@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/annotate.h"
 #include "cache/span_cache.h"
 #include "core/meta.h"
 #include "core/race.h"
@@ -82,6 +83,7 @@ static struct hak_heap *acquire(bool for_thread)
 /* Among the thread's other destructors: asks to come last, since they may still allocate. */
 static void thread_ends(void *value)
 {
+    HAK_UNSEEN;
     struct hak_heap *heap = value;
     if (++heap->exit_rounds < EXIT_ROUNDS && hak__thread_at_exit(thread_ends, heap))
         return;
@@ -155,6 +157,7 @@ static void leave(struct hak_heap *heap, const struct hak_heap *next)
 
 void hak__heap_detach(void)
 {
+    HAK_UNSEEN;
     struct hak_heap *heap = hak__heap;
     if (hak__heap_is_real(heap))
         leave(heap, &hak__heap_gone);

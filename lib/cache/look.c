@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/params.h"
 #include "cache/heap.h"
 #include "cache/thread_cache.h"
@@ -91,6 +92,7 @@ static bool has_blocks(uint32_t word, bool huge)
 
 bool hak__look(uintptr_t address, struct hak_look *look)
 {
+    HAK_UNSEEN;
     bool found = false;
     uint32_t word = 0;
     for (int huge = 0; huge < 2 && !found; huge++) {
@@ -101,6 +103,7 @@ bool hak__look(uintptr_t address, struct hak_look *look)
         found = has_blocks(word, huge) && look_locked(granule, word, look);
         hak__lock_release(lock);
     }
+    hak__annotate_known(look->live, sizeof look->live);
     if (found)
         find_owner(look, word >> 8);
     return found && address - look->base < look->size;

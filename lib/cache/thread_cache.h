@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/annotate.h"
 #include "cache/heap.h"
 
 /*
@@ -29,7 +30,9 @@ enum { HAK_POISON = 0xdf, HAK_POISON_START = 16 };
 
 HAK_INLINE void hak__block_poison(void *block, size_t size)
 {
+    hak__annotate_lend(block, size);
     memset((char *)block + HAK_POISON_START, HAK_POISON, size - HAK_POISON_START);
+    hak__annotate_hide(block, size);
 }
 
 HAK_INLINE bool hak__block_is_poisoned(const void *block, size_t size)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/annotate.h"
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "base/check.h"
@@ -41,8 +42,10 @@ static void *take(struct chunk *chunk, size_t size, size_t alignment)
         if (start > chunk->size || size > chunk->size - start)
             return NULL;
         hak__race_point("record");
-        if (hak__shared_cas(hak_cas_relaxed(&chunk->used, &used, start + size)))
+        if (hak__shared_cas(hak_cas_relaxed(&chunk->used, &used, start + size))) {
+            hak__annotate_record(chunk->bytes + start, size);
             return chunk->bytes + start;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/check.h"
 #include "os/lock.h"
 #include "os/os.h"
@@ -93,6 +94,7 @@ HAK_NORETURN void hak__text_abort(struct hak_text *text)
     hak__error_handler_fn *handler = hak_load_acquire(&hak__error_handler);
     hak__text_end(text);
     text->bytes[length] = '\0';
+    hak__unseen_leave();
     if (handler != NULL && hak_cas_acquire(&hak__error_handler, &handler, NULL))
         handler(text->bytes);
     abort();

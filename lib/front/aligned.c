@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "front/fast.h"
@@ -57,13 +58,14 @@ void *hak__aligned(size_t alignment, size_t size)
 {
     if (alignment <= HAK_ALIGNMENT)
         return hak__malloc(size);
+    HAK_UNSEEN;
     unsigned class_idx = class_of(alignment, size);
     if (hak_likely(class_idx < HAK_CLASS_COUNT)) {
         void *block = hak__cache_malloc(hak__heap, class_idx);
         if (hak_likely(block != NULL))
-            return block;
+            return hak__block_live(block, size, false);
     }
-    return aligned_slow(alignment, size, class_idx);
+    return hak__block_live(aligned_slow(alignment, size, class_idx), size, false);
 }
 
 /* The block does not come out of the thread's cache, if there is another at hand. */
@@ -83,6 +85,7 @@ static void *aligned_bypass(size_t alignment, size_t size)
 
 void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
 {
+    HAK_UNSEEN;
     bool zero = (flags & HAK_WITH_ZERO) != 0, advised = (flags & HAK_WITH_PAGES) != 0;
     if (alignment < HAK_ALIGNMENT)
         alignment = HAK_ALIGNMENT;
@@ -95,9 +98,9 @@ void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
         if (advised && size >= HAK_SUPERSLAB && size <= PTRDIFF_MAX - alignment)
             block = hak__large_alloc_advised(size, alignment, (flags & HAK_WITH_HUGE_PAGES) != 0);
         if (block != NULL)
-            return block; /* fresh from the system, so it is zero */
+            return hak__block_live(block, size, true); /* fresh from the system, so it is zero */
         if ((flags & HAK_WITH_NO_CACHE) != 0)
-            block = aligned_bypass(alignment, size);
+            block = hak__block_live(aligned_bypass(alignment, size), size, false);
     }
     if (block == NULL)
         block = hak__aligned(alignment, size);

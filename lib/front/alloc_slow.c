@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "front/fast.h"
@@ -115,6 +116,7 @@ HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx)
 
 void *hak__calloc(size_t count, size_t size)
 {
+    HAK_UNSEEN;
     size_t bytes = 0;
     if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
@@ -129,7 +131,7 @@ void *hak__calloc(size_t count, size_t size)
         if (bytes <= PTRDIFF_MAX)
             block = hak__large_alloc(bytes, HAK_GRANULE, true);
     } while (block == NULL && hak__try_again(bytes));
-    return block != NULL ? block : out_of_memory();
+    return block != NULL ? hak__block_live(block, bytes, true) : out_of_memory();
 }
 
 size_t hak__good_size(size_t size)
@@ -143,12 +145,14 @@ size_t hak__good_size(size_t size)
 
 void hak__thread_flush(void)
 {
+    HAK_UNSEEN;
     if (hak__heap_is_real(hak__heap))
         hak__heap_flush(hak__heap);
 }
 
 size_t hak__purge_until(bool process, int64_t until)
 {
+    HAK_UNSEEN;
     size_t before = hak_load_relaxed(&hak__retained_bytes);
     if (process)
         hak__cache_ask_for_flush();

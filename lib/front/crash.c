@@ -7,6 +7,7 @@
  * a call that can fail. Each line is whole by itself, so that what comes before a second fault
  * is of use.
  */
+#include "base/annotate.h"
 #include "base/params.h"
 #include "cache/thread_cache.h"
 #include "core/report.h"
@@ -157,6 +158,7 @@ static void say_registers(const struct hak_crash *crash)
 
 static void report(const struct hak_crash *crash)
 {
+    HAK_UNSEEN;
     struct hak_text text;
     say_signal(crash);
     if (crash->has_address)

@@ -3,6 +3,7 @@
 #ifndef HAK_FRONT_FAST_H
 #define HAK_FRONT_FAST_H
 
+#include "base/annotate.h"
 #include "cache/thread_cache.h"
 #include "front/front.h"
 #include "page/pagemap.h"
@@ -55,6 +56,35 @@ HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak
     return true;
 }
 
+/* What the program gets; the checker is told, unless the block is libc's. */
+HAK_INLINE void *hak__block_live(void *block, size_t size, bool zeroed)
+{
+    if (HAK_ANNOTATIONS && hak__owns(block))
+        hak__annotate_live(block, size, zeroed);
+    return block;
+}
+
+/* The usable size of what lies at the start of a block, or 0. */
+HAK_INLINE size_t hak__block_extent(const void *block)
+{
+    HAK_UNSEEN;
+    uint32_t code = hak__pagemap_word((uintptr_t)block) & 0xff;
+    if (code - 1 < HAK_CLASS_COUNT)
+        return hak__class_size(code - 1);
+    if (code != HAK_CODE_LARGE && code != HAK_CODE_HUGE)
+        return 0;
+    const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    return span->base == (uintptr_t)block ? span->size : 0;
+}
+
+/* What the program gives back, before anybody else can get it. */
+HAK_INLINE void hak__block_gone(void *block)
+{
+    size_t usable = HAK_ANNOTATIONS ? hak__block_extent(block) : 0;
+    if (usable != 0)
+        hak__annotate_free(block, usable);
+}
+
 /* Whether libc serves the caller; only a thread without a heap can find that it does. */
 HAK_INLINE bool hak__passes_through(void)
 {
@@ -64,7 +94,7 @@ HAK_INLINE bool hak__passes_through(void)
     return hak__disabled;
 }
 
-HAK_INLINE void *hak__malloc(size_t size)
+HAK_INLINE void *hak__malloc_unseen(size_t size)
 {
     struct hak_heap *heap = hak__heap;
     unsigned class_idx;
@@ -78,13 +108,22 @@ HAK_INLINE void *hak__malloc(size_t size)
     return hak_likely(block != NULL) ? block : hak__malloc_slow(size);
 }
 
+/* No HAK_UNSEEN here and in hak__free: the C++ operators would need a runtime to leave its scope. */
+HAK_INLINE void *hak__malloc(size_t size)
+{
+    hak__unseen_begin();
+    void *block = hak__malloc_unseen(size);
+    hak__unseen_end(NULL);
+    return hak__block_live(block, size, false);
+}
+
 /*
  * One load chain (root, leaf, word), one XOR and one compare tell that the block
  * is of a class and mine; code 0 never passes, since its owner
  * is 0 and mine is not. The start of the block and the mark are checked before
  * anything is written.
  */
-HAK_INLINE void hak__free(void *block, const char *call)
+HAK_INLINE void hak__free_unseen(void *block, const char *call)
 {
     struct hak_heap *heap = hak__heap;
     uintptr_t address = (uintptr_t)block;
@@ -107,6 +146,14 @@ HAK_INLINE void hak__free(void *block, const char *call)
         }
     }
     hak__free_slow(block, call);
+}
+
+HAK_INLINE void hak__free(void *block, const char *call)
+{
+    hak__block_gone(block);
+    hak__unseen_begin();
+    hak__free_unseen(block, call);
+    hak__unseen_end(NULL);
 }
 
 #endif

@@ -17,6 +17,7 @@
  */
 #include <pthread.h>
 
+#include "base/annotate.h"
 #include "cache/heap.h"
 #include "front/front.h"
 #include "front/locks.h"
@@ -48,6 +49,7 @@ static bool take(struct hak_lock *lock, bool interrupted)
 
 static void prepare(void)
 {
+    HAK_UNSEEN;
     uint32_t mine = 0, got = 0;
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
         mine |= (uint32_t)hak__lock_is_mine(hak__locks[i].lock) << i;
@@ -62,6 +64,7 @@ static void prepare(void)
 
 static void parent(void)
 {
+    HAK_UNSEEN;
     hak_store_relaxed(&hak__lock_forker, 0);
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_after, NULL);
@@ -72,6 +75,7 @@ static void parent(void)
 
 static void child(void)
 {
+    HAK_UNSEEN;
     hak_store_relaxed(&hak__lock_forker, 0);
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_after, NULL);

@@ -2,6 +2,7 @@
 /* Blocks above the size classes: spans of the page arena, and mappings of their own above those. */
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "cache/heap.h"
@@ -60,11 +61,18 @@ HAK_INLINE void *take_kept(size_t size)
                : NULL;
 }
 
+/* A block that is not the program's yet. */
+HAK_INLINE void *clear(void *block, size_t size)
+{
+    hak__annotate_lend(block, size);
+    return memset(block, 0, size);
+}
+
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
     void *kept = alignment <= HAK_GRANULE ? take_kept(size) : NULL;
     if (kept != NULL)
-        return zero ? memset(kept, 0, size) : kept;
+        return zero ? clear(kept, size) : kept;
     return hak__large_fresh(size, alignment, zero);
 }
 
@@ -80,7 +88,7 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
         return NULL;
     void *block = (void *)span->base;
     if (zero && span->dirty)
-        memset(block, 0, size);
+        clear(block, size);
     return block;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is said about pointers that are not live blocks; every report ends the process. */
+#include "base/annotate.h"
 #include "base/params.h"
 #include "cache/thread_cache.h"
 #include "core/report.h"
@@ -58,6 +59,7 @@ static size_t checked_class_size(const void *block, uint32_t word, const char *c
 
 size_t hak__checked_size(const void *block, uint32_t word, const char *call)
 {
+    HAK_UNSEEN;
     uint32_t code = word & 0xff;
     if (hak_likely(code - 1 < HAK_CLASS_COUNT))
         return HAK_CHECKS ? checked_class_size(block, word, call)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/annotate.h"
 #include "base/params.h"
 #include "front/fast.h"
 
@@ -23,23 +24,28 @@ static void *foreign(void *block, size_t size, const char *call)
 static void *copy(void *block, uint32_t word, size_t usable, size_t size, const char *call)
 {
     bool grown = size > usable && size >= HAK_GROWN_MIN;
-    void *fresh = grown ? hak__large_alloc_to_grow(size) : NULL;
+    void *fresh = grown ? hak__block_live(hak__large_alloc_to_grow(size), size, false) : NULL;
     if (fresh == NULL)
         fresh = hak__malloc(size);
     if (fresh == NULL)
         return NULL;
+    hak__annotate_rest(block, usable);
     memcpy(fresh, block, usable < size ? usable : size);
-    if (usable > HAK_SMALL_MAX)
+    if (usable > HAK_SMALL_MAX) {
+        hak__block_gone(block);
         hak__large_release(block, word);
-    else
+    } else {
         hak__free(block, call);
+    }
     return fresh;
 }
 
+/* Under a checker every block moves, as with the realloc of the checkers: old pointers show. */
 void *hak__realloc(void *block, size_t size, const char *call)
 {
     if (block == NULL)
         return hak__malloc(size);
+    HAK_UNSEEN;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
     if (hak_unlikely(word == HAK_CODE_NONE))
         return foreign(block, size, call);
@@ -52,12 +58,12 @@ void *hak__realloc(void *block, size_t size, const char *call)
         errno = ENOMEM;
         return NULL;
     }
-    if ((word & 0xff) > HAK_CLASS_COUNT) {
+    if ((word & 0xff) > HAK_CLASS_COUNT && !hak__is_watched()) {
         void *moved = hak__large_resize(block, word, size);
         if (moved != NULL)
             return moved;
     }
-    if (stays(usable, size))
+    if (stays(usable, size) && !hak__is_watched())
         return block;
     int saved = errno;
     void *fresh = copy(block, word, usable, size, call);
@@ -75,9 +81,14 @@ size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *cal
         size_t usable = hak__usable_size(block, call);
         return min <= usable ? usable : 0;
     }
+    HAK_UNSEEN;
     size_t usable = hak__checked_size(block, word, call);
+    if (hak__is_watched() && max < usable)
+        max = usable; /* what it gave up would be another's before the checker was told */
     if ((word & 0xff) > HAK_CLASS_COUNT && max <= PTRDIFF_MAX)
         usable = hak__large_resize_in_place(block, word, min, max);
+    if (hak__is_watched() && min <= usable)
+        hak__annotate_whole(block, usable);
     return min <= usable ? usable : 0;
 }
 
@@ -96,8 +107,11 @@ size_t hak__usable_size(const void *block, const char *call)
     if (block == NULL)
         return 0;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
-    if (hak_likely(word != HAK_CODE_NONE))
-        return hak__checked_size(block, word, call);
+    if (hak_likely(word != HAK_CODE_NONE)) {
+        size_t usable = hak__checked_size(block, word, call);
+        hak__annotate_whole((void *)(uintptr_t)block, usable); /* who asks may use it */
+        return usable;
+    }
     hak__init();
     if (!hak__is_libc_block(block))
         hak__misuse_foreign(call, block, word);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/annotate.h"
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "os/call.h"
@@ -87,8 +88,10 @@ bool hak__os_commit(void *address, size_t size)
     return !hak__call_failed(hak__call(SYS_mprotect, address, size, PROT_READ | PROT_WRITE));
 }
 
+/* Whoever maps something there next may use it. */
 bool hak__os_unmap(void *address, size_t size)
 {
+    hak__annotate_lend(address, size);
     return !hak__call_failed(hak__call(SYS_munmap, address, size));
 }
 
@@ -110,8 +113,11 @@ bool hak__os_purge(void *address, size_t size)
         known = *byte == 0 ? PURGES : PRETENDS;
         hak_store_relaxed(&kind, known);
     }
-    if (hak_unlikely(known == PRETENDS))
+    if (hak_unlikely(known == PRETENDS)) {
+        hak__annotate_lend(address, size);
         memset(address, 0, size);
+        hak__annotate_hide(address, size);
+    }
     return true;
 }
 

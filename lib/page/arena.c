@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/arena.h"
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/params.h"
@@ -287,6 +288,7 @@ static bool commit_locked(uintptr_t start, uintptr_t end)
         return true;
     if (!hak__os_commit((void *)start, end - start))
         return false;
+    hak__annotate_hide((void *)start, end - start);
     hak_add_relaxed(&hak__committed_bytes, end - start);
     return true;
 }

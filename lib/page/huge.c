@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/huge.h"
 
+#include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
 #include "core/stats.h"
@@ -110,6 +111,7 @@ static struct hak_span *map_new(size_t size, size_t alignment)
         hak__span_release(span);
         return NULL;
     }
+    hak__annotate_hide(base, size);
     span->base = (uintptr_t)base;
     span->units = 0;
     span->size = size;
