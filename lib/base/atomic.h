@@ -28,6 +28,12 @@
                                             memory_order_##failure)
 /* Orders what a thread stores for the signal handlers that interrupt it. */
 #define hak_fence_signal() atomic_signal_fence(memory_order_release)
+/* Keeps what a thread stores from now on, plain stores too, behind what it has stored so far. */
+#ifdef __SANITIZE_THREAD__ /* which knows no fences */
+#define hak_fence_release() hak_fence_signal()
+#else
+#define hak_fence_release() atomic_thread_fence(memory_order_release)
+#endif
 #define hak_cas_relaxed(p, expected, desired) HAK_CAS(p, expected, desired, relaxed, relaxed)
 #define hak_cas_acquire(p, expected, desired) HAK_CAS(p, expected, desired, acquire, acquire)
 #define hak_cas_release(p, expected, desired) HAK_CAS(p, expected, desired, release, relaxed)

@@ -9,8 +9,12 @@
  *    it (doc/memory-orders.md). Whoever holds the lock and sees a slab or span shown reads memory
  *    that stays mapped. A record is of the type that the code says: a granule goes from a slab to a
  *    span and back by way of the arena, under the same lock.
- *  - `lives` of the slab's record counts up before each life. Read before and after, with the state,
- *    it tells that all marks are of one life; otherwise nothing that was live before is there.
+ *  - `lives` of the slab's record counts up before each life, by whoever holds the slot alone. The
+ *    reader takes it, the state, the marks, the state and `lives` again, in that order by acquire
+ *    loads. A mark, or what the program wrote in its place, that is of a later life was stored
+ *    behind the release fence that follows the count, so the last look sees another count; the
+ *    release of the count itself keeps the end of the life before in front of it, so the first
+ *    state is not older than the first count. A count and a state that stay are one life.
  *  - A huge block's record changes under the lock of huge blocks while it is shown.
  *
  * What the program writes in live blocks meanwhile does not matter: it is not a mark.

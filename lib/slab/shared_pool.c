@@ -58,7 +58,8 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     slab->size = info->size;
     slab->inverse = (uint32_t)(info->reciprocal >> 32) + 1;
     hak__race_point("begin");
-    hak_store_relaxed(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
+    hak_store_release(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
+    hak_fence_release(); /* who sees anything of this life sees that it is one (cache/look.h) */
     slab_freelist_begin(slab, class_idx);
     show_owner(slab, class_idx, owner);
     hak__live_add(slab->units * HAK_GRANULE);
