@@ -164,9 +164,10 @@ run_i386() {
 }
 
 run_arm64() {
-    apt_get install qemu-user
+    apt_get install qemu-user libc6:arm64
     unpack_foreign arm64 aarch64-linux-gnu
-    run_foreign arm64 aarch64-linux-gnu qemu-aarch64 -L /usr/aarch64-linux-gnu -E
+    # no -L: the loader in the cross compiler's folder need not be that of the C library installed
+    run_foreign arm64 aarch64-linux-gnu qemu-aarch64 -E
 }
 
 # For --packages of another run.
