@@ -259,11 +259,12 @@ typedef bool hak_block_visitor_t(const hak_block_info_t *block, void *context);
 /**
  * Calls @p visit for every live block of the process, in the order of addresses.
  * A block that is live from before the call until it returns is visited once, whatever other
- * threads do meanwhile; one that is allocated or freed meanwhile is visited once or not at all.
- * When @p visit is called, a block of another thread may have been freed already: its contents
- * are for who knows that it was not.
- * @return 0, also when @p visit ended the walk; or -1 with errno ENOTSUP when the library was configured with --disable-checks, as
- *         freed blocks are not marked then.
+ * threads do meanwhile; one that is allocated or freed meanwhile, or that another thread is just
+ * taking from memory that had no blocks, is visited once or not at all. When @p visit is called, a
+ * block of another thread may have been freed already: its contents are for who knows that it was
+ * not.
+ * @return 0, also when @p visit ended the walk; or -1 with errno ENOTSUP when the library was
+ *         configured with --disable-checks, as freed blocks are not marked then.
  */
 HAK_API int hak_heap_walk(hak_block_visitor_t *visit, void *context);
 

@@ -10,14 +10,16 @@
  *    that stays mapped. A record is of the type that the code says: a granule goes from a slab to a
  *    span and back by way of the arena, under the same lock.
  *  - `lives` of the slab's record counts up before each life, by whoever holds the slot alone. The
- *    reader takes it, the state, the marks, the state and `lives` again, in that order by acquire
- *    loads. A mark, or what the program wrote in its place, that is of a later life was stored
- *    behind the release fence that follows the count, so the last look sees another count; the
- *    release of the count itself keeps the end of the life before in front of it, so the first
- *    state is not older than the first count. A count and a state that stay are one life.
+ *    reader takes it, the word, the marks, the word and `lives` again; acquire loads of the first
+ *    count and of the marks keep the first word and the marks between the two counts. A mark, or
+ *    what the program wrote in its place, that is of a later life was stored behind the release
+ *    fence that follows the count, so the last look sees another count; the release of the count
+ *    itself keeps the end of the life before in front of it, so the first state is not older than
+ *    the first count. A count and a state that stay are one life.
  *  - A huge block's record changes under the lock of huge blocks while it is shown.
  *
- * What the program writes in live blocks meanwhile does not matter: it is not a mark.
+ * What the program writes in live blocks meanwhile does not matter: it is not a mark. In blocks
+ * that are being carved anything may stand. model/look.pml checks the second point.
  */
 #ifndef HAK_CACHE_LOOK_H
 #define HAK_CACHE_LOOK_H
