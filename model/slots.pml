@@ -4,11 +4,13 @@
  * while a SuperSlab that has become empty is given up by a CAS on the same word,
  * and its record is used again for another span.
  *
- * A slot has one holder, whose span stays under it; a span that is given up has none.
+ * A slot has one holder, whose span stays under it; a span that is given up has none. At rest the
+ * memory that is counted is what the slots have.
  *
  * Negative controls:
  *   RETIRE_BLIND  the SuperSlab is given up in two steps: look, then write
  *   DIRTY_LATE    the memory behind a slot is recorded after the slot is given back
+ *   MASK_COUNTED  a purge counts the slots that it took as memory, not those that had some
  */
 #define ALL 3 /* two slots */
 
@@ -18,8 +20,17 @@ byte spans = 0;     /* made so far */
 bool lock = false, listed = false; /* listed: the record is on the spare list */
 byte holder[2];
 byte touched = 0;   /* slots that really have memory behind them */
+short counted = 0;  /* memory of slots that nobody holds, by number of slots */
 
-/* C: lib/slab/superslab.c take_from slab_at forget_dirty */
+#define BITS(set) (((set) & 1) + ((set) >> 1))
+
+/* C: lib/slab/superslab.c forget_dirty */
+inline forget(slots)
+{
+    atomic { counted = counted - BITS(dirty & (slots)); dirty = dirty & (ALL - (slots)) }
+}
+
+/* C: lib/slab/superslab.c take_from slab_at */
 inline take(slot)
 {
     got = false;
@@ -38,7 +49,7 @@ inline take(slot)
     :: got ->
         atomic { holder[slot - 1]++; assert(holder[slot - 1] == 1 && span != 0) }
         my_span = span;
-        atomic { if :: (dirty & slot) != 0 -> dirty = dirty & (ALL - slot) :: else fi }
+        forget(slot)
     :: else
     fi
 }
@@ -61,7 +72,8 @@ inline give_back(slot)
             atomic { !lock -> lock = true }
             assert(holder[0] == 0 && holder[1] == 0 && span != 0);
             assert((touched & ~dirty) == 0); /* what goes back says what it holds */
-            atomic { span = 0; dirty = 0; touched = 0; listed = true }
+            forget(ALL);
+            atomic { span = 0; touched = 0; listed = true }
             lock = false
         :: else
         fi
@@ -99,9 +111,9 @@ proctype thread(byte slot; byte rounds)
             atomic { touched = touched | slot }
 #ifdef DIRTY_LATE
             give_back(slot);
-            atomic { dirty = dirty | slot }
+            atomic { counted++; dirty = dirty | slot }
 #else
-            atomic { dirty = dirty | slot }
+            atomic { counted++; dirty = dirty | slot }
             give_back(slot)
 #endif
         :: else -> create()
@@ -110,7 +122,7 @@ proctype thread(byte slot; byte rounds)
     od
 }
 
-/* C: lib/slab/superslab.c hak__superslab_purge take_dirty */
+/* C: lib/slab/superslab.c hak__superslab_purge take_dirty forget_purged */
 proctype purger()
 {
     byte u, left, my_span, slot;
@@ -136,16 +148,20 @@ proctype purger()
         atomic { holder[slot - 1]++; assert(holder[slot - 1] == 1 && span != 0) }
         my_span = span;
         touched = touched & (ALL - slot);
-        atomic { dirty = dirty & (ALL - slot) }
+#ifdef MASK_COUNTED
+        atomic { counted = counted - BITS(slot); dirty = dirty & (ALL - slot) }
+#else
+        forget(slot);
+#endif
         give_back(slot)
     :: else
     fi
 }
 
 init {
-    atomic { listed = true; run thread(1, 2); run thread(2, 2); run thread(1, 1); run purger() }
+    atomic { listed = true; run thread(1, 2); run thread(2, 2); run purger(); run purger() }
     _nr_pr == 1;
     assert(!lock && holder[0] == 0 && holder[1] == 0);
     assert((used == ALL && listed) || used == 0);
-    assert((touched & ~dirty) == 0)
+    assert((touched & ~dirty) == 0 && counted == BITS(dirty))
 }

@@ -9,6 +9,8 @@
 
 #include <stdatomic.h>
 
+#include "base/compiler.h"
+
 #define hak_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
 #define hak_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
 #define hak_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
@@ -29,7 +31,7 @@
 /* Orders what a thread stores for the signal handlers that interrupt it. */
 #define hak_fence_signal() atomic_signal_fence(memory_order_release)
 /* Keeps what a thread stores from now on, plain stores too, behind what it has stored so far. */
-#ifdef __SANITIZE_THREAD__ /* which knows no fences */
+#if HAK_THREAD_SANITIZER /* which knows no fences */
 #define hak_fence_release() hak_fence_signal()
 #else
 #define hak_fence_release() atomic_thread_fence(memory_order_release)

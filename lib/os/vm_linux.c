@@ -26,10 +26,25 @@
 #define HAK_SYS_MMAP SYS_mmap
 #endif
 
+/*
+ * Address space that one thread gave up is another's after all that the first did there: the system
+ * sees to that. The thread sanitizer, which does not see these calls, is told.
+ */
+#if HAK_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+static char address_space;
+#define about_to_give_up() __tsan_release(&address_space)
+#define was_taken() __tsan_acquire(&address_space)
+#else
+#define about_to_give_up() ((void)0)
+#define was_taken() ((void)0)
+#endif
+
 static void *map(size_t size, int protection)
 {
     long address =
         hak__call(HAK_SYS_MMAP, NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    was_taken();
     return hak__call_failed(address) ? NULL : (void *)address;
 }
 
@@ -92,6 +107,7 @@ bool hak__os_commit(void *address, size_t size)
 bool hak__os_unmap(void *address, size_t size)
 {
     hak__annotate_lend(address, size);
+    about_to_give_up();
     return !hak__call_failed(hak__call(SYS_munmap, address, size));
 }
 
@@ -148,7 +164,9 @@ void hak__os_huge_pages(void *address, size_t size, bool wanted)
 
 enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
 {
+    about_to_give_up();
     long result = hak__call(SYS_mremap, address, old_size, new_size, 0, NULL);
+    was_taken();
     if (!hak__call_failed(result))
         return HAK_RESIZED;
     return result == -ENOMEM ? HAK_RESIZE_NO_ROOM : HAK_RESIZE_REFUSED;
@@ -157,6 +175,7 @@ enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
 /* Older versions of Linux unmap the target before they look at limits. */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
 {
+    about_to_give_up();
     long result =
         hak__call(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
     return !hak__call_failed(result);

@@ -227,6 +227,17 @@ static uint32_t purge_slots(uintptr_t base, uint32_t mask)
 }
 
 /*
+ * Slots of the caller have no memory any more; how many bytes that is. Not of all of them: another
+ * purge may have been here between the look at the bits and the CAS that took the slots.
+ */
+static size_t forget_purged(SuperSlab *super, uint32_t mask)
+{
+    size_t gone = (size_t)hak__count_bits(forget_dirty(super, mask)) * HAK_GRANULE;
+    hak__memory_return(gone);
+    return gone;
+}
+
+/*
  * Whether an empty SuperSlab goes back as one that has memory behind it. If only some of it has, it
  * is taken for whole, unless a limit forbids it: then that memory goes back to the system first.
  */
@@ -239,9 +250,11 @@ static bool may_hold_memory(SuperSlab *super)
     if (hak__memory_take(clean))
         return true;
     uint32_t purged = purge_slots(super->span->base, dirty);
-    forget_dirty(super, purged);
-    hak__memory_return(hak__count_bits(purged) * HAK_GRANULE);
-    return purged != dirty;
+    size_t gone = forget_purged(super, purged);
+    if (purged == dirty)
+        return false;
+    hak__memory_add(clean + gone); /* what the system does not take back is kept, at any cost */
+    return true;
 }
 
 /* Gives an empty SuperSlab up, unless somebody takes a slot of it first. */
@@ -387,9 +400,7 @@ size_t hak__superslab_purge(size_t bytes, int64_t until)
             uint32_t mask = take_dirty(super);
             if (mask != 0) {
                 uint32_t clean = purge_slots(super->span->base, mask);
-                size_t gone = (size_t)hak__count_bits(clean) * HAK_GRANULE;
-                forget_dirty(super, clean);
-                hak__memory_return(gone);
+                size_t gone = forget_purged(super, clean);
                 give_back(super, mask);
                 hak__count(HAK_COUNTER_PURGES, 1);
                 hak__count(HAK_COUNTER_PURGED_BYTES, gone);

@@ -10,6 +10,7 @@
  *     generations  threads come and go, and leave their blocks to others
  *     sleepers     owners sleep while others free their blocks and go on
  *     forks        children are forked in between, work on and must end well
+ *     purges       threads purge at the same time what others are about to use
  *
  * Without arguments: three seeds, 1, 2, 4, 8 and 16 threads, all scenarios; in
  * debug builds the seed also makes threads pause at the race points.
@@ -247,11 +248,31 @@ static void *forks(void *number)
     return NULL;
 }
 
+/* So many blocks that slabs become empty, and several purges find the same ones. */
+static void *purges(void *number)
+{
+    enum { BURST = 300 };
+    static struct block *own[THREADS_MAX][BURST];
+    struct block **mine = own[(size_t)number];
+    uint32_t state = state_of((size_t)number);
+    for (long i = 0; i < rounds; i += 2 * BURST) {
+        for (size_t k = 0; k < BURST; k++) {
+            mine[k] = create(&state);
+            destroy(swap(next_random(&state), create(&state)));
+        }
+        for (size_t k = 0; k < BURST; k++)
+            destroy(mine[k]);
+        hak_purge(next_random(&state) % 4 == 0 ? HAK_PURGE_THREAD : HAK_PURGE_PROCESS, 0);
+    }
+    return NULL;
+}
+
 static const struct {
     const char *name;
     void *(*function)(void *number);
 } scenarios[] = {{"ring", ring},         {"pool", pool},           {"stream", stream},
-                 {"generations", generations}, {"sleepers", sleepers}, {"forks", forks}};
+                 {"generations", generations}, {"sleepers", sleepers}, {"forks", forks},
+                 {"purges", purges}};
 
 /* ---- running and accounting -------------------------------------------- */
 
