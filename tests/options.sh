@@ -11,6 +11,12 @@ got=$(HAKMEM_CONF=no_such=1,cache_max=zz,retain_min=1M,,decay_ms victim)
 [ "$got" = "$expected" ] || fail "wrong reports: $got"
 [ -z "$(HAKMEM_CONF='' victim)" ] || fail "says something without being asked"
 HAKMEM_CONF=stats=text victim | grep -q 'STAGE3 ' || fail "no statistics as text"
+# also where the program closes its standard error first, as the core utilities do
+closed=$(HAKMEM_CONF=stats=text LD_PRELOAD=$HAK_LIBRARY ls / 2>&1 > /dev/null)
+case $closed in *'STAGE3 '*) ;; *) fail "no statistics of ls: $closed" ;; esac
+# and nothing where there was none from the start
+[ -z "$(HAKMEM_CONF=stats=text LD_PRELOAD=$HAK_LIBRARY ls / 2>&- > /dev/null)" ] ||
+    fail "statistics without a standard error"
 json=$(HAKMEM_CONF=stats=json victim)
 case $json in '{"version":'*'"counters":{'*'"lock_waits":'*']}') ;; *) fail "no statistics as JSON: $json" ;; esac
 printf '%s' "$json" | perl -MJSON::PP -0777 -ne 'JSON::PP::decode_json($_)' 2> /dev/null ||

@@ -73,6 +73,8 @@ const char *hak__os_program_path(void);
 size_t hak__os_read_file(const char *path, char *bytes, size_t size, bool trusted);
 /* Writes all bytes; 0, or an errno value. */
 int hak__os_write(int fd, const char *bytes, size_t size);
+/* The same file under a number that programs seldom get, closed by exec; -1 when it cannot be. */
+int hak__os_duplicate(int fd);
 /* Sleeps while *word == value, wakes spuriously at times. */
 void hak__os_wait(void *word, uint32_t value);
 /* Wakes one sleeper on the word. */

@@ -90,6 +90,15 @@ int hak__os_write(int fd, const char *bytes, size_t size)
     return 0;
 }
 
+int hak__os_duplicate(int fd)
+{
+    static const int least[] = {900, 3}; /* below 1024, the usual limit; or any */
+    long copy = -1;
+    for (size_t i = 0; i < HAK_COUNT_OF(least) && copy < 0; i++)
+        copy = hak__call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least[i]);
+    return copy < 0 ? -1 : (int)copy;
+}
+
 void hak__os_wait(void *word, uint32_t value)
 {
     hak__call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value);

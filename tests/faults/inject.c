@@ -32,6 +32,7 @@ static const struct {
     {SYS_mremap, ANY, {ENOMEM, EAGAIN, EFAULT, EINVAL, EPERM}},
     {SYS_madvise, ANY, {EAGAIN, EINVAL, ENOMEM, EPERM, EIO, EFAULT}},
     {SYS_getrandom, ANY, {EAGAIN, EINTR, ENOSYS, EPERM}},
+    {SYS_fcntl, ANY, {EINVAL, EMFILE, EBADF}},
     {SYS_openat, ANY, {ENOENT, EACCES, EMFILE, ENFILE, ENOMEM, EINTR}},
     {SYS_statx, ANY, {ENOSYS, EACCES, ENOMEM, EPERM}},
     {SYS_read, ANY, {EIO, EAGAIN, EINTR, EISDIR}},

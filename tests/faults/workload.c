@@ -380,14 +380,17 @@ static void rest(uint32_t seed)
     int fd = open("/dev/null", O_WRONLY);
     hak_option_set("thp_min", "1M");
     hak_stats_print(fd, HAK_STATS_TEXT);
-    close(fd);
     for (int i = 0; i < 8; i++) {
         errno = UNTOUCHED;
         hak__os_read_file("/etc/passwd", text, sizeof text, i % 2 != 0);
         hak__os_random();
+        int copy = hak__os_duplicate(fd);
         if (errno != UNTOUCHED)
             workload_fail("a call of lib/os has changed errno");
+        if (copy >= 0)
+            close(copy);
     }
+    close(fd);
     bursts(seed);
     mixed(seed);
     hak_option_set("thp_min", "0");
@@ -430,6 +433,9 @@ static void brief(uint32_t seed)
     hak_stats_print(fd, HAK_STATS_TEXT);
     hak__os_read_file("/etc/passwd", text, sizeof text, true);
     hak__os_random();
+    int copy = hak__os_duplicate(fd);
+    if (copy >= 0)
+        close(copy);
     hak__os_yield();
     hak__os_sleep_us(1);
     close(fd);
