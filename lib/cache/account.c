@@ -138,7 +138,7 @@ void hak__account(struct hak_account *account)
     }
     hak__superslab_visit(visit_slab, &walk);
     hak__heap_visit(visit_heap, &walk);
-    hak__os_unmap(walk.seen, size);
+    hak__os_unmap_unused(walk.seen, size);
     account->superslabs = hak_load_relaxed(&hak__superslabs_in_use);
     size_t out = account->carved - account->free;
     account->live = out - account->cached - account->batched;

@@ -120,7 +120,6 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
         hak__count(HAK_COUNTER_STAGE0_L0, 1);
         HAK_TRACE("STAGE0_L0", slab);
     } else {
-        hak__cache_make_room((size_t)1 << hak__class_info[class_idx].slab_shift);
         slab = hak__pool_acquire(class_idx, heap->id);
     }
     hak__race_point("next slab");
@@ -143,8 +142,28 @@ void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
     return block;
 }
 
+/* For the slab that the bin will take if the current one has no blocks left. */
+static void make_room(struct hak_heap *heap, unsigned class_idx)
+{
+    const struct hak_class_info *info = &hak__class_info[class_idx];
+    TinySlabMeta *slab = heap->current[class_idx];
+    if (slab != NULL) {
+        struct slab_view view = slab_freelist_view(slab);
+        if (view.free > 0 || view.carved < info->capacity)
+            return;
+    }
+    hak__cache_make_room((size_t)1 << info->slab_shift);
+}
+
+/*
+ * What purges stands in front of everything and behind it: an interposer that is told of it may
+ * allocate from the same bin. Nor is it done for the heap that threads share under a lock.
+ */
 static bool refill(struct hak_heap *heap, unsigned class_idx)
 {
+    bool own = heap == hak__heap;
+    if (own)
+        make_room(heap, class_idx);
     hak__count(HAK_COUNTER_REFILLS, 1);
     uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
     if (hak_unlikely(heap->flushes != wanted)) {
@@ -175,7 +194,8 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
         if (slab == NULL)
             return false;
     }
-    hak__cache_poll(heap);
+    if (own)
+        hak__cache_poll(heap);
     return true;
 }
 

@@ -60,8 +60,8 @@ HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span
         hak_unlikely(hak__heap_count() > HAK_FULL_SHARE_HEAPS) ||
         hak_unlikely(!hak__heap_is_real(heap)))
         return false;
-    if (hak_unlikely(heap->kept[heap->span_place].units != 0))
-        hak__span_cache_make_room(heap);
+    while (hak_unlikely(heap->kept[heap->span_place].units != 0))
+        hak__span_cache_make_room(heap); /* while it purges, an interposer's frees may fill the place */
     unsigned place = heap->span_place;
     span->dirty = true;
     heap->kept[place] = (struct hak_kept){.block = block, .units = span->units, .span = span};

@@ -42,6 +42,7 @@ static void *alloc_shared(unsigned class_idx)
             block = hak__cache_malloc(heap, class_idx);
     }
     hak__lock_release(&hak__heap_shared_lock);
+    hak__cache_poll(hak__heap);
     return block;
 }
 
@@ -84,13 +85,14 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
         }
         if (may_borrow && (block = borrow(heap, class_idx)) != NULL)
             return block;
-        if (hak_unlikely(!hak__cache_refill(heap, class_idx))) {
+        while ((block = hak__cache_malloc(heap, class_idx)) == NULL) {
+            if (hak_likely(hak__cache_refill(heap, class_idx)))
+                continue; /* an interposer of munmap may have emptied the bin again */
             /* what other classes keep ready may be all that is left */
             hak__purge();
             if (!hak__cache_refill(heap, class_idx))
                 return NULL;
         }
-        block = hak__cache_malloc(heap, class_idx);
     }
     return block;
 }

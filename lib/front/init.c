@@ -8,6 +8,7 @@
 #include "core/options.h"
 #include "core/report.h"
 #include "front/front.h"
+#include "os/call.h"
 #include "os/os.h"
 #include "slab/slab_freelist_atomic.h"
 
@@ -76,6 +77,7 @@ void hak__init(void)
 static __attribute__((constructor(101))) void start(void)
 {
     hak__init();
+    hak__call_libc_from_now_on();
     hak__fork_register();
     hak__lock_acquire(&init_lock);
     read_settings_locked();

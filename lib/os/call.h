@@ -1,7 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system without names of the C library in front of which a program may put functions that
- * allocate. Results of calls are the kernel's: an error is its number, negated; errno stays.
+ * The system by two ways. Results are the kernel's: an error is its number, negated; errno stays.
+ *
+ * hak__call enters the kernel itself: no name of the C library is used in front of which a program
+ * may put a function that allocates, so locks may be held. The way of nearly all calls.
+ *
+ * hak__told goes through munmap(3), madvise(3), mremap(3) and mmap(3) of the C library, by the names
+ * that a program or another library may interpose or patch. Libraries that register memory with a
+ * device do that to learn which registrations have ended. It is the way of all calls that take
+ * memory away which a program had: unmapping, purging, moving, and mapping anew over it. Memory that
+ * no program has had goes without.
+ *
+ * What stands in front of these functions may call malloc and free, so no lock is held around
+ * hak__told but the one that is only ever tried (hak__purge_lock), and no heap is in disorder.
+ * Until the library's constructor has run the C library may not be ready, its interposers even less:
+ * until then these calls enter the kernel, too. In a child of vfork, whose memory is its parent's,
+ * in signal handlers and behind a filter of system calls they are made as always: the C library's
+ * functions make the same system calls.
  */
 #ifndef HAK_OS_CALL_H
 #define HAK_OS_CALL_H
@@ -84,6 +99,22 @@ HAK_INLINE long hak__call6(long number, long a, long b, long c, long d, long e, 
 #define hak__call(...) HAK_CALL_PICK(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define HAK_CALL_PICK(number, a, b, c, d, e, f, ...)                                               \
     hak__call6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* The same through the C library, for SYS_munmap, SYS_madvise, SYS_mremap and HAK_SYS_MMAP at offset 0. */
+#define hak__told(...) HAK_TOLD_PICK(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define HAK_TOLD_PICK(number, a, b, c, d, e, f, ...)                                               \
+    hak__told6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+long hak__told6(long number, long a, long b, long c, long d, long e, long f);
+
+/* Which call maps memory differs; offsets are always zero here. */
+#ifdef SYS_mmap2
+#define HAK_SYS_MMAP SYS_mmap2
+#else
+#define HAK_SYS_MMAP SYS_mmap
+#endif
+
+/* By the library's constructor. */
+void hak__call_libc_from_now_on(void);
 
 HAK_INLINE bool hak__call_failed(long result)
 {

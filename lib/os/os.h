@@ -2,8 +2,10 @@
 /*
  * The contract with the operating system: all system calls of the library.
  *
- * A port implements these. None allocates, none goes through a libc function
- * that a program may interpose and that could allocate, all keep errno. Sizes
+ * A port implements these. None allocates, all keep errno. None goes through a libc
+ * function that a program may interpose and that could allocate but those marked
+ * "told", which take memory away that the program may have had: there interposers
+ * learn of it (os/call.h), and the caller holds no lock that one may wait for. Sizes
  * and addresses are multiples of the page size unless said otherwise.
  */
 #ifndef HAK_OS_OS_H
@@ -26,9 +28,11 @@ void *hak__os_map_aligned(size_t size, size_t alignment);
 void *hak__os_reserve(size_t size, size_t alignment);
 /* Makes a part of a reservation readable and writable; it then reads as zero. */
 bool hak__os_commit(void *address, size_t size);
-/* Gives address space back; false leaves it mapped. */
+/* Gives address space back; false leaves it mapped. Told. */
 bool hak__os_unmap(void *address, size_t size);
-/* Gives the memory behind a range back, which afterwards reads as zero; false leaves it as it was. */
+/* The same for address space in which no program has had a block; not told. */
+bool hak__os_unmap_unused(void *address, size_t size);
+/* Gives the memory behind a range back, which afterwards reads as zero; false leaves it as it was. Told. */
 bool hak__os_purge(void *address, size_t size);
 /*
  * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
@@ -40,11 +44,11 @@ void hak__os_sandboxed(void);
 /* Whether a range shall lie in transparent huge pages where it can; no more than a wish. */
 void hak__os_huge_pages(void *address, size_t size, bool wanted);
 enum hak_resized { HAK_RESIZED, HAK_RESIZE_NO_ROOM, HAK_RESIZE_REFUSED };
-/* Grows or shrinks a mapping where it is; on failure it stays as it was. */
+/* Grows or shrinks a mapping where it is; on failure it stays as it was. Told. */
 enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size);
 /*
  * Moves a mapping over the reservation at target, resizing it. False leaves the mapping as it was,
- * but the reservation may be gone and its place another thread's.
+ * but the reservation may be gone and its place another thread's. Told.
  */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target);
 

@@ -19,13 +19,6 @@
 #define MREMAP_FIXED 2
 #endif
 
-/* Which call maps memory differs; offsets are always zero here. */
-#ifdef SYS_mmap2
-#define HAK_SYS_MMAP SYS_mmap2
-#else
-#define HAK_SYS_MMAP SYS_mmap
-#endif
-
 /*
  * Address space that one thread gave up is another's after all that the first did there: the system
  * sees to that. The thread sanitizer, which does not see these calls, is told.
@@ -61,13 +54,20 @@ size_t hak__os_page_size(void)
     return size;
 }
 
+bool hak__os_unmap_unused(void *address, size_t size)
+{
+    hak__annotate_lend(address, size);
+    about_to_give_up();
+    return !hak__call_failed(hak__call(SYS_munmap, address, size));
+}
+
 /* Maps more than is needed and gives back what lies outside the aligned part. */
 static void *map_aligned(size_t size, size_t alignment, int protection)
 {
     char *start = map(size, protection);
     if (start == NULL || ((uintptr_t)start & (alignment - 1)) == 0)
         return start;
-    hak__os_unmap(start, size);
+    hak__os_unmap_unused(start, size);
     size_t slack = alignment - hak__os_page_size();
     if (size > SIZE_MAX - slack)
         return NULL;
@@ -77,9 +77,9 @@ static void *map_aligned(size_t size, size_t alignment, int protection)
     char *aligned = (char *)hak__align_up((uintptr_t)start, alignment);
     size_t head = (size_t)(aligned - start);
     if (head != 0)
-        hak__os_unmap(start, head);
+        hak__os_unmap_unused(start, head);
     if (slack != head)
-        hak__os_unmap(aligned + size, slack - head);
+        hak__os_unmap_unused(aligned + size, slack - head);
     return aligned;
 }
 
@@ -108,7 +108,7 @@ bool hak__os_unmap(void *address, size_t size)
 {
     hak__annotate_lend(address, size);
     about_to_give_up();
-    return !hak__call_failed(hak__call(SYS_munmap, address, size));
+    return !hak__call_failed(hak__told(SYS_munmap, address, size));
 }
 
 /*
@@ -123,7 +123,7 @@ bool hak__os_purge(void *address, size_t size)
     int known = hak_load_relaxed(&kind);
     if (hak_unlikely(known == UNKNOWN))
         *byte = 1;
-    if (hak__call_failed(hak__call(SYS_madvise, address, size, MADV_DONTNEED)))
+    if (hak__call_failed(hak__told(SYS_madvise, address, size, MADV_DONTNEED)))
         return false;
     if (hak_unlikely(known == UNKNOWN)) {
         known = *byte == 0 ? PURGES : PRETENDS;
@@ -165,7 +165,7 @@ void hak__os_huge_pages(void *address, size_t size, bool wanted)
 enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
 {
     about_to_give_up();
-    long result = hak__call(SYS_mremap, address, old_size, new_size, 0, NULL);
+    long result = hak__told(SYS_mremap, address, old_size, new_size, 0, NULL);
     was_taken();
     if (!hak__call_failed(result))
         return HAK_RESIZED;
@@ -177,7 +177,7 @@ bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
 {
     about_to_give_up();
     long result =
-        hak__call(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+        hak__told(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
     return !hak__call_failed(result);
 }
 

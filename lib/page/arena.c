@@ -251,7 +251,7 @@ static bool region_add_locked(size_t bytes)
     if (base == NULL)
         return false;
     if (!hak__pagemap_ensure((uintptr_t)base, size)) {
-        hak__os_unmap(base, size);
+        hak__os_unmap_unused(base, size);
         return false;
     }
     if (reserved == 0)

@@ -107,7 +107,7 @@ static struct hak_span *map_new(size_t size, size_t alignment)
     void *base = hak__os_map_aligned(size, alignment);
     if (base == NULL || !hak__pagemap_ensure((uintptr_t)base, size)) {
         if (base != NULL)
-            hak__os_unmap(base, size);
+            hak__os_unmap_unused(base, size);
         hak__span_release(span);
         return NULL;
     }
@@ -230,7 +230,7 @@ static bool move(struct hak_span *span, size_t size)
     if (target == NULL)
         return false;
     if (!hak__pagemap_ensure((uintptr_t)target, size)) {
-        hak__os_unmap(target, size);
+        hak__os_unmap_unused(target, size);
         return false;
     }
     if (!hak__os_move((void *)span->base, span->size, size, target))

@@ -17,7 +17,7 @@ static bool ensure_leaf(uintptr_t index)
     uintptr_t none = 0;
     hak__race_point("map leaf");
     if (!hak_cas_acq_rel(&hak__pagemap.root[index], &none, (uintptr_t)leaf - (uintptr_t)&hak__pagemap.none))
-        hak__os_unmap(leaf, sizeof *leaf);
+        hak__os_unmap_unused(leaf, sizeof *leaf);
     return true;
 }
 

@@ -265,10 +265,10 @@ static void retire(SuperSlab *super)
     if (!hak__shared_cas(hak_cas_acquire(&super->used, &none, UINT32_MAX)))
         return;
     hak__count(HAK_COUNTER_SUPERSLAB_RELEASES, 1);
-    hak__lock_acquire(&hak__stage3_lock);
     struct hak_span *span = super->span;
     span->dirty = may_hold_memory(super);
     forget_dirty(super, UINT32_MAX);
+    hak__lock_acquire(&hak__stage3_lock);
     hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE);
     super->next_spare = spare;
     spare = super;

@@ -85,6 +85,8 @@ unsigned long fault_auxiliary(unsigned long type);
         long error_ = fault_of_call(FAULT_SITE(#__VA_ARGS__), __VA_ARGS__);                        \
         error_ != 0 ? -error_ : FAULT_SYSTEM(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0);                    \
     })
+#undef hak__told
+#define hak__told hak__call
 #define FAULT_SYSTEM(number, a, b, c, d, e, f, ...)                                                \
     fault_system(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define hak__auxiliary fault_auxiliary
