@@ -4,6 +4,7 @@
 
 #include "base/annotate.h"
 #include "base/bits.h"
+#include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "core/meta.h"
 #include "core/options.h"
@@ -22,7 +23,8 @@ enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES 
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
 enum { CACHE_USUAL = 1 << 20 };
 enum { NEIGHBOURS = 8 }; /* blocks of one slab in a row, on average */
-enum { BIN_LEAST = 4, CACHE_LEAST = 65536, POLLS_A_CLOCK = 64 };
+/* A new bin has at most this share of the thread's bound, but a block. */
+enum { BIN_LEAST = 4, CACHE_LEAST = 65536, FIRST_SHARE = 8, POLLS_A_CLOCK = 64 };
 
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
 {
@@ -110,14 +112,14 @@ void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
     flush_bottom(heap, class_idx, (size_t)(heap->top[class_idx] - heap->base[class_idx]));
 }
 
-/* Empties a bin that has grown, and gives it the capacity that a new one has. */
-static void reset_bin(struct hak_heap *heap, unsigned class_idx)
+/* Empties a bin that has grown, and gives it the capacity that a new one has; false if it has that. */
+static bool reset_bin(struct hak_heap *heap, unsigned class_idx)
 {
     size_t first = first_capacity(hak__class_size(class_idx));
-    if (capacity_of(heap, class_idx) > first) {
-        hak__cache_empty_bin(heap, class_idx);
-        resize_bin(heap, class_idx, first);
-    }
+    if (capacity_of(heap, class_idx) <= first)
+        return false;
+    hak__cache_empty_bin(heap, class_idx);
+    return resize_bin(heap, class_idx, first);
 }
 
 void hak__cache_start_anew(struct hak_heap *heap)
@@ -137,7 +139,61 @@ static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
             reset_bin(heap, i);
         heap->used_lately[i] = false;
     }
+    hak__handback_flush(heap);
     return heap->capacity_bytes + needed <= bound;
+}
+
+/* Empties a bin and takes its array away, as if the class had not been used yet. */
+static void drop_bin(struct hak_heap *heap, unsigned class_idx)
+{
+    size_t old = capacity_of(heap, class_idx);
+    hak__cache_empty_bin(heap, class_idx);
+    slots_release(heap, heap->base[class_idx], old);
+    heap->base[class_idx] = heap->top[class_idx] = heap->limit[class_idx] = NULL;
+    heap->capacity_bytes -= old * hak__class_size(class_idx);
+}
+
+/* Takes capacity from the largest bins until all are within the bound. */
+static void cut_capacity(struct hak_heap *heap, size_t bound)
+{
+    while (heap->capacity_bytes > bound) {
+        unsigned largest = 0;
+        for (unsigned i = 1; i < HAK_CLASS_COUNT; i++)
+            if (capacity_of(heap, i) * hak__class_size(i) >
+                capacity_of(heap, largest) * hak__class_size(largest))
+                largest = i;
+        if (!reset_bin(heap, largest))
+            drop_bin(heap, largest);
+    }
+    hak__handback_flush(heap);
+}
+
+/* The first bin of a class, for which others make room where the thread's bound is small. */
+static bool begin_bin(struct hak_heap *heap, unsigned class_idx)
+{
+    size_t size = hak__class_size(class_idx), bound = thread_bound();
+    size_t blocks = first_capacity(size);
+    while (blocks > 1 && blocks * size > bound / FIRST_SHARE)
+        blocks /= 2;
+    size_t needed = blocks * size;
+    if (heap->capacity_bytes + needed > bound && !reclaim_capacity(heap, needed, bound))
+        cut_capacity(heap, needed < bound ? bound - needed : 0);
+    return resize_bin(heap, class_idx, blocks);
+}
+
+/*
+ * A thread's bound falls when others begin, when less is in use, or by hak_option_set: then bins
+ * follow, unless the difference is small.
+ */
+void hak__cache_keep_bound(struct hak_heap *heap)
+{
+    if (hak_likely(heap->polls % POLLS_A_CLOCK != 0))
+        return;
+    size_t bound = thread_bound();
+    if (heap->capacity_bytes / 2 > bound && !reclaim_capacity(heap, 0, bound))
+        cut_capacity(heap, bound);
+    if (!hak__span_cache_allows(1))
+        hak__span_cache_flush(heap);
 }
 
 /* Doubles a bin within the thread's bound; false when it stays as it is. */
@@ -146,7 +202,7 @@ static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
     size_t size = hak__class_size(class_idx);
     size_t old = capacity_of(heap, class_idx);
     if (hak_unlikely(old == 0))
-        return resize_bin(heap, class_idx, first_capacity(size));
+        return begin_bin(heap, class_idx);
     size_t most = largest_capacity(size);
     if (old >= most)
         return false;
@@ -202,7 +258,7 @@ static void drain(struct hak_heap *heap, unsigned class_idx)
     size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
     if (!takes_down(heap, class_idx))
         heap->drained[class_idx] = (uint16_t)(heap->drained[class_idx] + held + 1);
-    if (first && grow_bin(heap, class_idx))
+    if ((first || capacity_of(heap, class_idx) == 0) && grow_bin(heap, class_idx))
         return;
     hak__count(HAK_COUNTER_DRAINS, 1);
     if (takes_down(heap, class_idx)) {
@@ -219,11 +275,14 @@ static void drain(struct hak_heap *heap, unsigned class_idx)
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
 {
     bool busy = hak__heap_enter(heap);
+    hak__heap_heed(heap);
     drain(heap, class_idx);
     hak__heap_leave(heap, busy);
 }
 
 struct hak_lock hak__purge_lock;
+
+enum { ROUNDS = 64 }; /* of purging, for one poll */
 
 size_t hak__cache_purge(size_t bytes, int64_t until)
 {
@@ -262,14 +321,33 @@ void hak__cache_make_room(size_t bytes)
     hak__cache_purge(over, HAK_NEVER);
 }
 
+/*
+ * One thread is enough, and the others need not wait for it: it looks again when it is done, since
+ * what they gave meanwhile may have been their last.
+ */
+static void purge_surplus(size_t surplus)
+{
+    for (int round = 0; round < ROUNDS && surplus != 0; round++) {
+        if (!hak__lock_try(&hak__purge_lock))
+            return;
+        size_t gone = hak__cache_purge(surplus, HAK_NEVER);
+        hak__retain_purged(gone);
+        hak__lock_release(&hak__purge_lock);
+        surplus = gone != 0 ? hak__retain_excess() : 0;
+    }
+}
+
 void hak__cache_poll(struct hak_heap *heap)
 {
     size_t surplus = hak__retain_excess();
     if (hak_likely(surplus == 0) && hak__heap_is_real(heap) && ++heap->polls % POLLS_A_CLOCK == 0)
         surplus = hak__retain_decay();
-    /* one thread is enough, and the others need not wait for it */
-    if (hak_unlikely(surplus != 0) && hak__lock_try(&hak__purge_lock)) {
-        hak__retain_purged(hak__cache_purge(surplus, HAK_NEVER));
-        hak__lock_release(&hak__purge_lock);
-    }
+    if (hak_unlikely(surplus != 0))
+        purge_surplus(surplus);
+}
+
+void hak__cache_poll_last(void)
+{
+    size_t surplus = hak__retain_excess();
+    purge_surplus(surplus != 0 ? surplus : hak__retain_decay());
 }

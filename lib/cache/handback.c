@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "cache/heap.h"
+#include "core/options.h"
 #include "core/race.h"
 #include "core/stats.h"
 #include "page/pagemap.h"
@@ -10,8 +11,18 @@
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
 
-/* After the push the slab may be anybody's: only what the push told is used then. */
-static void push(struct hak_heap *heap, struct hak_chain *chain)
+/* A chain gets no longer than this: of a thread that shall keep little, no more than its share. */
+static size_t chain_bytes(void)
+{
+    size_t share = (size_t)hak__option(HAK_OPTION_CACHE_MAX) / HAK_CHAINS;
+    return share < HAK_CHAIN_BYTES ? share : HAK_CHAIN_BYTES;
+}
+
+/*
+ * After the push the slab may be anybody's: only what the push told is used then. True when the
+ * slab went back, empty.
+ */
+static bool push(struct hak_heap *heap, struct hak_chain *chain)
 {
     TinySlabMeta *slab = chain->slab;
     unsigned class_idx = slab->class_idx;
@@ -30,6 +41,7 @@ static void push(struct hak_heap *heap, struct hak_chain *chain)
         hak__superslab_show(slab, class_idx);
     hak__count(HAK_COUNTER_REMOTE_CHAINS, 1);
     hak__count(HAK_COUNTER_REMOTE_BLOCKS, chain->count);
+    return now.state == SLAB_CLAIMED;
 }
 
 static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint32_t word)
@@ -55,11 +67,11 @@ static void append(struct hak_chain *chain, void *block)
 static bool is_long(const struct hak_chain *chain)
 {
     return chain->count >= HAK_CHAIN_BLOCKS ||
-           (size_t)chain->count * chain->slab->size >= HAK_CHAIN_BYTES;
+           (size_t)chain->count * chain->slab->size >= chain_bytes();
 }
 
-/* The chain to which the block was added. */
-static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word)
+/* The chain to which the block was added; emptied: whether a slab went back for it. */
+static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word, bool *emptied)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     unsigned place = (uintptr_t)slab / sizeof *slab % HAK_CHAINS;
@@ -68,7 +80,7 @@ static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word)
         append(chain, block);
     } else {
         if (chain->slab != NULL)
-            push(heap, chain);
+            *emptied = push(heap, chain);
         begin(chain, slab, block, word);
         heap->chains_used |= 1u << place;
         heap->chains_begun++;
@@ -78,10 +90,12 @@ static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word)
 
 void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
 {
-    bool busy = hak__heap_enter(heap);
-    struct hak_chain *chain = add(heap, block, word);
+    bool busy = hak__heap_enter(heap), emptied = false;
+    struct hak_chain *chain = add(heap, block, word, &emptied);
     if (is_long(chain))
-        push(heap, chain);
+        emptied |= push(heap, chain);
+    if (hak_unlikely(emptied))
+        hak__cache_poll(heap);
     hak__heap_leave(heap, busy);
 }
 
@@ -89,13 +103,14 @@ void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
 void hak__handback_add_all(struct hak_heap *heap, void *const *block, size_t count)
 {
     struct hak_chain *chain = NULL;
+    bool emptied = false;
     for (size_t i = 0; i < count; i++) {
         uintptr_t address = (uintptr_t)block[i];
         if (chain != NULL && chain->slab != NULL &&
             address - chain->slab->base < chain->slab->units * HAK_GRANULE)
             append(chain, block[i]);
         else
-            chain = add(heap, block[i], hak__pagemap_word(address));
+            chain = add(heap, block[i], hak__pagemap_word(address), &emptied);
         if (is_long(chain))
             push(heap, chain);
     }
@@ -116,5 +131,6 @@ void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     struct hak_chain chain;
     begin(&chain, slab, block, word);
-    push(heap, &chain);
+    if (push(heap, &chain))
+        hak__cache_poll(heap);
 }

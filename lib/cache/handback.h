@@ -9,7 +9,7 @@
  *
  * What a sleeping thread can pin: HAK_CHAINS chains of at most
  * max(HAK_CHAIN_BYTES, one block) each, 256 KiB for blocks up to 16 KiB; larger
- * blocks are handed back one by one.
+ * blocks are handed back one by one. With a small cache_max it is no more than that.
  */
 #ifndef HAK_CACHE_HANDBACK_H
 #define HAK_CACHE_HANDBACK_H
@@ -35,10 +35,10 @@ struct hak_chain {
 /* Adds a freed block to its chain. word is that of the page map. */
 void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word);
 
-/* Adds freed blocks of one class, each to its chain. */
+/* Adds freed blocks of one class, each to its chain. A poll is left to the caller. */
 void hak__handback_add_all(struct hak_heap *heap, void *const *block, size_t count);
 
-/* Pushes all chains. */
+/* Pushes all chains. A poll is left to the caller. */
 void hak__handback_flush(struct hak_heap *heap);
 
 /* Pushes one block at once; heap may be one without a cache. */

@@ -10,8 +10,10 @@
 #include "core/race.h"
 #include "core/report.h"
 #include "core/stats.h"
+#include "os/os.h"
 #include "os/thread.h"
 #include "page/pagemap.h"
+#include "page/retain.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
@@ -133,6 +135,20 @@ void hak__heap_flush(struct hak_heap *heap)
     hak__heap_leave(heap, busy);
 }
 
+void hak__heap_heed(struct hak_heap *heap)
+{
+    uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
+    if (hak_unlikely(heap->flushes != wanted)) {
+        heap->flushes = wanted;
+        size_t before = hak_load_relaxed(&hak__retained_bytes);
+        hak__heap_flush(heap);
+        size_t now = hak_load_relaxed(&hak__retained_bytes);
+        if (now > before)
+            hak__cache_purge(now - before, HAK_NEVER); /* somebody wanted it for the system */
+    }
+    hak__cache_keep_bound(heap);
+}
+
 static void give_up(struct hak_heap *heap)
 {
     hak__race_point("give up");
@@ -150,6 +166,7 @@ static void leave(struct hak_heap *heap, const struct hak_heap *next)
     hak__heap = (struct hak_heap *)next;
     hak__heap_flush(heap);
     hak__cache_start_anew(heap);
+    hak__cache_poll_last();
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
     give_up(heap);
@@ -226,4 +243,13 @@ struct hak_heap *hak__heap_shared_locked(void)
     if (shared == NULL)
         shared = acquire(false);
     return shared;
+}
+
+void hak__heap_flush_shared(void)
+{
+    if (!hak__lock_try(&hak__heap_shared_lock))
+        return;
+    if (shared != NULL)
+        hak__heap_flush(shared);
+    hak__lock_release(&hak__heap_shared_lock);
 }

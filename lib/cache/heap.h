@@ -139,11 +139,16 @@ void hak__heap_fork_child(void);
 /* Calls visit for every heap that was ever made; while no thread changes any. */
 void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context);
 
-/* Hands back all that the heap holds; it stays usable. */
+/* Hands back all that the heap holds; it stays usable. A poll is left to the caller. */
 void hak__heap_flush(struct hak_heap *heap);
+
+/* Before a slow path: does what other threads or options ask of the heap. */
+void hak__heap_heed(struct hak_heap *heap);
 
 /* For threads without a heap: one that all of them share, under hak__heap_shared_lock. */
 struct hak_heap *hak__heap_shared_locked(void);
+/* Flushes it, if nobody is using it. */
+void hak__heap_flush_shared(void);
 
 /* Heaps that belong to a thread; steers and reports only. */
 extern _Atomic size_t hak__heaps_in_use;
@@ -171,8 +176,18 @@ void hak__cache_start_anew(struct hak_heap *heap);
 /* Enlarges a bin that is refilled, if that pays and the thread's bound allows it. */
 void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx);
 
-/* Purges if a bound is crossed or a decay period is over; from slow paths, without locks held. */
+/* Now and then, before a bin is filled or drained: makes the bins follow a bound that has fallen. */
+void hak__cache_keep_bound(struct hak_heap *heap);
+
+/*
+ * The look at the bound: purges if it is crossed or a decay period is over. Everything that may have
+ * made memory unused ends in one, without locks held: refill, drain, blocks that are handed back, a
+ * flush, a large block's end or shrinking. Free memory that the process leaves behind when it stops
+ * calling is within the bound.
+ */
 void hak__cache_poll(struct hak_heap *heap);
+/* The same for a thread that ends: it always looks at the time. */
+void hak__cache_poll_last(void);
 /* Purges at least that many bytes if there are so many and there is time; how many went. */
 size_t hak__cache_purge(size_t bytes, int64_t until);
 /* Before so many bytes are taken: purges what limit_soft wants, without locks held. */

@@ -165,11 +165,7 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
     if (own)
         make_room(heap, class_idx);
     hak__count(HAK_COUNTER_REFILLS, 1);
-    uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
-    if (hak_unlikely(heap->flushes != wanted)) {
-        heap->flushes = wanted;
-        hak__heap_flush(heap);
-    }
+    hak__heap_heed(heap);
     hak__handback_flush(heap);
     bool first = heap->limit[class_idx] == NULL;
     hak__cache_grow_for_refill(heap, class_idx);

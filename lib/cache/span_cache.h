@@ -17,10 +17,18 @@
 
 #include "base/params.h"
 #include "cache/thread_cache.h"
+#include "core/options.h"
 #include "page/span.h"
 
 /* A span that a thread keeps has at most so many granules. */
 enum { HAK_SPAN_CACHE_UNITS = 16 };
+
+/* Whether a thread may keep spans of so many granules in all places: with many threads none does. */
+HAK_INLINE bool hak__span_cache_allows(size_t units)
+{
+    return units * HAK_GRANULE * HAK_SPAN_PLACES <= (size_t)hak__option(HAK_OPTION_CACHE_MAX) &&
+           hak__heap_count() <= HAK_FULL_SHARE_HEAPS;
+}
 
 HAK_INLINE bool hak__span_is_kept(void *block)
 {
@@ -57,7 +65,7 @@ void hak__span_cache_make_room(struct hak_heap *heap);
 HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span, void *block)
 {
     if (hak_unlikely(span->units > HAK_SPAN_CACHE_UNITS) ||
-        hak_unlikely(hak__heap_count() > HAK_FULL_SHARE_HEAPS) ||
+        hak_unlikely(!hak__span_cache_allows(span->units)) ||
         hak_unlikely(!hak__heap_is_real(heap)))
         return false;
     while (hak_unlikely(heap->kept[heap->span_place].units != 0))

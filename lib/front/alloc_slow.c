@@ -148,8 +148,19 @@ size_t hak__good_size(size_t size)
 void hak__thread_flush(void)
 {
     HAK_UNSEEN;
+    if (!hak__heap_is_real(hak__heap))
+        return;
+    hak__heap_flush(hak__heap);
+    hak__cache_poll(hak__heap);
+}
+
+/* What this thread keeps, and for the process what threads without a heap share. */
+static void flush_own(bool process)
+{
     if (hak__heap_is_real(hak__heap))
         hak__heap_flush(hak__heap);
+    if (process)
+        hak__heap_flush_shared();
 }
 
 size_t hak__purge_until(bool process, int64_t until)
@@ -158,7 +169,7 @@ size_t hak__purge_until(bool process, int64_t until)
     size_t before = hak_load_relaxed(&hak__retained_bytes);
     if (process)
         hak__cache_ask_for_flush();
-    hak__thread_flush();
+    flush_own(process);
     size_t now = hak_load_relaxed(&hak__retained_bytes);
     size_t more = now > before ? now - before : 0;
     return hak__cache_purge(process ? SIZE_MAX : more, until);

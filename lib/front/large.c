@@ -171,22 +171,23 @@ static bool resize_span(struct hak_span *span, size_t units)
 void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    size_t old = span->size;
     if (word == HAK_CODE_HUGE) {
         if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size, true))
             return NULL;
-        return (void *)span->base;
+    } else if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX ||
+               !resize_span(span, units_of(size))) {
+        return NULL;
     }
-    size_t units = units_of(size);
-    if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX)
-        return NULL;
-    if (!resize_span(span, units))
-        return NULL;
-    return block;
+    if (span->size < old)
+        hak__cache_poll(hak__heap);
+    return (void *)span->base;
 }
 
 size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    size_t old = span->size;
     size_t least = min > HAK_SMALL_MAX ? min : HAK_SMALL_MAX + 1;
     size_t most = max > least ? max : least;
     if (word == HAK_CODE_HUGE) {
@@ -202,5 +203,8 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
         if (units >= units_of(least) && !resize_span(span, units) && span->size < min)
             resize_span(span, units_of(least));
     }
-    return span->size;
+    size_t now = span->size;
+    if (now < old)
+        hak__cache_poll(hak__heap);
+    return now;
 }
