@@ -8,6 +8,41 @@ AC_DEFUN([HAK_REPRODUCIBLE_DIST], [
     am__tar="$am__tar --mode=u+rw,go=rX --mtime=$hak_tar_time -chf - \"\$\$tardir\""
 ])
 
+# HAK_BUILD_PATH: the tests and tools preload the library from the folder of the build, and the
+# loader separates the names in LD_PRELOAD at spaces and colons.
+AC_DEFUN([HAK_BUILD_PATH], [
+    hak_place=`pwd`
+    AS_CASE([$hak_place], [*[[:\ ]]*],
+        [AC_MSG_ERROR([the path '$hak_place' contains a space or a colon, which LD_PRELOAD cannot carry: build in another folder])])
+])
+
+# HAK_SYSTEM: the library is made for Linux and the GNU C library.
+AC_DEFUN([HAK_SYSTEM], [
+    AC_REQUIRE([AC_CANONICAL_HOST])
+    AS_CASE([$host_os],
+        [linux-musl*|linux-uclibc*|linux-android*],
+            [AC_MSG_ERROR([$host: the library replaces the malloc of the GNU C library, and this system has another C library])],
+        [linux*], [],
+        [AC_MSG_ERROR([$host: the library is for Linux])])
+    AC_CACHE_CHECK([for the GNU C library], [hak_cv_glibc],
+        [AC_PREPROC_IFELSE([AC_LANG_SOURCE([[#include <stdlib.h>
+#ifndef __GLIBC__
+#error another C library
+#endif]])], [hak_cv_glibc=yes], [hak_cv_glibc=no])])
+    AS_IF([test "x$hak_cv_glibc" = xno],
+        [AC_MSG_ERROR([$CC has another C library than that of GNU, whose malloc this library replaces])])
+])
+
+# HAK_COMBINATIONS: choices that contradict each other.
+AC_DEFUN([HAK_COMBINATIONS], [
+    AS_IF([test "x$enable_shared" = xno],
+        [AC_MSG_ERROR([--disable-shared: the shared library is always built; link with libhakmem.a, which is built beside it, for a static program])])
+    AS_IF([test "x$enable_debug$enable_checks" = xyesno],
+        [AC_MSG_ERROR([--disable-checks: the debug variant of --enable-debug consists of checks])])
+    AS_IF([test "x$with_freelist$with_sanitizer" = xplainthread],
+        [AC_MSG_ERROR([--with-sanitizer=thread: a library built --with-freelist=plain is for one thread])])
+])
+
 # HAK_ADD_FLAG(VARIABLE, FLAG): appends a flag that the compiler takes.
 AC_DEFUN([HAK_ADD_FLAG], [
     AS_VAR_PUSHDEF([known], [hak_cv_flag_$2])
