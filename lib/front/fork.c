@@ -2,13 +2,21 @@
 /*
  * fork: the child must find every lock free and every list whole.
  *
- * Before the fork all locks are taken, in the order in which they nest. Handlers
- * of other libraries run while they are held and may allocate in the forking
- * thread, which passes through its own locks. What is shared without a lock
- * needs no stop: the child sees each other thread as if it had stopped for good
- * between two of its stores, and the lock-free operations are right with threads
- * that stop anywhere. What the threads that are gone had cached is lost to the
- * child; the slabs they held are let go.
+ * Before the fork all locks are taken, in the order in which they nest. The forking thread passes
+ * through its own locks while it holds them. What is shared without a lock needs no stop: the child
+ * sees each other thread as if it had stopped for good between two of its stores, and the
+ * lock-free operations are right with threads that stop anywhere. What the threads that are gone
+ * had cached is lost to the child; the slabs they held are let go.
+ *
+ * Handlers before the fork run last registered first, those after it in order. So ours have to be
+ * the first of all: other handlers then find the allocator as ever, whatever they do
+ * (api/atfork.c). In a process that has opened the library late, handlers that are there already
+ * run while we hold the locks: the threads they wait for pass as guests (os/guest.h).
+ *
+ * After the handlers the C library itself waits for the lock of its list of files, whose holder may
+ * wait for a thread that allocates under a file's lock. Ours are taken at a moment when nobody
+ * holds that one. It cannot be kept until then: who loads nsswitch.conf needs it for the file, and
+ * has another lock that fork takes in between.
  *
  * A signal handler may fork that interrupted an allocation of its own thread. In the parent the
  * locks which that one holds stay with it. They may be inner ones that the holder of an outer one
@@ -21,11 +29,14 @@
 #include "cache/heap.h"
 #include "front/front.h"
 #include "front/locks.h"
+#include "os/guest.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
 
 /* Bits by place in hak__locks; written by the thread that forks. */
 static uint32_t taken;
+/* Forks of signal handlers that have interrupted a fork of this thread; written by it. */
+static unsigned nested;
 
 static void slab_prepare(TinySlabMeta *slab, void *unused)
 {
@@ -43,40 +54,67 @@ static bool take(struct hak_lock *lock, bool interrupted)
 {
     if (interrupted)
         return hak__lock_try_patiently(lock);
-    hak__lock_acquire(lock);
+    hak__lock_acquire_own(lock);
     return true;
+}
+
+static void set_forked(bool forked)
+{
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        hak__locks[i].lock->forked = forked && hak__lock_is_mine(hak__locks[i].lock);
+}
+
+static void take_all(uint32_t mine)
+{
+    uint32_t got = 0;
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        if ((mine >> i & 1) == 0)
+            got |= (uint32_t)take(hak__locks[i].lock, mine != 0) << i;
+    taken = got;
 }
 
 static void prepare(void)
 {
     HAK_UNSEEN;
-    uint32_t mine = 0, got = 0;
+    if (hak_load_relaxed(&hak__lock_forker) == hak__thread_self()) {
+        nested++;
+        return;
+    }
+    uint32_t mine = 0;
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
         mine |= (uint32_t)hak__lock_is_mine(hak__locks[i].lock) << i;
-    for (int i = 0; i < HAK_LOCK_COUNT; i++)
-        if ((mine >> i & 1) == 0)
-            got |= (uint32_t)take(hak__locks[i].lock, mine != 0) << i;
-    taken = got;
+    if (mine == 0)
+        hak__files_lock();
+    take_all(mine);
+    if (mine == 0)
+        hak__files_unlock();
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_prepare, NULL);
-    hak_store_relaxed(&hak__lock_forker, hak__thread_self());
+    set_forked(true);
+    hak__fork_passes();
 }
 
 static void parent(void)
 {
     HAK_UNSEEN;
-    hak_store_relaxed(&hak__lock_forker, 0);
+    if (nested > 0) {
+        nested--;
+        return;
+    }
+    hak__fork_passes_no_more();
+    set_forked(false);
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_after, NULL);
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
         if ((taken >> i & 1) != 0)
-            hak__lock_release(hak__locks[i].lock);
+            hak__lock_release_own(hak__locks[i].lock);
 }
 
 static void child(void)
 {
     HAK_UNSEEN;
-    hak_store_relaxed(&hak__lock_forker, 0);
+    nested = 0;
+    hak__fork_passes_no_more();
     if (HAK_FREELIST_SPINLOCK)
         hak__superslab_visit(slab_after, NULL);
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
@@ -84,7 +122,23 @@ static void child(void)
     hak__heap_fork_child();
 }
 
+/* Under a name that no program can take; only where this library defines malloc. */
+extern void *hak__own_malloc(size_t size) __attribute__((weak, visibility("hidden")));
+extern void *malloc(size_t size);
+
+/* Whether what the C library allocates, for its files too, comes from here. */
+static bool serves_libc(void)
+{
+    void *visible = (void *)&malloc;
+    hak_opaque(visible);
+    return visible == (void *)&hak__own_malloc;
+}
+
 void hak__fork_register(void)
 {
+    static _Atomic bool registered;
+    if (hak_swap_acq_rel(&registered, true))
+        return;
+    hak__guests_possible = !serves_libc();
     pthread_atfork(prepare, parent, child);
 }

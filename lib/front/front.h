@@ -99,7 +99,7 @@ bool hak__is_libc_block(const void *block);
 void hak__crash_start(void);
 
 /* fork.c */
-/* Registers the handlers of fork; called once, when the library starts. */
+/* Registers the handlers of fork, the first time. */
 void hak__fork_register(void);
 
 /* passthrough.c: libc's own allocator. */

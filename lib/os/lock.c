@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/lock.h"
 
+#include "os/guest.h"
 #include "os/os.h"
 
 _Atomic uintptr_t hak__lock_forker;
@@ -40,26 +41,42 @@ static bool spin(struct hak_lock *lock)
     return false;
 }
 
-/* Whoever gets the lock after it has slept does not know whether others still do. */
-static void sleep_for(struct hak_lock *lock)
+/*
+ * Whoever gets the lock after it has slept does not know whether others still do. Where a thread
+ * may pass as a guest it looks now and then whether somebody forks; a fork that is over soon, as
+ * nearly all are, is waited for. False when it passes and has not got the lock.
+ */
+static bool sleep_for(struct hak_lock *lock, bool may_pass)
 {
+    enum { LOOK_US = 2000 };
     for (;;) {
         uint32_t word = 0;
         if (hak_cas_acquire(&lock->word, &word, hak__lock_token() | 1))
-            return;
-        if ((word & 1) != 0 || hak_cas_relaxed(&lock->word, &word, word | 1))
-            hak__os_wait(&lock->word, word | 1);
+            return true;
+        if ((word & 1) == 0 && !hak_cas_relaxed(&lock->word, &word, word | 1))
+            continue;
+        hak__os_wait(&lock->word, word | 1, may_pass ? LOOK_US : 0);
+        if (may_pass && hak__guest_begins())
+            return false;
     }
 }
 
 HAK_NOINLINE void hak__lock_acquire_slow(struct hak_lock *lock)
 {
-    if (hak_load_relaxed(&hak__lock_forker) == hak__thread_self())
+    if (hak_load_relaxed(&hak__lock_forker) != 0 && hak__guest_enters())
         return;
     if (hak__lock_is_mine(lock))
         hak__lock_never();
+    if (spin(lock) || sleep_for(lock, hak__guests_possible))
+        hak__lock_note(lock, 1);
+}
+
+void hak__lock_acquire_own(struct hak_lock *lock)
+{
+    if (hak__lock_try(lock))
+        return;
     if (!spin(lock))
-        sleep_for(lock);
+        sleep_for(lock, false);
     hak__lock_note(lock, 1);
 }
 
@@ -81,6 +98,7 @@ bool hak__lock_try_patiently(struct hak_lock *lock)
 
 void hak__lock_reset(struct hak_lock *lock)
 {
+    lock->forked = false;
     hak_store_relaxed(&lock->holder, 0);
     hak_store_release(&lock->word, 0);
 }

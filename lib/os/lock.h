@@ -6,8 +6,8 @@
  * Acquire reads the word by CAS-acquire, which pairs with the exchange-release of the holder
  * before. A thread that finds itself in the word would wait for ever: a signal handler
  * allocates that has interrupted an allocation. That is reported and ends the process. While a
- * thread forks it holds every lock of the library and may pass through each of them again (see
- * front/fork.c).
+ * thread forks it holds every lock of the library and may pass through each of them again, and
+ * other threads may as its guests (see front/fork.c, os/guest.h).
  */
 #ifndef HAK_OS_LOCK_H
 #define HAK_OS_LOCK_H
@@ -24,6 +24,7 @@ struct hak_lock {
     _Atomic uintptr_t holder; /* hak__thread_self() of the holder; written by it alone */
     /* written by the holder, by a relaxed load and store; read by any thread */
     _Atomic uint64_t acquisitions, waits;
+    bool forked; /* held over a fork; written by the thread that forks, while nobody passes */
 };
 
 /* What the word says of a holder: 30 bits of the page of its thread-local data, and never 0. */
@@ -35,7 +36,7 @@ HAK_INLINE uint32_t hak__lock_token(void)
 /* Says that the thread waits for itself, and aborts; defined by core/report.c. */
 HAK_NORETURN void hak__lock_never(void);
 
-/* The thread that forks, or 0; written by it alone while it holds all locks. */
+/* The thread that forks, or 0; written by it alone while it holds all locks, see os/guest.h. */
 extern _Atomic uintptr_t hak__lock_forker;
 
 void hak__lock_acquire_slow(struct hak_lock *lock);
@@ -69,14 +70,23 @@ HAK_INLINE bool hak__lock_try(struct hak_lock *lock)
     return true;
 }
 
-HAK_INLINE void hak__lock_release(struct hak_lock *lock)
+/* While a thread forks: whether the caller has passed the lock, which it then leaves by this. */
+bool hak__lock_was_passed(struct hak_lock *lock);
+
+/* Takes a lock, or leaves one, whoever forks; for the fork itself. */
+void hak__lock_acquire_own(struct hak_lock *lock);
+HAK_INLINE void hak__lock_release_own(struct hak_lock *lock)
 {
-    uintptr_t forker = hak_load_relaxed(&hak__lock_forker);
-    if (hak_unlikely(forker != 0) && forker == hak__thread_self())
-        return;
     hak_store_relaxed(&lock->holder, 0);
     if (hak_unlikely((hak_swap_release(&lock->word, 0) & 1) != 0))
         hak__lock_wake(lock);
+}
+
+HAK_INLINE void hak__lock_release(struct hak_lock *lock)
+{
+    if (hak_unlikely(hak_load_relaxed(&hak__lock_forker) != 0) && hak__lock_was_passed(lock))
+        return;
+    hak__lock_release_own(lock);
 }
 
 /* Whether the caller holds the lock, or is a signal handler that interrupted its holder. */

@@ -79,8 +79,11 @@ size_t hak__os_read_file(const char *path, char *bytes, size_t size, bool truste
 int hak__os_write(int fd, const char *bytes, size_t size);
 /* The same file under a number that programs seldom get, closed by exec; -1 when it cannot be. */
 int hak__os_duplicate(int fd);
-/* Sleeps while *word == value, wakes spuriously at times. */
-void hak__os_wait(void *word, uint32_t value);
+/*
+ * Sleeps while *word == value, wakes spuriously at times; after so many microseconds, less than a
+ * second, or with 0 never by time.
+ */
+void hak__os_wait(void *word, uint32_t value, unsigned microseconds);
 /* Wakes one sleeper on the word. */
 void hak__os_wake(void *word);
 /* Lets other threads run. */

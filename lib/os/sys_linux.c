@@ -99,9 +99,11 @@ int hak__os_duplicate(int fd)
     return copy < 0 ? -1 : (int)copy;
 }
 
-void hak__os_wait(void *word, uint32_t value)
+void hak__os_wait(void *word, uint32_t value, unsigned microseconds)
 {
-    hak__call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value);
+    long seconds_and_nanoseconds[2] = {0, (long)microseconds * 1000};
+    hak__call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
+              microseconds != 0 ? seconds_and_nanoseconds : NULL);
 }
 
 void hak__os_wake(void *word)
