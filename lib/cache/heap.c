@@ -143,8 +143,8 @@ void hak__heap_heed(struct hak_heap *heap)
         size_t before = hak_load_relaxed(&hak__retained_bytes);
         hak__heap_flush(heap);
         size_t now = hak_load_relaxed(&hak__retained_bytes);
-        if (now > before)
-            hak__cache_purge(now - before, HAK_NEVER); /* somebody wanted it for the system */
+        if (now > before && heap == hak__heap) /* somebody wants it for the system */
+            hak__cache_purge(now - before, HAK_NEVER, false);
     }
     hak__cache_keep_bound(heap);
 }

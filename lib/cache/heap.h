@@ -188,8 +188,11 @@ void hak__cache_keep_bound(struct hak_heap *heap);
 void hak__cache_poll(struct hak_heap *heap);
 /* The same for a thread that ends: it always looks at the time. */
 void hak__cache_poll_last(void);
-/* Purges at least that many bytes if there are so many and there is time; how many went. */
-size_t hak__cache_purge(size_t bytes, int64_t until);
+/*
+ * Purges at least that many bytes if there are so many and there is time; how many went. With
+ * pinned_too that is tried again which the system has refused.
+ */
+size_t hak__cache_purge(size_t bytes, int64_t until, bool pinned_too);
 /* Before so many bytes are taken: purges what limit_soft wants, without locks held. */
 void hak__cache_make_room(size_t bytes);
 /* Asks all heaps to flush: each does when it is refilled the next time. Any thread. */

@@ -172,7 +172,7 @@ size_t hak__purge_until(bool process, int64_t until)
     flush_own(process);
     size_t now = hak_load_relaxed(&hak__retained_bytes);
     size_t more = now > before ? now - before : 0;
-    return hak__cache_purge(process ? SIZE_MAX : more, until);
+    return hak__cache_purge(process ? SIZE_MAX : more, until, true);
 }
 
 size_t hak__purge(void)

@@ -36,7 +36,9 @@ bool hak__os_unmap_unused(void *address, size_t size);
 bool hak__os_purge(void *address, size_t size);
 /*
  * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
- * page; false when it may not be there. Once the system has refused, it is not asked again.
+ * page; false when it may not be there. A system that does not know or allow the call is not asked
+ * again; one that has failed for want of memory, or of this range, is asked less often until it has
+ * succeeded.
  */
 bool hak__os_populate(void *address, size_t size);
 /* From now on only system calls that a strict sandbox allows: neither populate nor wishes. */

@@ -139,6 +139,9 @@ bool hak__os_purge(void *address, size_t size)
 
 static _Atomic bool sandboxed;        /* any thread, to true */
 static _Atomic bool populate_refused; /* any thread, to true */
+static _Atomic bool populate_known;   /* it has succeeded once; any thread, to true */
+/* Calls that are left out after one has failed, and how many that are; any thread, only steer. */
+static _Atomic unsigned populate_skip, populate_skips;
 
 void hak__os_sandboxed(void)
 {
@@ -146,14 +149,51 @@ void hak__os_sandboxed(void)
     hak_store_relaxed(&populate_refused, true);
 }
 
+/*
+ * Whether the system does not know or allow the call. Other errors are of the moment, or of the
+ * range: of one whose protection the program has changed it says EINVAL, too.
+ */
+static bool is_refusal(long result)
+{
+    return result == -ENOSYS || result == -EPERM || result == -EACCES ||
+           (result == -EINVAL && !hak_load_relaxed(&populate_known));
+}
+
+static void populate_done(void)
+{
+    if (hak_unlikely(!hak_load_relaxed(&populate_known)))
+        hak_store_relaxed(&populate_known, true);
+    if (hak_unlikely(hak_load_relaxed(&populate_skips) != 0))
+        hak_store_relaxed(&populate_skips, 0);
+}
+
+/* After a failure one call is left out, after the next two, up to MOST. */
+static void populate_failed(void)
+{
+    enum { MOST = 1024 };
+    unsigned last = hak_load_relaxed(&populate_skips);
+    unsigned next = last == 0 ? 1 : last < MOST ? last * 2 : MOST;
+    hak_store_relaxed(&populate_skips, next);
+    hak_store_relaxed(&populate_skip, next);
+}
+
 bool hak__os_populate(void *address, size_t size)
 {
     if (hak_load_relaxed(&populate_refused))
         return false;
-    bool done = !hak__call_failed(hak__call(SYS_madvise, address, size, MADV_POPULATE_WRITE));
-    if (!done)
+    unsigned skip = hak_load_relaxed(&populate_skip);
+    if (hak_unlikely(skip != 0)) {
+        hak_store_relaxed(&populate_skip, skip - 1);
+        return false;
+    }
+    long result = hak__call(SYS_madvise, address, size, MADV_POPULATE_WRITE);
+    if (!hak__call_failed(result))
+        populate_done();
+    else if (is_refusal(result))
         hak_store_relaxed(&populate_refused, true);
-    return done;
+    else
+        populate_failed();
+    return !hak__call_failed(result);
 }
 
 void hak__os_huge_pages(void *address, size_t size, bool wanted)

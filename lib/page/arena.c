@@ -9,9 +9,11 @@
 #include "core/stats.h"
 #include "os/os.h"
 #include "page/pagemap.h"
+#include "page/purge.h"
 #include "page/retain.h"
 
-enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1, COLD = 0, WARM = 1 };
+enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1 };
+enum kind { COLD, WARM, PINNED, KINDS };
 
 /* One SuperSlab and some large blocks; small, for mlockall under the usual RLIMIT_MEMLOCK. */
 #define FIRST_REGION ((size_t)3 << 20)
@@ -28,14 +30,19 @@ struct region {
 struct hak_lock hak__arena_lock;
 
 /* All under hak__arena_lock. */
-static struct hak_span *bins[2][BINS];
-static uint64_t filled[2]; /* bit b: bins[][b] is not empty */
+static struct hak_span *bins[KINDS][BINS];
+static uint64_t filled[KINDS]; /* bit b: bins[][b] is not empty */
 static struct hak_span *spare_records;
 static struct region *regions;
 static size_t reserved;
 static bool scarce; /* the system has refused address space */
 
 _Atomic size_t hak__committed_bytes;
+
+static enum kind kind_of(const struct hak_span *span)
+{
+    return !span->dirty ? COLD : span->pinned ? PINNED : WARM;
+}
 
 static unsigned bin_of(size_t units)
 {
@@ -82,14 +89,17 @@ static uintptr_t span_end(const struct hak_span *span)
 static void list_insert_locked(struct hak_span *span)
 {
     unsigned bin = bin_of(span->units);
-    struct hak_span **head = &bins[span->dirty][bin];
+    enum kind kind = kind_of(span);
+    struct hak_span **head = &bins[kind][bin];
     span->state = HAK_SPAN_FREE;
     span->prev = NULL;
     span->next = *head;
     if (*head != NULL)
         (*head)->prev = span;
     *head = span;
-    filled[span->dirty] |= (uint64_t)1 << bin;
+    filled[kind] |= (uint64_t)1 << bin;
+    if (kind == PINNED)
+        hak_add_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
     hak__pagemap_set(span->base, HAK_CODE_SPAN_FREE, span);
     hak__pagemap_set(span_end(span) - HAK_GRANULE, HAK_CODE_SPAN_FREE, span);
 }
@@ -97,7 +107,8 @@ static void list_insert_locked(struct hak_span *span)
 static void list_remove_locked(struct hak_span *span)
 {
     unsigned bin = bin_of(span->units);
-    struct hak_span **head = &bins[span->dirty][bin];
+    enum kind kind = kind_of(span);
+    struct hak_span **head = &bins[kind][bin];
     if (span->prev != NULL)
         span->prev->next = span->next;
     else
@@ -105,31 +116,33 @@ static void list_remove_locked(struct hak_span *span)
     if (span->next != NULL)
         span->next->prev = span->prev;
     if (*head == NULL)
-        filled[span->dirty] &= ~((uint64_t)1 << bin);
+        filled[kind] &= ~((uint64_t)1 << bin);
+    if (kind == PINNED)
+        hak_sub_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
     hak__pagemap_set_words(span->base, 1, HAK_CODE_NONE);
     hak__pagemap_set_words(span_end(span) - HAK_GRANULE, 1, HAK_CODE_NONE);
 }
 
-/* The free span that holds the granule and is like the given one, or NULL. */
-static struct hak_span *neighbour_locked(uintptr_t address, bool dirty)
+/* The free span of a kind that holds the granule, or NULL. */
+static struct hak_span *neighbour_locked(uintptr_t address, enum kind kind)
 {
     if (hak__pagemap_word(address) != HAK_CODE_SPAN_FREE)
         return NULL;
     struct hak_span *span = hak__pagemap_record(address);
-    return span->dirty == dirty ? span : NULL;
+    return kind_of(span) == kind ? span : NULL;
 }
 
 /* Joins a span that is on no list with its equals, and lists what they are together. */
 static struct hak_span *insert_joined_locked(struct hak_span *span)
 {
-    struct hak_span *before = neighbour_locked(span->base - HAK_GRANULE, span->dirty);
+    struct hak_span *before = neighbour_locked(span->base - HAK_GRANULE, kind_of(span));
     if (before != NULL) {
         list_remove_locked(before);
         span->base = before->base;
         span->units += before->units;
         record_release_locked(before);
     }
-    struct hak_span *after = neighbour_locked(span_end(span), span->dirty);
+    struct hak_span *after = neighbour_locked(span_end(span), kind_of(span));
     if (after != NULL) {
         list_remove_locked(after);
         span->units += after->units;
@@ -150,6 +163,7 @@ static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t
     rest->base = base;
     rest->units = units;
     rest->dirty = from->dirty;
+    rest->pinned = from->pinned;
     list_insert_locked(rest);
     return true;
 }
@@ -185,7 +199,7 @@ static bool fits(const struct hak_span *span, size_t units, size_t align_units)
 }
 
 /* The smallest listed span of the kind that fits, or NULL. */
-static struct hak_span *find_locked(int kind, size_t units, size_t align_units)
+static struct hak_span *find_locked(enum kind kind, size_t units, size_t align_units)
 {
     enum { TRIES = 64 };
     struct hak_span *best = NULL;
@@ -340,7 +354,7 @@ static struct hak_span *fresh_locked(size_t units, size_t align_units)
             continue;
         span->base = base;
         span->units = units;
-        span->dirty = false;
+        span->dirty = span->pinned = false;
         uintptr_t end = base + bytes;
         if (base >= region->low && end <= region->high) {
             /* the gap that alignment left stays usable as a cold span */
@@ -364,19 +378,46 @@ static bool has_room_locked(size_t bytes, size_t alignment)
     return false;
 }
 
-static struct hak_span *reuse_locked(int kind, size_t units, size_t align_units)
+static struct hak_span *reuse_locked(enum kind kind, size_t units, size_t align_units)
 {
     struct hak_span *span = find_locked(kind, units, align_units);
     return span != NULL ? take_locked(span, units, align_units) : NULL;
 }
 
+static struct hak_span *reuse_dirty_locked(size_t units, size_t align_units)
+{
+    struct hak_span *span = reuse_locked(WARM, units, align_units);
+    return span != NULL ? span : reuse_locked(PINNED, units, align_units);
+}
+
+static struct hak_span *reuse_zero_locked(size_t units, size_t align_units)
+{
+    struct hak_span *span = reuse_locked(COLD, units, align_units);
+    return span != NULL ? span : fresh_locked(units, align_units);
+}
+
+/* What is pinned is as what is warm again, and joined with it. */
+static void unpin_locked(void)
+{
+    while (filled[PINNED] != 0) {
+        struct hak_span *span = bins[PINNED][hak__lowest_bit(filled[PINNED])];
+        list_remove_locked(span);
+        span->pinned = false;
+        insert_joined_locked(span);
+    }
+}
+
 static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
 {
-    struct hak_span *span = reuse_locked(zero ? COLD : WARM, units, align_units);
+    struct hak_span *span = zero ? reuse_zero_locked(units, align_units)
+                                 : reuse_dirty_locked(units, align_units);
     if (span == NULL)
-        span = zero ? fresh_locked(units, align_units) : reuse_locked(COLD, units, align_units);
-    if (span == NULL)
-        span = zero ? reuse_locked(WARM, units, align_units) : fresh_locked(units, align_units);
+        span = zero ? reuse_dirty_locked(units, align_units)
+                    : reuse_zero_locked(units, align_units);
+    if (span == NULL && filled[PINNED] != 0) {
+        unpin_locked();
+        span = reuse_locked(WARM, units, align_units);
+    }
     if (span != NULL)
         return span;
     size_t bytes = units * HAK_GRANULE;
@@ -391,8 +432,10 @@ struct hak_span *hak__arena_alloc(size_t units, size_t align_units, bool zero)
 {
     hak__lock_acquire(&hak__arena_lock);
     struct hak_span *span = alloc_locked(units, align_units, zero);
-    if (span != NULL)
+    if (span != NULL) {
         span->state = HAK_SPAN_LIVE;
+        span->pinned = false;
+    }
     hak__lock_release(&hak__arena_lock);
     if (span != NULL && span->dirty)
         hak__retained_sub(units * HAK_GRANULE);
@@ -458,6 +501,7 @@ bool hak__arena_shrink(struct hak_span *span, size_t units)
         rest->base = span->base + units * HAK_GRANULE;
         rest->units = span->units - units;
         rest->dirty = true;
+        rest->pinned = false;
         span->units = units;
         hak__retained_add(rest->units * HAK_GRANULE);
         insert_joined_locked(rest);
@@ -466,56 +510,84 @@ bool hak__arena_shrink(struct hak_span *span, size_t units)
     return rest != NULL;
 }
 
-/* The largest warm span or so many granules of it, taken off its list, or NULL. */
-static struct hak_span *purge_candidate_locked(size_t most)
+struct hak_span *hak__arena_take_warm(size_t most)
 {
-    if (filled[WARM] == 0)
-        return NULL;
-    unsigned bin = 63 - (unsigned)__builtin_clzll(filled[WARM]);
-    struct hak_span *span = bins[WARM][bin];
-    if (span->units > most)
-        span = take_locked(span, most, 1);
-    else
-        list_remove_locked(span);
-    if (span == NULL)
-        return NULL;
-    span->state = HAK_SPAN_LIVE;
+    struct hak_span *span = NULL;
+    hak__lock_acquire(&hak__arena_lock);
+    if (filled[WARM] != 0) {
+        span = bins[WARM][63 - (unsigned)__builtin_clzll(filled[WARM])];
+        if (span->units > most)
+            span = take_locked(span, most, 1);
+        else
+            list_remove_locked(span);
+    }
+    if (span != NULL)
+        span->state = HAK_SPAN_LIVE;
+    hak__lock_release(&hak__arena_lock);
     return span;
 }
 
-size_t hak__arena_purge(size_t bytes, int64_t until)
+/* Lists a part of a span that is on no list, and takes it off its end or start. */
+static void part_off_locked(struct hak_span *span, size_t first, size_t units, bool dirty)
 {
-    size_t done = 0, most = until == HAK_NEVER ? SIZE_MAX : HAK_PURGE_STEP / HAK_GRANULE;
-    while (done < bytes && !hak__os_is_past(until)) {
-        hak__lock_acquire(&hak__arena_lock);
-        struct hak_span *span = purge_candidate_locked(most);
-        hak__lock_release(&hak__arena_lock);
-        if (span == NULL)
-            break;
-        size_t size = span->units * HAK_GRANULE;
-        bool purged = hak__os_purge((void *)span->base, size);
-        hak__lock_acquire(&hak__arena_lock);
-        span->dirty = !purged;
-        give_back_locked(insert_joined_locked(span));
-        hak__lock_release(&hak__arena_lock);
-        if (!purged)
-            break;
-        hak__retained_sub(size);
-        hak__memory_return(size);
-        hak__count(HAK_COUNTER_PURGES, 1);
-        hak__count(HAK_COUNTER_PURGED_BYTES, size);
-        done += size;
+    struct hak_span *part = units != 0 ? record_acquire_locked() : NULL;
+    if (part == NULL)
+        return;
+    part->base = span->base + first * HAK_GRANULE;
+    part->units = units;
+    part->dirty = dirty;
+    part->pinned = false;
+    if (first == 0)
+        span->base += units * HAK_GRANULE;
+    span->units -= units;
+    give_back_locked(insert_joined_locked(part));
+}
+
+/* Without records for its parts it stays whole. */
+static size_t insert_purged_locked(struct hak_span *span, size_t first, size_t stay)
+{
+    size_t units = span->units;
+    span->dirty = stay != 0;
+    span->pinned = span->dirty;
+    if (stay != 0) {
+        part_off_locked(span, first + stay, units - first - stay, false);
+        part_off_locked(span, 0, first, false);
     }
-    return done;
+    size_t left = stay != 0 ? span->units : 0;
+    give_back_locked(insert_joined_locked(span));
+    return units - left;
+}
+
+size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    size_t gone = insert_purged_locked(span, first, stay);
+    hak__lock_release(&hak__arena_lock);
+    return gone;
+}
+
+void hak__arena_put_warm(struct hak_span *span)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    insert_joined_locked(span);
+    hak__lock_release(&hak__arena_lock);
+}
+
+void hak__arena_unpin(void)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    unpin_locked();
+    hak__lock_release(&hak__arena_lock);
 }
 
 size_t hak__arena_warm(void)
 {
     size_t bytes = 0;
     hak__lock_acquire(&hak__arena_lock);
-    for (int bin = 0; bin < BINS; bin++)
-        for (struct hak_span *span = bins[WARM][bin]; span != NULL; span = span->next)
-            bytes += span->units * HAK_GRANULE;
+    for (enum kind kind = WARM; kind <= PINNED; kind++)
+        for (int bin = 0; bin < BINS; bin++)
+            for (struct hak_span *span = bins[kind][bin]; span != NULL; span = span->next)
+                bytes += span->units * HAK_GRANULE;
     hak__lock_release(&hak__arena_lock);
     return bytes;
 }

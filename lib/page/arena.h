@@ -3,14 +3,15 @@
  * The page arena: spans of whole granules for large blocks and SuperSlabs.
  *
  *     warm   free spans with memory behind them, by size: 1 to 32 granules, more
+ *     pinned the same of which the system has refused to take memory back (purge.h)
  *     cold   free spans without memory behind them, by size
  *     fresh  the untouched middle of a region:
  *
  *            region [ SuperSlabs ►  |   fresh, PROT_NONE   |  ◄ large blocks ]
  *                   base          low                     high            end
  *
- * Warm comes before cold, cold before fresh, fresh before a new region. Equal
- * neighbours (both warm or both cold) are joined. Regions are address space
+ * Warm comes before pinned, then cold, fresh, a new region. Equal neighbours (both
+ * warm, both pinned or both cold) are joined. Regions are address space
  * set aside: the first has 3 MiB, each further one as much as all before, less
  * when the system refuses. Once it has refused, cold spans are unmapped.
  */
@@ -50,9 +51,18 @@ bool hak__arena_shrink(struct hak_span *span, size_t units);
 
 /*
  * Returns warm memory to the system until that many bytes have gone or the time is past, until
- * then in steps of HAK_PURGE_STEP; how many went.
+ * then in steps of HAK_PURGE_STEP; how many went. With pinned_too all that is pinned is tried again.
  */
-size_t hak__arena_purge(size_t bytes, int64_t until);
+size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too);
+
+/* What hak__arena_purge is made of. The largest warm span, or so many granules of it, or NULL. */
+struct hak_span *hak__arena_take_warm(size_t most);
+/* It is listed again; so many granules from the first one on could not be purged. How many could. */
+size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay);
+/* It is listed again, as it was. */
+void hak__arena_put_warm(struct hak_span *span);
+/* What is pinned is warm again. */
+void hak__arena_unpin(void);
 
 /* A span record for other users, recycled by hak__span_release. NULL when there is none. */
 struct hak_span *hak__span_acquire(void);

@@ -8,6 +8,7 @@
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
+#include "page/purge.h"
 #include "page/retain.h"
 
 struct hak_lock hak__huge_lock;
@@ -29,6 +30,8 @@ static void unlink_locked(struct hak_span *span)
         span->next->prev = span->prev;
     else
         oldest = span->prev;
+    if (span->pinned)
+        hak_sub_relaxed(&hak__pinned_bytes, span->size);
 }
 
 static void keep_locked(struct hak_span *span)
@@ -42,6 +45,8 @@ static void keep_locked(struct hak_span *span)
         oldest = span;
     newest = span;
     kept_count++;
+    if (span->pinned)
+        hak_add_relaxed(&hak__pinned_bytes, span->size);
 }
 
 static size_t granules(size_t size)
@@ -91,8 +96,10 @@ static struct hak_span *reuse(size_t size, size_t alignment)
         if (span->size >= size && span->size - size <= size / 8 &&
             (span->base & (alignment - 1)) == 0 && (best == NULL || span->size < best->size))
             best = span;
-    if (best != NULL)
+    if (best != NULL) {
         unlink_locked(best);
+        best->pinned = false;
+    }
     hak__lock_release(&hak__huge_lock);
     if (best != NULL && best->dirty)
         hak__retained_sub(best->size);
@@ -115,7 +122,7 @@ static struct hak_span *map_new(size_t size, size_t alignment)
     span->base = (uintptr_t)base;
     span->units = 0;
     span->size = size;
-    span->dirty = span->advised = false;
+    span->dirty = span->pinned = span->advised = false;
     return span;
 }
 
@@ -202,9 +209,11 @@ static bool discard(struct hak_span *span)
     if (unmapped) {
         hak__span_release(span);
     } else {
-        span->dirty = !gone;
+        span->dirty = span->pinned = !gone;
         keep(span);
     }
+    if (!gone)
+        hak_add_relaxed(&hak__purges_refused, 1);
     return gone;
 }
 
@@ -300,10 +309,13 @@ bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move)
     return false;
 }
 
-static struct hak_span *take_oldest(void)
+/* The oldest of the kept mappings; of those that are not pinned, if need be. */
+static struct hak_span *take_oldest(bool pinned_too)
 {
     hak__lock_acquire(&hak__huge_lock);
     struct hak_span *span = oldest;
+    while (span != NULL && span->pinned && !pinned_too)
+        span = span->prev;
     if (span != NULL)
         unlink_locked(span);
     hak__lock_release(&hak__huge_lock);
@@ -314,8 +326,11 @@ static struct hak_span *take_oldest(void)
 static size_t cut(struct hak_span *span)
 {
     size_t rest = span->size - HAK_PURGE_STEP;
-    if (!hak__os_unmap((void *)(span->base + rest), HAK_PURGE_STEP))
+    if (!hak__os_unmap((void *)(span->base + rest), HAK_PURGE_STEP)) {
+        span->pinned = span->dirty;
+        hak_add_relaxed(&hak__purges_refused, 1);
         return 0;
+    }
     span->size = rest;
     return HAK_PURGE_STEP;
 }
@@ -340,7 +355,7 @@ static size_t purge_one(struct hak_span *span, bool by_steps)
 }
 
 /* Each is tried once, by steps as often as these are taken: what the system does not take is kept. */
-size_t hak__huge_purge(size_t bytes, int64_t until)
+size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too)
 {
     bool by_steps = until != HAK_NEVER;
     size_t done = 0;
@@ -348,9 +363,10 @@ size_t hak__huge_purge(size_t bytes, int64_t until)
     size_t left = kept_count;
     hak__lock_release(&hak__huge_lock);
     while (left > 0 && done < bytes && !hak__os_is_past(until)) {
-        struct hak_span *span = take_oldest();
+        struct hak_span *span = take_oldest(pinned_too);
         if (span == NULL)
             break;
+        span->pinned = false;
         bool whole = !by_steps || span->size <= HAK_PURGE_STEP;
         size_t gone = purge_one(span, by_steps);
         if (whole || gone == 0)

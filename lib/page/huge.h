@@ -35,7 +35,7 @@ void hak__huge_free(struct hak_span *span);
 bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move);
 
 /* Unmaps kept mappings, the oldest first; otherwise as hak__arena_purge. */
-size_t hak__huge_purge(size_t bytes, int64_t until);
+size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too);
 
 /* Bytes of kept mappings that may have memory behind them, counted anew. Any thread. */
 size_t hak__huge_kept(void);

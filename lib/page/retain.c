@@ -6,17 +6,19 @@
 #include "core/meta.h"
 #include "core/options.h"
 #include "os/os.h"
+#include "page/purge.h"
 
 _Atomic size_t hak__live_bytes;
 _Atomic size_t hak__retained_bytes;
 _Atomic size_t hak__taken_bytes;
 
-enum { SOON_MS = 1000 };
+enum { SOON_MS = 1000, PINNED_MS = 1000 };
 
 static _Atomic size_t purged, regret; /* any thread; only steer */
 static _Atomic int64_t purge_time;    /* ms, of the last purge; likewise */
 static _Atomic size_t period_minimum; /* least retained in this period; any thread, only steers */
 static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
+static _Atomic int64_t pinned_tried;  /* ms; by whoever has moved period_end */
 
 /* The bound in bytes, or a percentage of what is live if that is more. */
 static size_t bound_of(enum hak_option bytes, enum hak_option percent)
@@ -68,14 +70,22 @@ void hak__memory_return(size_t bytes)
     HAK_SHARED(hak_sub_relaxed(&hak__taken_bytes, bytes));
 }
 
+/* Retained bytes that the system may take. */
+static size_t returnable(size_t retained)
+{
+    size_t pinned = hak_load_relaxed(&hak__pinned_bytes);
+    return retained > pinned ? retained - pinned : 0;
+}
+
 size_t hak__over_soft_limit(size_t more)
 {
     size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_SOFT);
     if (hak_likely(limit == 0))
         return 0;
-    size_t wanted = hak__footprint() + more, retained = hak_load_relaxed(&hak__retained_bytes);
+    size_t wanted = hak__footprint() + more;
     if (wanted <= limit)
         return 0;
+    size_t retained = returnable(hak_load_relaxed(&hak__retained_bytes));
     return wanted - limit < retained ? wanted - limit : retained;
 }
 
@@ -123,17 +133,29 @@ size_t hak__retain_excess(void)
     size_t over = hak__over_soft_limit(0);
     if (hak_likely(retained <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))
         return over;
+    retained = returnable(retained);
     size_t limit = hak__retain_limit();
     size_t excess = retained > limit ? retained - limit / 8 * 7 : 0;
     return excess > over ? excess : over;
 }
 
-size_t hak__retain_decay(void)
+/* Once a decay period, or a second if that is longer. */
+static bool is_time_for_pinned(int64_t now)
+{
+    if (hak_load_relaxed(&hak__pinned_bytes) == 0 ||
+        now - hak_load_relaxed(&pinned_tried) < PINNED_MS)
+        return false;
+    hak_store_relaxed(&pinned_tried, now);
+    return true;
+}
+
+size_t hak__retain_decay(bool *pinned_too)
 {
     int64_t period = hak__option(HAK_OPTION_DECAY_MS);
     size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    *pinned_too = false;
     if (period <= 0)
-        return period == 0 ? retained : 0;
+        return period == 0 ? returnable(retained) : 0;
     int64_t now = hak__os_now_ms();
     int64_t end = hak_load_relaxed(&period_end);
     if (now < end || !hak_cas_acquire(&period_end, &end, now + period))
@@ -142,5 +164,9 @@ size_t hak__retain_decay(void)
     hak_store_relaxed(&regret, hak_load_relaxed(&regret) / 2);
     size_t surplus = hak_load_relaxed(&period_minimum);
     hak_store_relaxed(&period_minimum, retained);
-    return end == 0 ? 0 : surplus;
+    if (end == 0)
+        return 0;
+    *pinned_too = is_time_for_pinned(now);
+    size_t most = *pinned_too ? retained : returnable(retained);
+    return surplus < most ? surplus : most;
 }

@@ -18,6 +18,8 @@
  * retain_max whatever it regretted before. Time tightens this: what was retained
  * without need through a whole decay period goes as well, and regret is halved.
  *
+ * Memory that the system has refused to take back (purge.h) is retained and does not count here.
+ *
  * The numbers are changed by relaxed operations of any thread and only steer; the
  * bound at `most` holds whatever they say.
  */
@@ -83,7 +85,10 @@ size_t hak__retain_limit(void);
 /* How many bytes to purge because the bound is crossed; 0 when it is not. */
 size_t hak__retain_excess(void);
 
-/* How many bytes to purge because a decay period ended; 0 while it runs. */
-size_t hak__retain_decay(void);
+/*
+ * How many bytes to purge because a decay period ended; 0 while it runs. pinned_too tells whether
+ * that is once more tried which the system has refused.
+ */
+size_t hak__retain_decay(bool *pinned_too);
 
 #endif

@@ -23,6 +23,7 @@ struct hak_span {
     size_t size;          /* usable bytes of a live block */
     uint8_t state;        /* hak_span_state */
     bool dirty;           /* may hold something else than zeroes */
+    bool pinned;          /* a free one that is dirty: the system has refused to take it (purge.h) */
     bool advised;         /* a mapping with wishes about its pages */
 };
 

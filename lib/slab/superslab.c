@@ -8,6 +8,7 @@
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
+#include "page/purge.h"
 #include "page/retain.h"
 #include "slab/slab_freelist_atomic.h"
 
@@ -64,6 +65,11 @@ static uint32_t candidates(SuperSlab *super, uint32_t used, bool warm)
 static uint32_t forget_dirty(SuperSlab *super, uint32_t mask)
 {
     uint32_t dirty = hak_load_relaxed(&super->dirty) & mask;
+    uint32_t pinned = hak_load_relaxed(&super->pinned) & mask;
+    if (hak_unlikely(pinned != 0)) {
+        HAK_SHARED(hak_and_relaxed(&super->pinned, ~pinned));
+        hak_sub_relaxed(&hak__pinned_bytes, (size_t)hak__count_bits(pinned) * HAK_GRANULE);
+    }
     if (dirty != 0) {
         HAK_SHARED(hak_and_relaxed(&super->dirty, ~dirty));
         hak__retained_sub((size_t)hak__count_bits(dirty) * HAK_GRANULE);
@@ -211,18 +217,34 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     return slab;
 }
 
-/* Purges the runs of set bits; the slots that are clean afterwards. */
-static uint32_t purge_slots(uintptr_t base, uint32_t mask)
+static uint32_t bits(size_t first, size_t length)
 {
-    uint32_t clean = 0;
+    return (uint32_t)((((uint64_t)1 << length) - 1) << first);
+}
+
+/* The holder of slots marks those that the system has refused. */
+static void pin(SuperSlab *super, uint32_t mask)
+{
+    uint32_t fresh = mask & ~hak_load_relaxed(&super->pinned);
+    if (fresh == 0)
+        return;
+    HAK_SHARED(hak_or_relaxed(&super->pinned, fresh));
+    hak_add_relaxed(&hak__pinned_bytes, (size_t)hak__count_bits(fresh) * HAK_GRANULE);
+}
+
+/* Purges the runs of set bits, which are dirty slots of the caller; those that are clean afterwards. */
+static uint32_t purge_slots(SuperSlab *super, uint32_t mask)
+{
+    uint32_t clean = mask;
     for (uint32_t rest = mask; rest != 0;) {
         unsigned first = hak__lowest_bit(rest);
         unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
-        uint32_t run = (uint32_t)((((uint64_t)1 << length) - 1) << first);
-        if (hak__os_purge((void *)(base + first * HAK_GRANULE), length * HAK_GRANULE))
-            clean |= run;
-        rest &= ~run;
+        size_t stays_from = 0;
+        size_t stay = hak__purge_around(super->span->base + first * HAK_GRANULE, length, &stays_from);
+        clean &= ~bits(first + stays_from, stay);
+        rest &= ~bits(first, length);
     }
+    pin(super, mask & ~clean);
     return clean;
 }
 
@@ -249,7 +271,7 @@ static bool may_hold_memory(SuperSlab *super)
     size_t clean = (HAK_SUPERSLAB_UNITS - hak__count_bits(dirty)) * HAK_GRANULE;
     if (hak__memory_take(clean))
         return true;
-    uint32_t purged = purge_slots(super->span->base, dirty);
+    uint32_t purged = purge_slots(super, dirty);
     size_t gone = forget_purged(super, purged);
     if (purged == dirty)
         return false;
@@ -267,6 +289,7 @@ static void retire(SuperSlab *super)
     hak__count(HAK_COUNTER_SUPERSLAB_RELEASES, 1);
     struct hak_span *span = super->span;
     span->dirty = may_hold_memory(super);
+    span->pinned = span->dirty && hak_load_relaxed(&super->pinned) != 0;
     forget_dirty(super, UINT32_MAX);
     hak__lock_acquire(&hak__stage3_lock);
     hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE);
@@ -374,11 +397,13 @@ bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx)
 /* ---- purging ----------------------------------------------------------- */
 
 /* Takes all unused slots that have memory behind them; 0 when there are none. */
-static uint32_t take_dirty(SuperSlab *super)
+static uint32_t take_dirty(SuperSlab *super, bool pinned_too)
 {
     uint32_t used = hak_load_relaxed(&super->used);
     for (;;) {
         uint32_t mask = candidates(super, used, true);
+        if (!pinned_too)
+            mask &= ~hak_load_relaxed(&super->pinned);
         if (mask == 0)
             return 0;
         hak__race_point("take dirty slots");
@@ -387,29 +412,37 @@ static uint32_t take_dirty(SuperSlab *super)
     }
 }
 
-size_t hak__superslab_purge(size_t bytes, int64_t until)
+/* Purges what is warm in one SuperSlab; how many bytes. False when nothing went, since it was refused. */
+static bool purge_one(SuperSlab *super, bool pinned_too, size_t *done)
+{
+    uint32_t mask = take_dirty(super, pinned_too);
+    if (mask == 0) {
+        strike_out(super, 0, true);
+        return true;
+    }
+    size_t gone = forget_purged(super, purge_slots(super, mask));
+    give_back(super, mask);
+    if (gone == 0)
+        return false;
+    hak__count(HAK_COUNTER_PURGES, 1);
+    hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+    *done += gone;
+    return true;
+}
+
+size_t hak__superslab_purge(size_t bytes, int64_t until, bool pinned_too)
 {
     size_t done = 0;
+    int refused = 0;
     for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
         struct super_set *set = &chunk->warm[0];
         for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE && done < bytes;
              n = super_set_next(set, n + 1)) {
             if (hak__os_is_past(until))
                 return done;
-            SuperSlab *super = member_of(chunk, n);
-            uint32_t mask = take_dirty(super);
-            if (mask != 0) {
-                uint32_t clean = purge_slots(super->span->base, mask);
-                size_t gone = forget_purged(super, clean);
-                give_back(super, mask);
-                hak__count(HAK_COUNTER_PURGES, 1);
-                hak__count(HAK_COUNTER_PURGED_BYTES, gone);
-                done += gone;
-                if (clean != mask)
-                    return done;
-            } else {
-                strike_out(super, 0, true);
-            }
+            refused = purge_one(member_of(chunk, n), pinned_too, &done) ? 0 : refused + 1;
+            if (refused == HAK_PURGE_REFUSALS)
+                return done;
         }
     }
     return done;

@@ -5,10 +5,11 @@
  *
  *     used     slots that are in somebody's hands: a slab, or being purged
  *     dirty    slots that may have memory behind them, kept for the unused ones
+ *     pinned   of these, slots of which the system has refused to take it back (page/purge.h)
  *     partial  for each class, slots whose slab may be PARTIAL; hints
  *
  * A slot belongs to whoever set its bit in `used` by compare-and-swap, until it
- * clears it; only the holder touches its bit in `dirty`. A SuperSlab whose span
+ * clears it; only the holder touches its bits in `dirty` and `pinned`. A SuperSlab whose span
  * has gone back to the page arena, or is about to, has all its bits set and no
  * holder, so nobody finds a slot in it: giving up a SuperSlab is a CAS from 0 to
  * all ones on the word from which slots are taken. Records are recycled as
@@ -40,6 +41,7 @@ typedef struct SuperSlab {
      */
     _Atomic uint32_t used;
     _Atomic uint32_t dirty; /* each bit by the holder of the slot; relaxed, ordered by `used` */
+    _Atomic uint32_t pinned; /* likewise */
     _Atomic uint32_t partial[HAK_CLASS_COUNT]; /* see super_set.h */
 
     TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
@@ -87,8 +89,11 @@ void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx);
 /* Claims a PARTIAL slab of a class, which is then CURRENT; NULL when none is shown. Any thread. */
 TinySlabMeta *hak__superslab_claim(unsigned class_idx);
 
-/* Returns memory of unused slots to the system until that many bytes have gone; how many went. */
-size_t hak__superslab_purge(size_t bytes, int64_t until);
+/*
+ * Returns memory of unused slots to the system until that many bytes have gone; how many went. What
+ * is pinned is tried again only if asked for.
+ */
+size_t hak__superslab_purge(size_t bytes, int64_t until, bool pinned_too);
 
 /* Calls visit for every record of every SuperSlab that was ever made. Any thread. */
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context);

@@ -55,7 +55,7 @@ START_TEST(spans_do_not_overlap_and_join_again)
     ck_assert_ptr_nonnull(large);
     ck_assert_uint_eq(large->base % HAK_SUPERSLAB, 0);
     hak__arena_free(large);
-    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX, HAK_NEVER), 0);
+    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX, HAK_NEVER, true), 0);
     struct hak_span *clean = hak__arena_alloc(3, 1, false);
     ck_assert(!clean->dirty);
     ck_assert_int_eq(*(char *)clean->base, 0);
@@ -92,7 +92,7 @@ START_TEST(huge_mappings_move_and_come_back)
     uintptr_t base = span->base;
     hak__huge_free(span);
     ck_assert_uint_eq(hak__pagemap_word(base), 0);
-    hak__huge_purge(SIZE_MAX, HAK_NEVER);
+    hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
 }
 END_TEST
 

@@ -3,7 +3,10 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "os/os.h"
+#include "page/purge.h"
 #include "statistics.h"
 
 enum { BLOCKS = 20000 };
@@ -114,8 +117,129 @@ START_TEST(a_thread_that_flushes_leaves_no_more_than_the_bound)
 }
 END_TEST
 
+/* ---- memory that the system does not take back ----------------------------- */
+
+enum { LOCKED = 12, OF_3000 = 15000 };
+
+static unsigned long refusals(void)
+{
+    return hak_load_relaxed(&hak__purges_refused);
+}
+
+/* 45 MB come; of some blocks a page is locked, if that is allowed here; they go. */
+static void leave_locked_pages(void *locked[LOCKED])
+{
+    for (int i = 0; i < OF_3000; i++)
+        keep(3000);
+    for (int i = 0; i < LOCKED; i++) {
+        locked[i] = block[OF_3000 / LOCKED * i];
+        mlock(locked[i], 1);
+    }
+    free_all();
+}
+
+static void pairs_of_varying_sizes(void)
+{
+    for (int round = 0; round < 150; round++) {
+        for (int i = 0; i < 300; i++)
+            keep(2000 + round % 7 * 300);
+        free_all();
+    }
+}
+
+START_TEST(locked_pages_are_passed_by)
+{
+    void *locked[LOCKED];
+    leave_locked_pages(locked);
+    ck_assert_uint_le(refusals(), LOCKED * 16);
+    unsigned long before = refusals();
+    pairs_of_varying_sizes();
+    ck_assert_uint_le(refusals() - before, 50);
+    ck_assert_ptr_null(hak_check(NULL));
+    /* all else goes: a granule, or two that the page lies in */
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_le(statistics().retained_bytes, LOCKED * 2 * 64 * KIB);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__pinned_bytes), statistics().retained_bytes);
+    ck_assert_ptr_null(hak_check(NULL));
+    for (int i = 0; i < LOCKED; i++)
+        munlock(locked[i], 1);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_eq(statistics().retained_bytes, 0);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__pinned_bytes), 0);
+}
+END_TEST
+
+START_TEST(locked_pages_are_tried_again_in_time)
+{
+    void *locked[LOCKED];
+    leave_locked_pages(locked);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    for (int i = 0; i < LOCKED; i++)
+        munlock(locked[i], 1);
+    ck_assert_int_eq(hak_option_set("decay_ms", "1"), 0);
+    hak_option_set("retain_min", "0");
+    /* however long that takes */
+    while (hak_load_relaxed(&hak__pinned_bytes) != 0)
+        pairs_of_varying_sizes();
+    ck_assert_ptr_null(hak_check(NULL));
+}
+END_TEST
+
+START_TEST(a_process_that_is_locked_is_left_alone)
+{
+    void *locked[LOCKED];
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        return;
+    leave_locked_pages(locked);
+    ck_assert_uint_le(refusals(), 100);
+    unsigned long before = refusals();
+    pairs_of_varying_sizes();
+    ck_assert_uint_le(refusals() - before, 50);
+    munlockall();
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_eq(statistics().retained_bytes, 0);
+    ck_assert_ptr_null(hak_check(NULL));
+}
+END_TEST
+
+/* Mappings, too, which go by munmap: what is locked of these goes. */
+START_TEST(locked_mappings_go)
+{
+    char *huge = hak_malloc(40 * MIB);
+    memset(huge, 1, 40 * MIB);
+    mlock(huge, 4096);
+    hak_free(huge);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_eq(statistics().retained_bytes, 0);
+}
+END_TEST
+
+START_TEST(populating_goes_on_after_a_failure)
+{
+    size_t page = hak__os_page_size();
+    char *range = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(range, MAP_FAILED);
+    if (!hak__os_populate(range, page))
+        return; /* before Linux 5.14 */
+    munmap(range + 2 * page, 2 * page);
+    ck_assert(!hak__os_populate(range + 2 * page, page)); /* ENOMEM */
+    ck_assert(!hak__os_populate(range + page, page));     /* left out */
+    ck_assert(hak__os_populate(range + page, page));
+    mprotect(range + page, page, PROT_READ);
+    ck_assert(!hak__os_populate(range + page, page)); /* EINVAL */
+    int tries = 0;
+    while (!hak__os_populate(range, page))
+        ck_assert_int_lt(tries++, 10);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
+    tcase_add_test(tests, locked_pages_are_passed_by);
+    tcase_add_test(tests, locked_pages_are_tried_again_in_time);
+    tcase_add_test(tests, a_process_that_is_locked_is_left_alone);
+    tcase_add_test(tests, locked_mappings_go);
+    tcase_add_test(tests, populating_goes_on_after_a_failure);
     tcase_add_test(tests, a_small_bound_on_caches_holds);
     tcase_add_test(tests, caches_follow_a_bound_that_falls);
     tcase_add_test(tests, blocks_that_shrink_in_place_leave_no_more_than_the_bound);

@@ -146,8 +146,8 @@ START_TEST(empty_superslabs_go_back)
     }
     ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), before);
     /* what the SuperSlabs held is in the page arena now, or in slots that are still shared */
-    size_t purged = hak__superslab_purge(SIZE_MAX, HAK_NEVER);
-    purged += hak__arena_purge(SIZE_MAX, HAK_NEVER);
+    size_t purged = hak__superslab_purge(SIZE_MAX, HAK_NEVER, true);
+    purged += hak__arena_purge(SIZE_MAX, HAK_NEVER, true);
     ck_assert_uint_ge(purged, (SLABS - 1) * HAK_GRANULE);
     ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), 0);
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Purging where some of the memory may be pinned.
+ *
+ * The system does not take back what the program has locked, by mlock(2) or mlockall(2), and a
+ * filter of system calls may refuse all. That is an ordinary state and may last. What was refused
+ * is marked where it is kept, as a span of the page arena, a slot of a SuperSlab or a kept mapping,
+ * and passed by; all else still goes. A mark goes when the memory is used again, and all are
+ * ignored by what is asked for explicitly and once in a while when a decay period ends.
+ *
+ * Locked memory could be unmapped, or purged by MADV_DONTNEED_LOCKED. A program that locks its
+ * memory wants that it never faults, so it stays.
+ */
+#ifndef HAK_PAGE_PURGE_H
+#define HAK_PAGE_PURGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+
+/* Of the retained bytes those that are marked; any thread, steers and reports only. */
+extern _Atomic size_t hak__pinned_bytes;
+
+/* How often the system has refused; any thread adds, wraps. */
+extern _Atomic size_t hak__purges_refused;
+
+/* So many pieces of which nothing goes, one after the other, and a purge ends. */
+enum { HAK_PURGE_REFUSALS = 8 };
+
+/*
+ * Returns the memory of so many granules to the system, or what surrounds that which it refuses.
+ * How many granules stay, from *first on; 0: none. Any thread, for memory that it holds.
+ */
+size_t hak__purge_around(uintptr_t base, size_t units, size_t *first);
+
+#endif
