@@ -96,6 +96,39 @@ ours"
     says env HAKMEM_DISABLE=1 "$work/static"
 done
 
+# Its code is position independent: it may become a part of a shared library, and that be opened.
+cat > "$work/part.c" << 'END'
+#include <hakmem/hakmem.h>
+#include <string.h>
+int round_trip(size_t size);
+int round_trip(size_t size)
+{
+    void *block = hak_realloc(memset(hak_malloc(size), 1, size), 2 * size);
+    hak_free(memset(block, 1, 2 * size));
+    return block != NULL;
+}
+END
+cat > "$work/open.c" << 'END'
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdio.h>
+int main(int count, char **arguments)
+{
+    void *part = count > 1 ? dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL) : NULL;
+    int (*round_trip)(size_t) = part != NULL ? (int (*)(size_t))dlsym(part, "round_trip") : NULL;
+    for (size_t size = 1; round_trip != NULL && size < 10000000; size *= 7)
+        if (!round_trip(size))
+            return 1;
+    puts(round_trip != NULL ? "opened" : dlerror());
+    return 0;
+}
+END
+build part.so part.c -shared -fPIC -Wl,-z,text || { cat "$work/log"; fail "no part of a shared library"; }
+# shellcheck disable=SC2086
+$CC -O1 -o "$work/open" "$work/open.c" -ldl || fail "the program that opens it does not link"
+expected=opened
+says "$work/open" "$work/part.so"
+
 # a program's own malloc, and the whole of ours: not both, and never half of ours
 $CC -O1 -o "$work/own" "$work/own.c" -L"$builddir" "-l:${archive##*/}" || fail "own malloc: no link"
 "$work/own" || fail "own malloc: does not run"

@@ -12,9 +12,9 @@ grep -q '^CFLAGS = .*-O[23]' "$builddir/Makefile" || skip "pinned for -O2 and -O
 OBJDUMP=${OBJDUMP:-objdump}
 command -v "$OBJDUMP" > /dev/null || skip "needs objdump"
 
-# length NAME: of the straight way; "calls" when it leaves the function
+# length FILE NAME: of the straight way; "calls" when it leaves the function
 length() {
-    "$OBJDUMP" -d --no-show-raw-insn "$HAK_LIBRARY" | awk -v name="<$1>:" '
+    "$OBJDUMP" -d --no-show-raw-insn "$1" | awk -v name="<$2>:" '
         $2 == name { inside = 1; next }
         inside {
             count++
@@ -22,18 +22,23 @@ length() {
             if ($2 ~ /^(call|jmp)/) { print "calls"; exit }
         }'
 }
-# pin NAME MOST
+# pin NAME MOST: of $library
 pin() {
-    found=$(length "$1")
+    found=$(length "$library" "$1")
     echo "$1: $found instructions, at most $2"
     case $found in
     '' | calls) echo "$1 has no straight way to its return" >&2; exit 1 ;;
     esac
     [ "$found" -le "$2" ] || { echo "$1 has grown" >&2; exit 1; }
 }
-pin malloc "${MALLOC_MOST:-17}"
-malloc=$found
-pin free "${FREE_MOST:-34}"
-both=$((malloc + found))
-echo "both: $both instructions, at most ${BOTH_MOST:-50}"
-[ "$both" -le "${BOTH_MOST:-50}" ] || { echo "malloc and free together have grown" >&2; exit 1; }
+archive=$(echo "$builddir"/libhakmem*.a)
+for library in "$HAK_LIBRARY" "$archive"; do
+    [ -e "$library" ] || continue # configured with --disable-static
+    echo "${library##*/}:"
+    pin malloc "${MALLOC_MOST:-17}"
+    malloc=$found
+    pin free "${FREE_MOST:-34}"
+    both=$((malloc + found))
+    echo "both: $both instructions, at most ${BOTH_MOST:-50}"
+    [ "$both" -le "${BOTH_MOST:-50}" ] || { echo "malloc and free together have grown" >&2; exit 1; }
+done

@@ -33,14 +33,10 @@ extern "C" {
 #if defined(__GNUC__)
 #define HAK_API __attribute__((__visibility__("default")))
 #define HAK_ATTR_MALLOC __attribute__((__malloc__))
-#define HAK_ATTR_SIZE(n) __attribute__((__alloc_size__(n)))
-#define HAK_ATTR_SIZE2(n, m) __attribute__((__alloc_size__(n, m)))
 #define HAK_ATTR_USE_RESULT __attribute__((__warn_unused_result__))
 #else
 #define HAK_API
 #define HAK_ATTR_MALLOC
-#define HAK_ATTR_SIZE(n)
-#define HAK_ATTR_SIZE2(n, m)
 #define HAK_ATTR_USE_RESULT
 #endif
 
@@ -53,15 +49,14 @@ extern "C" {
  * @return the block, or NULL with errno ENOMEM.
  * Follows malloc(3), ISO C 7.24.3.6.
  */
-HAK_API void *hak_malloc(size_t size) HAK_ATTR_MALLOC HAK_ATTR_SIZE(1) HAK_ATTR_USE_RESULT;
+HAK_API void *hak_malloc(size_t size) HAK_ATTR_MALLOC HAK_ATTR_USE_RESULT;
 
 /**
  * Allocates an array of @p count elements of @p size bytes, all bytes zero.
  * @return the block, or NULL with errno ENOMEM, also when count * size overflows.
  * Follows calloc(3), ISO C 7.24.3.2.
  */
-HAK_API void *hak_calloc(size_t count, size_t size) HAK_ATTR_MALLOC HAK_ATTR_SIZE2(1, 2)
-    HAK_ATTR_USE_RESULT;
+HAK_API void *hak_calloc(size_t count, size_t size) HAK_ATTR_MALLOC HAK_ATTR_USE_RESULT;
 
 /**
  * Changes the size of @p block to at least @p size bytes, keeping the contents
@@ -71,15 +66,14 @@ HAK_API void *hak_calloc(size_t count, size_t size) HAK_ATTR_MALLOC HAK_ATTR_SIZ
  * @return the block, or NULL with errno ENOMEM; then @p block is untouched.
  * Follows realloc(3).
  */
-HAK_API void *hak_realloc(void *block, size_t size) HAK_ATTR_SIZE(2) HAK_ATTR_USE_RESULT;
+HAK_API void *hak_realloc(void *block, size_t size) HAK_ATTR_USE_RESULT;
 
 /**
  * As hak_realloc(block, count * size), but fails with errno ENOMEM and leaves
  * the block untouched when the product overflows.
  * Follows reallocarray(3), POSIX.1-2024.
  */
-HAK_API void *hak_reallocarray(void *block, size_t count, size_t size) HAK_ATTR_SIZE2(2, 3)
-    HAK_ATTR_USE_RESULT;
+HAK_API void *hak_reallocarray(void *block, size_t count, size_t size) HAK_ATTR_USE_RESULT;
 
 /**
  * Frees @p block. Keeps errno.
@@ -113,8 +107,7 @@ HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
  *         two) or ENOMEM.
  * Follows aligned_alloc(3), ISO C 7.24.3.1.
  */
-HAK_API void *hak_aligned_alloc(size_t alignment, size_t size) HAK_ATTR_MALLOC HAK_ATTR_SIZE(2)
-    HAK_ATTR_USE_RESULT;
+HAK_API void *hak_aligned_alloc(size_t alignment, size_t size) HAK_ATTR_MALLOC HAK_ATTR_USE_RESULT;
 
 /**
  * Allocates as hak_aligned_alloc and stores the block in *@p out.
@@ -153,8 +146,7 @@ static inline unsigned hak_alloc_align(size_t alignment)
  * @return the block, or NULL with errno EINVAL (a flag that is not known, both page hints, no
  *         power of two) or ENOMEM.
  */
-HAK_API void *hak_alloc(size_t size, unsigned flags) HAK_ATTR_MALLOC HAK_ATTR_SIZE(1)
-    HAK_ATTR_USE_RESULT;
+HAK_API void *hak_alloc(size_t size, unsigned flags) HAK_ATTR_MALLOC HAK_ATTR_USE_RESULT;
 
 /**
  * Allocates @p count blocks of at least @p size bytes each, as so many calls of hak_malloc would,
@@ -182,8 +174,6 @@ HAK_API void hak_free_batch(void *const *blocks, size_t count);
  *              that serves others.
  * @return the usable size, @p min or more; or 0 with errno EINVAL (@p min above @p max, NULL) or
  *         ENOMEM (no room for @p min); then the block is as it was.
- * A compiler that checks accesses by the size that a block was allocated with (_FORTIFY_SOURCE)
- * does not learn of the new size: allocate in another function than the one that resizes.
  */
 HAK_API size_t hak_resize_in_place(void *block, size_t min, size_t max) HAK_ATTR_USE_RESULT;
 
@@ -191,6 +181,9 @@ HAK_API size_t hak_resize_in_place(void *block, size_t min, size_t max) HAK_ATTR
  * Tells how many bytes of @p block may be used: at least what was requested,
  * and the same until the block is resized or freed.
  * @param block a live block, or NULL: then 0.
+ * The functions of this header do not tell the compiler the size of a block, so that all of it may
+ * be used under _FORTIFY_SOURCE, too. Of blocks from malloc(3) and operator new compilers know the
+ * requested size: checks that they make end the process when more is used.
  * Follows malloc_usable_size(3).
  */
 HAK_API size_t hak_usable_size(const void *block);
@@ -342,7 +335,9 @@ HAK_API hak_oom_handler_t *hak_oom_handler_set(hak_oom_handler_t *handler);
 
 /**
  * Called when misuse of the heap was found, after the message was written to standard error and
- * before abort(3), once in a process. It must not allocate or free: the heap may be broken.
+ * before abort(3), once in a process. It must not allocate or free: the heap may be broken. What a
+ * thread does wrong after that, here or in a handler of SIGABRT, is written to standard error and
+ * ends the process at once, by SIGABRT without the handler.
  * @param message the message, with a line end and a null byte.
  */
 typedef void hak_error_handler_t(const char *message);

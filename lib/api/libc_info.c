@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "api/snapshot.h"
+#include "base/atomic.h"
 #include "front/front.h"
 
 HAK_EXPORT struct mallinfo mallinfo(void);
@@ -35,6 +36,19 @@ static size_t value_of(const struct hak_snapshot *snapshot, enum hak_stat stat)
     return (size_t)snapshot->value[stat];
 }
 
+static uint64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* All that is not huge. Statistics are of slightly different moments: nothing may wrap. */
+static uint64_t system_bytes(const struct hak_snapshot *snapshot)
+{
+    const uint64_t *value = snapshot->value;
+    return above(value[HAK_STAT_LIVE_BYTES] + value[HAK_STAT_RETAINED_BYTES],
+                 value[HAK_STAT_HUGE_BYTES]);
+}
+
 struct mallinfo2 mallinfo2(void)
 {
     __typeof__(mallinfo2) *libc = (__typeof__(mallinfo2) *)passed_to("mallinfo2");
@@ -42,17 +56,17 @@ struct mallinfo2 mallinfo2(void)
         return libc();
     struct hak_snapshot snapshot;
     hak__snapshot(&snapshot);
-    size_t live = value_of(&snapshot, HAK_STAT_LIVE_BYTES);
+    size_t arena = (size_t)system_bytes(&snapshot);
     size_t huge = value_of(&snapshot, HAK_STAT_HUGE_BYTES);
     size_t retained = value_of(&snapshot, HAK_STAT_RETAINED_BYTES);
     size_t used = value_of(&snapshot, HAK_STAT_ALLOCATED_BYTES);
     struct mallinfo2 info = {
-        .arena = live + retained - huge,
+        .arena = arena,
         .ordblks = value_of(&snapshot, HAK_STAT_SUPERSLABS),
         .hblks = value_of(&snapshot, HAK_STAT_HUGE_BLOCKS),
         .hblkhd = huge,
         .uordblks = used,
-        .fordblks = live + retained > used ? live + retained - used : 0,
+        .fordblks = (size_t)above(arena + huge, used),
         .keepcost = retained,
     };
     return info;
@@ -79,6 +93,76 @@ struct mallinfo mallinfo(void)
     return info;
 }
 
+/*
+ * The state in the terms of the GNU C library: memory that it would have from brk or arenas is all
+ * that is no huge block, "fast" are the blocks in thread caches, "rest" what else is free.
+ */
+struct system_view {
+    uint64_t current, max, fast, fast_blocks, rest, rest_blocks, committed;
+};
+
+/* What was seen at most, by a call of malloc_info; any thread raises it. */
+static uint64_t largest_seen(uint64_t current)
+{
+    static _Atomic(size_t) largest;
+    size_t seen = hak_load_relaxed(&largest);
+    while (seen < current && !hak_cas_relaxed(&largest, &seen, (size_t)current))
+        continue;
+    return seen > current ? seen : current;
+}
+
+static struct system_view view_of(const struct hak_snapshot *snapshot)
+{
+    const uint64_t *value = snapshot->value;
+    struct system_view view = {.current = system_bytes(snapshot)};
+    view.max = largest_seen(view.current);
+    uint64_t used = above(value[HAK_STAT_ALLOCATED_BYTES], value[HAK_STAT_HUGE_BYTES]);
+    uint64_t unused = above(view.current, used);
+    view.fast = value[HAK_STAT_CACHED_BYTES] < unused ? value[HAK_STAT_CACHED_BYTES] : unused;
+    view.rest = unused - view.fast;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        view.fast_blocks += snapshot->class[i].cached;
+        view.rest_blocks += snapshot->class[i].free;
+    }
+    view.committed = value[HAK_STAT_COMMITTED_BYTES] > view.current
+                         ? value[HAK_STAT_COMMITTED_BYTES]
+                         : view.current;
+    return view;
+}
+
+static void print_total(FILE *stream, const char *type, uint64_t count, uint64_t size)
+{
+    fprintf(stream, "<total type=\"%s\" count=\"%" PRIu64 "\" size=\"%" PRIu64 "\"/>\n", type, count,
+            size);
+}
+
+static void print_system(FILE *stream, const struct system_view *view)
+{
+    fprintf(stream,
+            "<system type=\"current\" size=\"%" PRIu64 "\"/>\n"
+            "<system type=\"max\" size=\"%" PRIu64 "\"/>\n"
+            "<aspace type=\"total\" size=\"%" PRIu64 "\"/>\n"
+            "<aspace type=\"mprotect\" size=\"%" PRIu64 "\"/>\n",
+            view->current, view->max, view->committed, view->committed);
+}
+
+/* The free blocks of each class, which are those that requests of `from` to `to` bytes get. */
+static void print_sizes(FILE *stream, const struct hak_snapshot *snapshot)
+{
+    fputs("<sizes>\n", stream);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        uint64_t count = snapshot->class[i].free + snapshot->class[i].cached;
+        if (count != 0)
+            fprintf(stream,
+                    "  <size from=\"%zu\" to=\"%zu\" total=\"%" PRIu64 "\" count=\"%" PRIu64
+                    "\"/>\n",
+                    i == 0 ? (size_t)1 : hak__class_size(i - 1) + 1, hak__class_size(i),
+                    count * hak__class_size(i), count);
+    }
+    fputs("</sizes>\n", stream);
+}
+
+/* In the form of the GNU C library, for which parsers exist, with one heap for all threads. */
 int malloc_info(int options, FILE *stream)
 {
     __typeof__(malloc_info) *libc = (__typeof__(malloc_info) *)passed_to("malloc_info");
@@ -90,21 +174,19 @@ int malloc_info(int options, FILE *stream)
     }
     struct hak_snapshot snapshot;
     hak__snapshot(&snapshot);
-    fprintf(stream, "<malloc version=\"hakmem-" PACKAGE_VERSION "\">\n<sizes>\n");
-    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-        const struct hak_class_snapshot *class = &snapshot.class[i];
-        if (class->slabs != 0)
-            fprintf(stream,
-                    "<size to=\"%zu\" slabs=\"%" PRIu64 "\" count=\"%" PRIu64
-                    "\" capacity=\"%" PRIu64 "\"/>\n",
-                    hak__class_size(i), class->slabs, hak__class_live(class), class->capacity);
-    }
-    fprintf(stream, "</sizes>\n<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
-            value_of(&snapshot, HAK_STAT_SUPERSLABS), value_of(&snapshot, HAK_STAT_RETAINED_BYTES));
-    fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n",
-            value_of(&snapshot, HAK_STAT_HUGE_BLOCKS), value_of(&snapshot, HAK_STAT_HUGE_BYTES));
-    fprintf(stream, "<system type=\"current\" size=\"%zu\"/>\n</malloc>\n",
-            value_of(&snapshot, HAK_STAT_FOOTPRINT_BYTES));
+    struct system_view view = view_of(&snapshot);
+    fputs("<malloc version=\"1\">\n<heap nr=\"0\">\n", stream);
+    print_sizes(stream, &snapshot);
+    print_total(stream, "fast", view.fast_blocks, view.fast);
+    print_total(stream, "rest", view.rest_blocks, view.rest);
+    print_system(stream, &view);
+    fputs("</heap>\n", stream);
+    print_total(stream, "fast", view.fast_blocks, view.fast);
+    print_total(stream, "rest", view.rest_blocks, view.rest);
+    print_total(stream, "mmap", snapshot.value[HAK_STAT_HUGE_BLOCKS],
+                snapshot.value[HAK_STAT_HUGE_BYTES]);
+    print_system(stream, &view);
+    fputs("</malloc>\n", stream);
     return ferror(stream) ? -1 : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/annotate.h"
 #include "base/check.h"
+#include "os/crash.h"
 #include "os/lock.h"
 #include "os/os.h"
 
@@ -87,14 +88,24 @@ int hak__text_end(struct hak_text *text)
 
 _Atomic(hak__error_handler_fn *) hak__error_handler;
 
-/* The buffer has the whole message unless that was too long for it. */
+/*
+ * The buffer has the whole message unless that was too long for it.
+ *
+ * The program's handlers, of errors and of SIGABRT, may meet the same damage: what a thread reports
+ * while it handles a report of its own ends the process without them. That holds for a thread that
+ * has left its handler by longjmp as well; nobody can tell.
+ */
 HAK_NORETURN void hak__text_abort(struct hak_text *text)
 {
+    static HAK_TLS bool reporting;
     size_t length = text->used < sizeof text->bytes ? text->used : sizeof text->bytes - 1;
     hak__error_handler_fn *handler = hak_load_acquire(&hak__error_handler);
     hak__text_end(text);
     text->bytes[length] = '\0';
     hak__unseen_leave();
+    if (reporting)
+        hak__os_end_by_abort();
+    reporting = true;
     if (handler != NULL && hak_cas_acquire(&hak__error_handler, &handler, NULL))
         handler(text->bytes);
     abort();

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
+
 enum { HAK_CRASH_REGISTERS = 31, HAK_CRASH_FRAMES = 64 };
 
 struct hak_crash {
@@ -29,6 +31,9 @@ struct hak_crash {
  * is at hand, but knows no function yet when constructors run, and aborts.
  */
 void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_unwinder);
+
+/* Ends the process by SIGABRT, whatever the program has made of that signal. */
+HAK_NORETURN void hak__os_end_by_abort(void);
 
 /* Writes where the crash was reached from, a line each; in report only. */
 void hak__os_backtrace(const struct hak_crash *crash, int fd);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/uio.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
@@ -106,6 +107,18 @@ static void act_by_default(int signal, const siginfo_t *info)
     sigaction(signal, &action, NULL);
     if (info->si_code <= 0)
         hak__call(SYS_tgkill, hak__call(SYS_getpid), hak__call(SYS_gettid), signal);
+}
+
+HAK_NORETURN void hak__os_end_by_abort(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t only_this;
+    sigemptyset(&only_this);
+    sigaddset(&only_this, SIGABRT);
+    sigaction(SIGABRT, &action, NULL);
+    hak__call(SYS_tgkill, hak__call(SYS_getpid), hak__call(SYS_gettid), SIGABRT);
+    sigprocmask(SIG_UNBLOCK, &only_this, NULL); /* here it ends; else somebody set a handler */
+    _exit(127);
 }
 
 static void pass_on(int which, siginfo_t *info, void *context)

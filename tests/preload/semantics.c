@@ -162,22 +162,66 @@ static void errors_and_small_things(void)
     aligned(aligned_alloc(256, 1000), 256, 1000);
 }
 
+/* The value of an attribute of the last element that begins so, as parsers of libc's form find it. */
+static size_t number_in(const char *text, const char *element, const char *attribute)
+{
+    const char *found = NULL;
+    for (const char *at = text; (at = strstr(at, element)) != NULL; at++)
+        found = at;
+    REQUIRE(found != NULL);
+    const char *value = strstr(found, attribute);
+    REQUIRE(value != NULL && value < strstr(found, "/>"));
+    return strtoull(value + strlen(attribute), NULL, 10);
+}
+
+static int count_of(const char *text, const char *part)
+{
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* malloc_info(3) in the form of the GNU C library: one heap, and the process. */
+static void information_as_xml(void)
+{
+    static const char *const twice[] = {
+        "<total type=\"fast\" count=\"", "<total type=\"rest\" count=\"",
+        "<system type=\"current\" size=\"", "<system type=\"max\" size=\"",
+        "<aspace type=\"total\" size=\"", "<aspace type=\"mprotect\" size=\""};
+    char *text = NULL;
+    size_t size = 0, huge = (size_t)50 << 20;
+    void *small = freed(100), *large = opaque(malloc(huge));
+    FILE *stream = open_memstream(&text, &size);
+    REQUIRE(small != NULL && malloc_info(0, stream) == 0);
+    fclose(stream);
+    free(large);
+    REQUIRE(strstr(text, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n") == text);
+    REQUIRE(count_of(text, "</heap>\n") == 1 && count_of(text, "</sizes>\n") == 1);
+    for (size_t i = 0; i < sizeof twice / sizeof twice[0]; i++)
+        REQUIRE(count_of(text, twice[i]) == 2);
+    size_t current = number_in(text, "<system type=\"current\"", " size=\"");
+    REQUIRE(number_in(text, "<total type=\"mmap\"", " count=\"") >= 1);
+    REQUIRE(current + number_in(text, "<total type=\"mmap\"", " size=\"") >= huge);
+    REQUIRE(number_in(text, "<system type=\"max\"", " size=\"") >= current);
+    REQUIRE(number_in(text, "<aspace type=\"mprotect\"", " size=\"") >= current);
+    REQUIRE(number_in(text, "<total type=\"fast\"", " size=\"") +
+                number_in(text, "<total type=\"rest\"", " size=\"") <=
+            current);
+    REQUIRE(strcmp(text + strlen(text) - 10, "</malloc>\n") == 0);
+    free(text);
+    REQUIRE(malloc_info(1, stdout) == -1 && errno == EINVAL);
+}
+
 static void information(void)
 {
+    information_as_xml();
     REQUIRE(mallopt(M_ARENA_MAX, 1) == 1);
     struct mallinfo2 before = mallinfo2();
     sink = malloc((size_t)10 << 20);
     struct mallinfo2 after = mallinfo2();
     REQUIRE(after.uordblks >= before.uordblks + ((size_t)10 << 20));
     free(sink);
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    REQUIRE(malloc_info(0, stream) == 0);
-    fclose(stream);
-    REQUIRE(strstr(text, "<malloc ") == text && strstr(text, "</malloc>") != NULL);
-    free(text);
-    REQUIRE(malloc_info(1, stdout) == -1 && errno == EINVAL);
     for (int i = 0; i < 100; i++) {
         sink = malloc(60000);
         memset(sink, 1, 60000);
