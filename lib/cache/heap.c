@@ -19,12 +19,7 @@
 #include "slab/superslab.h"
 
 enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0xffffff };
-/*
- * Rounds of thread-specific destructors that POSIX grants at least; the thread sanitizer ends a
- * thread's bookkeeping in the last of them.
- */
-enum { EXIT_ROUNDS = HAK_THREAD_SANITIZER ? 3 : 4 };
-
+enum { LOOK_LEAST = 8 };
 const struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
 const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
 
@@ -38,6 +33,7 @@ static struct hak_heap *free_heaps;           /* under hak__heap_lock */
 /* prepended to under hak__heap_lock; release publishes a heap's fields */
 _Atomic(struct hak_heap *) hak__heaps;
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
+static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 _Atomic size_t hak__heaps_in_use;
 
@@ -59,37 +55,6 @@ static struct hak_heap *create_locked(void)
     hak_store_release(&hak__heaps, heap);
     hak__counters_register(&heap->counters);
     return heap;
-}
-
-/*
- * A heap that is on no list, counted and attached for a thread under the same
- * lock: a fork, which holds it, never sees a heap that is neither free nor
- * attached, and could be adopted by nobody.
- */
-static struct hak_heap *acquire(bool for_thread)
-{
-    hak__lock_acquire(&hak__heap_lock);
-    struct hak_heap *heap = free_heaps;
-    if (heap != NULL)
-        free_heaps = heap->next_free;
-    else
-        heap = create_locked();
-    if (heap != NULL && for_thread) {
-        heap->attached = true;
-        hak_add_relaxed(&hak__heaps_in_use, 1);
-    }
-    hak__lock_release(&hak__heap_lock);
-    return heap;
-}
-
-/* Among the thread's other destructors: asks to come last, since they may still allocate. */
-static void thread_ends(void *value)
-{
-    HAK_UNSEEN;
-    struct hak_heap *heap = value;
-    if (++heap->exit_rounds < EXIT_ROUNDS && hak__thread_at_exit(thread_ends, heap))
-        return;
-    hak__heap_detach();
 }
 
 /* Without atomics the slabs are one thread's. */
@@ -160,6 +125,113 @@ static void give_up(struct hak_heap *heap)
     hak__lock_release(&hak__heap_lock);
 }
 
+/* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
+static void adopt(struct hak_heap *heap)
+{
+    let_go_all(heap);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
+    memset(heap->chains, 0, sizeof heap->chains);
+    memset(heap->spare_slots, 0, sizeof heap->spare_slots);
+    memset(heap->kept, 0, sizeof heap->kept);
+    heap->capacity_bytes = 0;
+    give_up(heap);
+}
+
+/*
+ * Heaps whose threads have ended unnoticed, linked through next_free. Every end is noticed but of a
+ * thread whose first allocation comes in the last rounds of destructors, of one in a program that
+ * left no key, and of one that ended by exit(2). They are looked for when no heap is free, each
+ * time after so many threads that it costs a constant for each; so there are no more of them than
+ * of the others, and a few.
+ */
+static struct hak_heap *ended_locked(void)
+{
+    struct hak_heap *ended = NULL;
+    if (threads_to_look > 0)
+        return NULL;
+    threads_to_look = LOOK_LEAST;
+    for (struct hak_heap *heap = hak_load_relaxed(&hak__heaps); heap != NULL; heap = heap->older) {
+        if (heap->attached && hak__life_is_over(&heap->life)) {
+            heap->next_free = ended;
+            ended = heap;
+        } else {
+            threads_to_look += heap->attached;
+        }
+    }
+    return ended;
+}
+
+/* A thread that was stopped in the middle of something has left its heap as in the child of a fork. */
+static void bury(struct hak_heap *heap)
+{
+    hak__count(HAK_COUNTER_THREADS_ENDED, 1);
+    if (heap->busy) {
+        heap->busy = false;
+        adopt(heap);
+        return;
+    }
+    hak__heap_flush(heap);
+    hak__cache_start_anew(heap);
+    give_up(heap);
+}
+
+static void look_for_ended(void)
+{
+    struct hak_heap *ended = NULL, *next;
+    hak__lock_acquire(&hak__heap_lock);
+    if (free_heaps == NULL)
+        ended = ended_locked();
+    hak__lock_release(&hak__heap_lock);
+    for (; ended != NULL; ended = next) {
+        next = ended->next_free;
+        bury(ended);
+    }
+}
+
+/*
+ * A heap that is on no list, counted and attached for a thread under the same
+ * lock: a fork, which holds it, never sees a heap that is neither free nor
+ * attached, and could be adopted by nobody.
+ */
+static struct hak_heap *acquire(bool for_thread)
+{
+    hak__lock_acquire(&hak__heap_lock);
+    struct hak_heap *heap = free_heaps;
+    if (heap != NULL)
+        free_heaps = heap->next_free;
+    else
+        heap = create_locked();
+    if (heap != NULL && for_thread) {
+        heap->attached = true;
+        hak__life_prepare(&heap->life);
+        threads_to_look -= threads_to_look > 0;
+        hak_add_relaxed(&hak__heaps_in_use, 1);
+    }
+    hak__lock_release(&hak__heap_lock);
+    return heap;
+}
+
+/*
+ * Among the thread's other destructors, which may still allocate: asks to come once more, after
+ * those of this round. Not oftener, for a thread whose first allocation was in a destructor may
+ * have no more rounds.
+ */
+static void thread_ends(void *value)
+{
+    HAK_UNSEEN;
+    struct hak_heap *heap = value;
+    if (!heap->ending && hak__thread_at_exit(thread_ends, heap))
+        heap->ending = true;
+    else
+        hak__heap_detach();
+}
+
+void hak__heap_prepare(void)
+{
+    hak__thread_reserve(thread_ends);
+}
+
 /* The thread goes on without a heap, or with none for good when it is ending. */
 static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
@@ -169,6 +241,7 @@ static void leave(struct hak_heap *heap, const struct hak_heap *next)
     hak__cache_poll_last();
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
+    hak__life_end(&heap->life);
     give_up(heap);
 }
 
@@ -186,33 +259,22 @@ struct hak_heap *hak__heap_attach(void)
         return NULL;
     if (HAK_FREELIST_PLAIN && hak__heap_count() > 0)
         refuse_second_thread();
+    look_for_ended();
     struct hak_heap *heap = acquire(true);
     if (heap == NULL)
         return NULL;
     hak__race_point("attach");
-    heap->exit_rounds = 0;
+    heap->ending = false;
     heap->flushes = hak_load_relaxed(&hak__flushes_wanted);
     hak__heap = heap;
     hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);
-    if (hak_unlikely(!hak__thread_at_exit(thread_ends, heap))) {
+    bool found_if_ended = hak__life_begin(&heap->life);
+    if (hak_unlikely(!hak__thread_at_exit(thread_ends, heap)) && !found_if_ended) {
         leave(heap, &hak__heap_none); /* nobody would give it up when the thread ends */
         return NULL;
     }
     return heap;
-}
-
-/* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
-static void adopt(struct hak_heap *heap)
-{
-    let_go_all(heap);
-    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
-        heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
-    memset(heap->chains, 0, sizeof heap->chains);
-    memset(heap->spare_slots, 0, sizeof heap->spare_slots);
-    memset(heap->kept, 0, sizeof heap->kept);
-    heap->capacity_bytes = 0;
-    give_up(heap);
 }
 
 static void abandon(struct hak_heap *heap)
@@ -227,9 +289,11 @@ void hak__heap_fork_child(void)
 {
     if (hak__heap_is_real(hak__heap) && hak__heap->busy)
         abandon(hak__heap);
-    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
+    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
+        hak__life_forget(&heap->life);
         if (heap->attached && heap != hak__heap)
             adopt(heap);
+    }
 }
 
 void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context)

@@ -78,7 +78,8 @@ struct hak_heap {
     uint32_t foreign; /* blocks of other heaps that were freed here and could be kept */
     uint32_t flushes; /* how many of the flushes that were asked for it has seen */
     bool busy; /* its thread is in the middle of a slow path */
-    unsigned exit_rounds; /* how often the thread's exit hook was called */
+    bool ending;   /* the thread's exit hook was called */
+    struct hak_life life; /* the thread holds it while the heap is its own */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
     struct hak_heap *older;     /* all heaps; constant */
@@ -128,6 +129,9 @@ struct hak_heap *hak__heap_attach(void);
 
 /* Empties the calling thread's heap and gives it up; the thread goes on without. */
 void hak__heap_detach(void);
+
+/* Makes sure that the ends of threads can be heard of; when the library starts. */
+void hak__heap_prepare(void);
 
 /*
  * In the child of a fork: lets go of the slabs of threads that are not there any more. A heap that

@@ -18,6 +18,17 @@ static bool adopts(struct hak_heap *heap, unsigned class_idx)
            ++heap->foreign % HANDED_BACK != 0;
 }
 
+/*
+ * A thread that frees without having allocated hands each block to its slab at once, and takes a
+ * heap, to hand back many at a time, only after some: it may be ending, and need none.
+ */
+static struct hak_heap *heap_for_free(void)
+{
+    enum { WITHOUT = 64 };
+    static HAK_TLS uint8_t frees;
+    return hak__disabled || ++frees % WITHOUT != 0 ? NULL : hak__heap_attach();
+}
+
 static void free_class(void *block, uint32_t word)
 {
     struct hak_heap *heap = hak__heap;
@@ -27,8 +38,7 @@ static void free_class(void *block, uint32_t word)
         if (HAK_DEBUG)
             hak__block_poison(block, hak__class_size(class_idx));
     }
-    if (hak_unlikely(!hak__heap_is_real(heap)) &&
-        (hak__disabled || (heap = hak__heap_attach()) == NULL)) {
+    if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL) {
         hak__handback_now(hak__heap, block, word);
         return;
     }

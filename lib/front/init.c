@@ -82,9 +82,12 @@ static __attribute__((constructor(101))) void start(void)
     hak__lock_acquire(&init_lock);
     read_settings_locked();
     hak__lock_release(&init_lock);
-    if (hak__disabled)
+    if (hak__disabled) {
         hak__heap_detach();
-    else if (hak__option(HAK_OPTION_CRASH_REPORT))
+        return;
+    }
+    hak__heap_prepare();
+    if (hak__option(HAK_OPTION_CRASH_REPORT))
         hak__crash_start();
 }
 

@@ -79,6 +79,8 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 /* Cleared by hand only where the bytes may not be zero. */
 void *hak__large_fresh(size_t size, size_t alignment, bool zero)
 {
+    if (hak_unlikely(!hak__heap_is_real(hak__heap)) && size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)
+        hak__heap_attach(); /* its span cache may keep the block when it is freed */
     struct hak_span *span = try(size, alignment, zero);
     if (hak_unlikely(span == NULL)) {
         hak__purge();
@@ -134,8 +136,6 @@ HAK_NOINLINE void hak__large_release(void *block, uint32_t word)
         hak__huge_free(span);
     else
         hak__span_free(span);
-    if (hak_unlikely(!hak__heap_is_real(hak__heap)))
-        hak__heap_attach(); /* its span cache may take the next one */
     hak__cache_poll(hak__heap);
 }
 

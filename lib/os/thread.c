@@ -38,3 +38,48 @@ bool hak__thread_at_exit(void (*function)(void *value), void *value)
     errno = saved;
     return done;
 }
+
+void hak__thread_reserve(void (*function)(void *value))
+{
+    int saved = errno;
+    key_ready(function);
+    errno = saved;
+}
+
+/* The thread sanitizer would take it for one of the program's. */
+void hak__life_prepare(struct hak_life *life)
+{
+    pthread_mutexattr_t attributes;
+    if (!life->known && !HAK_THREAD_SANITIZER)
+        life->known = pthread_mutexattr_init(&attributes) == 0 &&
+                      pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
+                      pthread_mutex_init(&life->mutex, &attributes) == 0;
+}
+
+bool hak__life_begin(struct hak_life *life)
+{
+    return life->known && pthread_mutex_trylock(&life->mutex) == 0;
+}
+
+void hak__life_end(struct hak_life *life)
+{
+    if (life->known)
+        pthread_mutex_unlock(&life->mutex);
+}
+
+void hak__life_forget(struct hak_life *life)
+{
+    life->known = false;
+}
+
+bool hak__life_is_over(struct hak_life *life)
+{
+    if (!life->known)
+        return false;
+    int result = pthread_mutex_trylock(&life->mutex);
+    if (result == EOWNERDEAD)
+        pthread_mutex_consistent(&life->mutex);
+    if (result == 0 || result == EOWNERDEAD)
+        pthread_mutex_unlock(&life->mutex);
+    return result == EOWNERDEAD;
+}

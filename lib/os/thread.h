@@ -3,6 +3,7 @@
 #ifndef HAK_OS_THREAD_H
 #define HAK_OS_THREAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,5 +24,28 @@ HAK_INLINE uintptr_t hak__thread_self(void)
  * False when no key is to be had: then it will not be called.
  */
 bool hak__thread_at_exit(void (*function)(void *value), void *value);
+
+/* Takes the key that this needs, before a program has taken all. The function is always the same. */
+void hak__thread_reserve(void (*function)(void *value));
+
+/*
+ * What a thread holds as long as it lives, so that others can find out that it does not: a robust
+ * mutex, which the system marks when its owner ends, in whatever way.
+ */
+struct hak_life {
+    pthread_mutex_t mutex;
+    bool known; /* the mutex can be used, by this process */
+};
+
+/* Before a thread begins, if it has not been done in this process; one thread at a time. */
+void hak__life_prepare(struct hak_life *life);
+/* The calling thread holds it from now on; false where the system has no such thing. */
+bool hak__life_begin(struct hak_life *life);
+/* The same thread: no longer. */
+void hak__life_end(struct hak_life *life);
+/* In the child of a fork, of all. */
+void hak__life_forget(struct hak_life *life);
+/* True once when the thread has ended and still held it. One thread at a time. */
+bool hak__life_is_over(struct hak_life *life);
 
 #endif
