@@ -11,6 +11,7 @@
  *   NO_COUNT    the reader looks at the word alone
  *   NO_FENCE    what a life stores is seen before its count
  *   NO_RELEASE  the count is seen before the last life has ended
+ *   NO_ACQUIRE  the first word is read later than anything else
  */
 #define LIVES 3
 #define UNUSED 0
@@ -52,17 +53,23 @@ proctype slab()
 /* C: lib/cache/look.c look_at_slab_locked */
 proctype reader()
 {
-    byte life, before, first, second, after;
+    byte life, before, first, second, after, last;
     life = count;
+#ifndef NO_ACQUIRE
     before = word;
+#endif
     first = block[0];
     second = block[1];
     after = word;
+    last = count;
+#ifdef NO_ACQUIRE
+    before = word;
+#endif
     if
 #ifdef NO_COUNT
     :: before != UNUSED && after != UNUSED ->
 #else
-    :: before != UNUSED && after != UNUSED && count == life ->
+    :: before != UNUSED && after != UNUSED && last == life ->
 #endif
         assert(before == life && after == life && first <= life && second <= life)
     :: else

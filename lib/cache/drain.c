@@ -62,20 +62,27 @@ static size_t thread_bound(void)
     return bound < CACHE_LEAST ? CACHE_LEAST : bound;
 }
 
+/* Arrays have whole cache lines: each is written by one thread all the time. */
+static unsigned slots_order(size_t capacity)
+{
+    unsigned order = hak__log2_ceil(capacity), least = hak__log2_ceil(HAK_CACHE_LINE / sizeof(void *));
+    return order > least ? order : least;
+}
+
 static void **slots_acquire(struct hak_heap *heap, size_t capacity)
 {
-    unsigned order = hak__log2_ceil(capacity);
+    unsigned order = slots_order(capacity);
     void **slots = heap->spare_slots[order];
     if (slots != NULL)
         heap->spare_slots[order] = slots[0];
     else
-        slots = hak__meta_alloc(sizeof(void *) << order, sizeof(void *));
+        slots = hak__meta_alloc(sizeof(void *) << order, HAK_CACHE_LINE);
     return slots;
 }
 
 static void slots_release(struct hak_heap *heap, void **slots, size_t capacity)
 {
-    unsigned order = hak__log2_ceil(capacity);
+    unsigned order = slots_order(capacity);
     slots[0] = heap->spare_slots[order];
     heap->spare_slots[order] = slots;
 }

@@ -48,8 +48,8 @@ struct hak_kept {
 };
 
 struct hak_heap {
-    /* read by every malloc and free */
-    uint32_t owner_tag; /* id << 8 */
+    /* read by every malloc and free; whole cache lines, which no other thread writes to */
+    _Alignas(HAK_CACHE_LINE) uint32_t owner_tag; /* id << 8 */
     uint32_t id;
     uint64_t secret; /* mixed with the address in the mark of a freed block */
     /* the bins, by class: an array a field, so that a class number is all that it takes to address one */

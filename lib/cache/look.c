@@ -41,7 +41,7 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
     const struct hak_class_info *info = &hak__class_info[code - 1];
     TinySlabMeta *slab = hak__pagemap_record(address);
     uint32_t life = hak_load_acquire(&slab->lives);
-    struct slab_view view = slab_freelist_view(slab);
+    struct slab_view view = slab_freelist_view_acquire(slab);
     look->size = (size_t)1 << info->slab_shift;
     look->base = address & ~(uintptr_t)(look->size - 1);
     look->block_size = info->size;

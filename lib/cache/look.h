@@ -11,7 +11,7 @@
  *    span and back by way of the arena, under the same lock.
  *  - `lives` of the slab's record counts up before each life, by whoever holds the slot alone. The
  *    reader takes it, the word, the marks, the word and `lives` again; acquire loads of the first
- *    count and of the marks keep the first word and the marks between the two counts. A mark, or
+ *    count, of the first word and of the marks keep all of them in this order, between the two counts. A mark, or
  *    what the program wrote in its place, that is of a later life was stored behind the release
  *    fence that follows the count, so the last look sees another count; the release of the count
  *    itself keeps the end of the life before in front of it, so the first state is not older than

@@ -44,6 +44,15 @@ HAK_INLINE struct slab_view slab_freelist_view(TinySlabMeta *meta)
     return slab_freelist_unpack(slab_word_load(meta, relaxed));
 }
 
+/*
+ * The same for who holds no block and reads blocks after it: the acquire keeps these reads behind
+ * that of the word (cache/look.h).
+ */
+HAK_INLINE struct slab_view slab_freelist_view_acquire(TinySlabMeta *meta)
+{
+    return slab_freelist_unpack(slab_word_load(meta, acquire));
+}
+
 /* What the word of a copy of a record says; for statistics. */
 HAK_INLINE struct slab_view slab_freelist_view_copy(const TinySlabMeta *copy)
 {

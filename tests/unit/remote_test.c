@@ -125,8 +125,60 @@ START_TEST(a_dead_owners_slabs_are_adopted)
 }
 END_TEST
 
+/* Every bin of a heap, by the first and the last cache line of its array. */
+static size_t lines_of(const struct hak_heap *heap, uintptr_t (*line)[2])
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        if (heap->base[i] == NULL)
+            continue;
+        line[count][0] = (uintptr_t)heap->base[i] / HAK_CACHE_LINE;
+        line[count++][1] = ((uintptr_t)heap->limit[i] - 1) / HAK_CACHE_LINE;
+    }
+    return count;
+}
+
+static void *use_all_sizes_in_turn(void *heap)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        pthread_barrier_wait(&filled);
+        hak_free(hak_malloc(hak__class_size(i)));
+    }
+    *(struct hak_heap **)heap = hak__heap;
+    pthread_barrier_wait(&freed);
+    pthread_barrier_wait(&freed);
+    return NULL;
+}
+
+START_TEST(what_two_threads_write_has_lines_of_its_own)
+{
+    static uintptr_t line[2][HAK_CLASS_COUNT][2];
+    struct hak_heap *heap[2];
+    pthread_t thread[2];
+    size_t bins[2];
+    pthread_barrier_init(&filled, NULL, 2);
+    pthread_barrier_init(&freed, NULL, 3);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&thread[i], NULL, use_all_sizes_in_turn, &heap[i]);
+    pthread_barrier_wait(&freed);
+    for (int i = 0; i < 2; i++) {
+        bins[i] = lines_of(heap[i], line[i]);
+        ck_assert_uint_eq((uintptr_t)heap[i] % HAK_CACHE_LINE, 0);
+        ck_assert_uint_eq(sizeof *heap[i] % HAK_CACHE_LINE, 0);
+        ck_assert_uint_gt(bins[i], HAK_CLASS_COUNT / 2);
+    }
+    for (size_t a = 0; a < bins[0]; a++)
+        for (size_t b = 0; b < bins[1]; b++)
+            ck_assert(line[0][a][1] < line[1][b][0] || line[1][b][1] < line[0][a][0]);
+    pthread_barrier_wait(&freed);
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
+    tcase_add_test(tests, what_two_threads_write_has_lines_of_its_own);
     tcase_add_test(tests, a_sleeping_owner_strands_little);
     tcase_add_test(tests, a_sleeping_owners_slabs_serve_others);
     tcase_add_test(tests, a_dead_owners_slabs_are_adopted);
