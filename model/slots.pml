@@ -122,7 +122,7 @@ proctype thread(byte slot; byte rounds)
     od
 }
 
-/* C: lib/slab/superslab.c hak__superslab_purge take_dirty forget_purged */
+/* C: lib/slab/superslab.c hak__superslab_purge purge_one take_dirty forget_purged */
 proctype purger()
 {
     byte u, left, my_span, slot;

@@ -279,7 +279,7 @@ typedef enum hak_purge_scope {
 
 /**
  * Returns memory that serves no block to the system. The caches of other threads are handed back
- * when these need more blocks the next time; a thread that allocates nothing keeps its own.
+ * when they are filled or drained the next time; a thread that makes no calls keeps its own.
  * @param scope  whose memory.
  * @param max_ms bound on the time in milliseconds, 0: none. It is looked at after each step; a
  *               step is one call to the system for up to 16 MiB.
@@ -289,7 +289,8 @@ HAK_API size_t hak_purge(hak_purge_scope_t scope, unsigned max_ms);
 
 /**
  * Hands all blocks that the calling thread's cache keeps back to where any thread finds them, as
- * the end of the thread would: for one that will be idle. Nothing is returned to the system.
+ * the end of the thread would: for one that will be idle. Only what exceeds the bound on unused
+ * memory is returned to the system.
  */
 HAK_API void hak_thread_flush(void);
 

@@ -96,7 +96,7 @@ static void add_slab(struct hak_snapshot *snapshot, struct slab_view view)
     class->slabs++;
     class->capacity += hak__class_info[view.class_idx].capacity;
     class->free += view.free;
-    class->out += view.carved - view.free;
+    class->out += view.carved > view.free ? view.carved - view.free : 0;
 }
 
 static bool read_superslab(const struct reader *reader, const SuperSlab *super)

@@ -76,7 +76,7 @@ static void **slots_acquire(struct hak_heap *heap, size_t capacity)
     if (slots != NULL)
         heap->spare_slots[order] = slots[0];
     else
-        slots = hak__meta_alloc(sizeof(void *) << order, HAK_CACHE_LINE);
+        slots = hak__record_alloc(sizeof(void *) << order, HAK_CACHE_LINE);
     return slots;
 }
 

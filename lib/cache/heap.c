@@ -37,11 +37,13 @@ static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked fo
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 _Atomic size_t hak__heaps_in_use;
 
-static struct hak_heap *create_locked(void)
+/* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
+static struct hak_heap *create_locked(bool for_thread)
 {
     if (next_id > ID_LAST)
         return NULL;
-    struct hak_heap *heap = hak__meta_alloc(sizeof *heap, 64);
+    struct hak_heap *heap =
+        for_thread ? hak__record_alloc(sizeof *heap, 64) : hak__meta_alloc(sizeof *heap, 64);
     if (heap == NULL)
         return NULL;
     heap->id = next_id++;
@@ -201,7 +203,7 @@ static struct hak_heap *acquire(bool for_thread)
     if (heap != NULL)
         free_heaps = heap->next_free;
     else
-        heap = create_locked();
+        heap = create_locked(for_thread);
     if (heap != NULL && for_thread) {
         heap->attached = true;
         hak__life_prepare(&heap->life);

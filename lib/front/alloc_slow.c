@@ -46,6 +46,15 @@ static void *alloc_shared(unsigned class_idx)
     return block;
 }
 
+static void *alloc_without_heap(unsigned class_idx)
+{
+    void *block = alloc_shared(class_idx);
+    if (hak_likely(block != NULL))
+        return block;
+    hak__purge();
+    return alloc_shared(class_idx);
+}
+
 /*
  * The first use of a class costs a page and more, and programs that allocate
  * little use many classes once or twice. So a heap's first blocks of a class come
@@ -81,7 +90,7 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
         if (hak_unlikely(!hak__heap_is_real(heap))) {
             heap = hak__heap_attach();
             if (heap == NULL)
-                return alloc_shared(class_idx);
+                return alloc_without_heap(class_idx);
         }
         if (may_borrow && (block = borrow(heap, class_idx)) != NULL)
             return block;

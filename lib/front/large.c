@@ -9,6 +9,7 @@
 #include "cache/span_cache.h"
 #include "core/stats.h"
 #include "front/front.h"
+#include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
@@ -44,13 +45,42 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     return span;
 }
 
+/* The soft limit acts when a mapping is there, before it is used: not for one that cannot be had. */
+static struct hak_span *within_soft_limit(struct hak_span *span)
+{
+    if (span != NULL)
+        hak__cache_make_room(0);
+    return span;
+}
+
 static struct hak_span *try(size_t size, size_t alignment, bool zero)
 {
     struct hak_span *span = NULL;
-    hak__cache_make_room(size);
-    if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX)
+    if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX) {
+        hak__cache_make_room(size);
         span = arena_block(size, alignment, zero);
-    return span != NULL ? span : hak__huge_alloc(size, alignment);
+    }
+    return span != NULL ? span : within_soft_limit(hak__huge_alloc(size, alignment));
+}
+
+/*
+ * Whether a size that was refused may be had once all that serves no block has gone. Programs ask
+ * for sizes that nobody can have, as a probe or since a file says so: these change nothing. If the
+ * system does not even give what remains without all that could ever go, purging is in vain.
+ */
+static bool purging_may_help(size_t size, size_t alignment)
+{
+    size_t ours = hak__footprint() + hak_load_relaxed(&hak__committed_bytes);
+    size_t needed = size + alignment; /* both are at most PTRDIFF_MAX and something */
+    if (!hak__memory_is_allowed(size))
+        return false;
+    if (needed <= ours)
+        return true;
+    size_t rest = hak__align_up(needed - ours, hak__os_page_size());
+    void *probe = hak__os_map(rest);
+    if (probe != NULL)
+        hak__os_unmap_unused(probe, rest);
+    return probe != NULL;
 }
 
 /* A block that the thread keeps, with anything in it, or NULL. */
@@ -82,7 +112,7 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
     if (hak_unlikely(!hak__heap_is_real(hak__heap)) && size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)
         hak__heap_attach(); /* its span cache may keep the block when it is freed */
     struct hak_span *span = try(size, alignment, zero);
-    if (hak_unlikely(span == NULL)) {
+    if (hak_unlikely(span == NULL) && purging_may_help(size, alignment)) {
         hak__purge();
         span = try(size, alignment, zero);
     }
@@ -102,15 +132,14 @@ HAK_NOINLINE void *hak__malloc_large(size_t size)
 
 void *hak__large_alloc_to_grow(size_t size)
 {
-    hak__cache_make_room(size);
-    struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
+    struct hak_span *span = within_soft_limit(hak__huge_alloc(size, HAK_GRANULE));
     return span != NULL ? (void *)span->base : NULL;
 }
 
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
 {
-    hak__cache_make_room(size);
-    struct hak_span *span = hak__huge_alloc_advised(size, alignment, huge_pages);
+    struct hak_span *span =
+        within_soft_limit(hak__huge_alloc_advised(size, alignment, huge_pages));
     return span != NULL ? (void *)span->base : NULL;
 }
 

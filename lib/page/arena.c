@@ -456,27 +456,25 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
     bool grown = false;
     size_t more = units - span->units;
     size_t warm = 0;
-    if (!hak__memory_take(more * HAK_GRANULE))
-        return false;
     hak__lock_acquire(&hak__arena_lock);
     uintptr_t end = span_end(span);
     if (hak__pagemap_word(end) == HAK_CODE_SPAN_FREE) {
         struct hak_span *after = hak__pagemap_record(end);
         if (after->base == end && after->units >= more) {
             struct hak_span *part = take_locked(after, more, 1);
-            if (part != NULL) {
+            grown = part != NULL && (part->dirty || hak__memory_take(more * HAK_GRANULE));
+            if (grown) {
                 warm = part->dirty ? more : 0;
                 record_release_locked(part);
                 span->units = units;
-                grown = true;
+            } else if (part != NULL) {
+                insert_joined_locked(part);
             }
         }
     }
     hak__lock_release(&hak__arena_lock);
     if (warm != 0)
         hak__retained_sub(warm * HAK_GRANULE);
-    if (!grown || warm != 0)
-        hak__memory_return(more * HAK_GRANULE);
     return grown;
 }
 

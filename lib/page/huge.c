@@ -4,6 +4,7 @@
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "core/options.h"
 #include "core/stats.h"
 #include "os/os.h"
 #include "page/arena.h"
@@ -126,14 +127,23 @@ static struct hak_span *map_new(size_t size, size_t alignment)
     return span;
 }
 
+/*
+ * Counted once it is there: a size that the system refuses must not show in the sum for a moment,
+ * or others purge and are refused because of it.
+ */
 static struct hak_span *take_new(size_t size, size_t alignment)
 {
-    hak__retain_missed(size);
-    if (!hak__memory_take(size))
+    if (!hak__memory_is_allowed(size))
         return NULL;
     struct hak_span *span = map_new(size, alignment);
     if (span == NULL)
-        hak__memory_return(size);
+        return NULL;
+    if (!hak__memory_take(size)) {
+        hak__os_unmap_unused((void *)span->base, size);
+        hak__span_release(span);
+        return NULL;
+    }
+    hak__retain_missed(size);
     return span;
 }
 
@@ -301,12 +311,16 @@ bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move)
     size = hak__align_up(size, hak__os_page_size());
     if (size <= old)
         return size == old || shrink(span, size);
-    if (!hak__memory_take(size - old))
+    /* without a limit it is counted when it is there, as in take_new; a move cannot be taken back */
+    bool limited = hak__option(HAK_OPTION_LIMIT_HARD) != 0;
+    if (limited && !hak__memory_take(size - old))
         return false;
-    if (grow(span, size, may_move))
-        return true;
-    hak__memory_return(size - old);
-    return false;
+    bool grown = grow(span, size, may_move);
+    if (grown && !limited)
+        hak__memory_add(size - old);
+    if (!grown && limited)
+        hak__memory_return(size - old);
+    return grown;
 }
 
 /* The oldest of the kept mappings; of those that are not pinned, if need be. */

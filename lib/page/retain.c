@@ -48,6 +48,15 @@ void hak__memory_add(size_t bytes)
     HAK_SHARED(hak_add_relaxed(&hak__taken_bytes, bytes));
 }
 
+bool hak__memory_is_allowed(size_t bytes)
+{
+    size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
+    if (hak_likely(limit == 0) || bytes <= limit)
+        return true;
+    hak__count(HAK_COUNTER_REFUSALS, 1);
+    return false;
+}
+
 bool hak__memory_take(size_t bytes)
 {
     size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
@@ -57,12 +66,22 @@ bool hak__memory_take(size_t bytes)
     }
     size_t taken = hak_load_relaxed(&hak__taken_bytes);
     do {
-        if (with_records(taken) + bytes > limit) {
+        if (bytes > limit || with_records(taken) > limit - bytes) {
             hak__count(HAK_COUNTER_REFUSALS, 1);
             return false;
         }
     } while (!hak__shared_cas(hak_cas_relaxed(&hak__taken_bytes, &taken, taken + bytes)));
     return true;
+}
+
+void *hak__record_alloc(size_t size, size_t alignment)
+{
+    size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
+    if (hak_unlikely(limit != 0) && hak__footprint() + size > limit) {
+        hak__count(HAK_COUNTER_REFUSALS, 1);
+        return NULL;
+    }
+    return hak__meta_alloc(size, alignment);
 }
 
 void hak__memory_return(size_t bytes)

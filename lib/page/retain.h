@@ -60,10 +60,19 @@ void hak__retained_sub(size_t bytes);
  * leaves room, so no number of threads passes the limit together. It is what is live or retained.
  */
 bool hak__memory_take(size_t bytes);
+/* Whether limit_hard allows so much at all; what it does not is refused before anything is tried. */
+bool hak__memory_is_allowed(size_t bytes);
 /* The same without a limit. */
 void hak__memory_add(size_t bytes);
 /* Memory that goes back to the system, or did not come from there. */
 void hak__memory_return(size_t bytes);
+
+/*
+ * A record of which a process may have any number, and that a thread can do without: none when it would
+ * pass limit_hard. Records for memory that was granted come without a look at the limit, by
+ * hak__meta_alloc: these are few, and what is granted next is less by them.
+ */
+void *hak__record_alloc(size_t size, size_t alignment);
 
 extern _Atomic size_t hak__taken_bytes;
 

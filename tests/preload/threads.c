@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* fork while threads allocate; thread exit with destructors that allocate; what is left. */
+/* fork while threads allocate; thread exit with destructors that allocate; what is left; readings. */
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,8 +162,36 @@ static void untouched(void)
     }
 }
 
+static atomic_bool readings_done;
+
+static void *come_and_go(void *unused)
+{
+    while (!atomic_load(&readings_done)) {
+        void *block = opaque(malloc(40 << 20));
+        free(block);
+    }
+    return unused;
+}
+
+/* What mallinfo2 finds one after the other never gives a difference below zero. */
+static void readings(void)
+{
+    enum { READINGS = 60000 };
+    const size_t absurd = SIZE_MAX / 4;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, come_and_go, NULL) == 0);
+    for (int i = 0; i < READINGS; i++) {
+        struct mallinfo2 info = mallinfo2();
+        REQUIRE(info.arena < absurd && info.hblkhd < absurd && info.uordblks < absurd);
+        REQUIRE(info.fordblks < absurd && info.keepcost < absurd);
+    }
+    atomic_store(&readings_done, true);
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
+    readings();
     untouched();
     endings();
     forks();

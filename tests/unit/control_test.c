@@ -191,6 +191,75 @@ START_TEST(a_soft_limit_returns_what_is_unused)
 }
 END_TEST
 
+enum { LATE_THREADS = 500 };
+static pthread_barrier_t all_are_there;
+
+/* Of seven classes each; what is refused is not asked for again. */
+static void *allocate_a_little(void *result)
+{
+    void *block[7] = {NULL};
+    for (size_t i = 0; i < 7; i++)
+        block[i] = hak_malloc((size_t)20 << i);
+    pthread_barrier_wait(&all_are_there); /* nothing has gone back */
+    pthread_barrier_wait(&all_are_there);
+    hak_free_batch(block, 7);
+    return result;
+}
+
+START_TEST(a_hard_limit_holds_for_any_number_of_threads)
+{
+    static pthread_t thread[LATE_THREADS];
+    size_t limit = 32 * MIB;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 256 * KIB);
+    pthread_barrier_init(&all_are_there, NULL, LATE_THREADS + 1);
+    ck_assert_int_eq(hak_limit_set(HAK_LIMIT_HARD, limit), 0);
+    while (hak_malloc(100000) != NULL)
+        continue;
+    for (int i = 0; i < LATE_THREADS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], &small, allocate_a_little, NULL), 0);
+    pthread_barrier_wait(&all_are_there);
+    ck_assert_uint_le(statistics().footprint_bytes, limit + MIB);
+    pthread_barrier_wait(&all_are_there);
+    for (int i = 0; i < LATE_THREADS; i++)
+        pthread_join(thread[i], NULL);
+    ck_assert_ptr_null(hak_check(NULL));
+}
+END_TEST
+
+START_TEST(what_nobody_can_have_changes_nothing)
+{
+    volatile size_t sizes[] = {PTRDIFF_MAX, (size_t)1 << (sizeof(size_t) * 8 - 2)};
+    void *mine[100];
+    hak_free(hak_malloc(5 * MIB));
+    for (int i = 0; i < 100; i++)
+        memset(mine[i] = hak_malloc(5000), 1, 5000);
+    hak_free_batch(mine, 99);
+    for (int limited = 0; limited < 3; limited++) {
+        hak_stats_t before = statistics();
+        ck_assert_uint_gt(before.retained_bytes, 0);
+        ck_assert_uint_gt(before.cached_bytes, 0);
+        for (size_t i = 0; i < 2; i++) {
+            ck_assert_ptr_null(hak_malloc(sizes[i]));
+            ck_assert_ptr_null(hak_calloc(1, sizes[i]));
+            ck_assert_ptr_null(hak_realloc(mine[99], sizes[i]));
+            ck_assert_ptr_null(hak_aligned_alloc(4096, sizes[i]));
+            ck_assert_ptr_null(hak_alloc(sizes[i], HAK_ALLOC_HUGE_PAGES));
+        }
+        ck_assert_uint_eq(hak_resize_in_place(mine[99], sizes[1], sizes[1]), 0);
+        hak_stats_t after = statistics();
+        ck_assert_uint_eq(after.retained_bytes, before.retained_bytes);
+        ck_assert_uint_eq(after.cached_bytes, before.cached_bytes);
+        ck_assert_uint_eq(after.footprint_bytes, before.footprint_bytes);
+        ck_assert_uint_eq(after.purges, before.purges);
+        ck_assert_int_eq(
+            hak_limit_set(limited == 0 ? HAK_LIMIT_SOFT : HAK_LIMIT_HARD, 64 * MIB), 0);
+    }
+    hak_free(mine[99]);
+}
+END_TEST
+
 static void *reserve;
 static int asked;
 static size_t asked_for;
@@ -321,6 +390,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, other_threads_hand_back_when_they_go_on);
     tcase_add_test(tests, a_hard_limit_is_one);
     tcase_add_test(tests, a_soft_limit_returns_what_is_unused);
+    tcase_add_test(tests, a_hard_limit_holds_for_any_number_of_threads);
+    tcase_add_test(tests, what_nobody_can_have_changes_nothing);
     tcase_add_test(tests, a_handler_can_help);
     tcase_add_test(tests, misuse_is_told);
     tcase_add_test(tests, statistics_add_up);
