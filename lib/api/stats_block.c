@@ -9,6 +9,7 @@
 #include "front/front.h"
 #include "page/arena.h"
 #include "page/huge.h"
+#include "page/region.h"
 #include "page/retain.h"
 
 static_assert(sizeof(PACKAGE_VERSION) <= sizeof hak__stats_block.version, "the version fits");

@@ -31,6 +31,12 @@ HAK_INLINE unsigned hak__lowest_bit(uint64_t mask)
     return (unsigned)__builtin_ctzll(mask);
 }
 
+/* Index of the highest set bit; mask is not 0. */
+HAK_INLINE unsigned hak__highest_bit(uint64_t mask)
+{
+    return 63 - (unsigned)__builtin_clzll(mask);
+}
+
 HAK_INLINE unsigned hak__count_bits(uint32_t mask)
 {
     return (unsigned)__builtin_popcount(mask);

@@ -7,9 +7,10 @@
 
 void hak__span_free(struct hak_span *span)
 {
-    hak__pagemap_set_words(span->base, span->units, HAK_CODE_NONE);
+    hak__pagemap_set_words(span->base, span->units, HAK_CODE_SPAN_INSIDE);
     hak__live_sub(span->size);
     span->dirty = true;
+    span->advised |= span->units >= HAK_ADVISED_UNITS;
     hak__arena_free(span);
 }
 

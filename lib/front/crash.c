@@ -91,8 +91,8 @@ static bool say_place(struct hak_text *text, uintptr_t address)
         say_slab(text, address, word);
     else if (code == HAK_CODE_SLAB_FREE)
         hak__text_string(text, "in memory of small blocks that were all freed");
-    else if (code == HAK_CODE_SPAN_FREE)
-        hak__text_string(text, "in memory of a large block that was freed");
+    else if (code == HAK_CODE_SPAN_FREE || code == HAK_CODE_SPAN_INSIDE)
+        hak__text_string(text, "in free memory of the page arena");
     else
         say_large(text, address);
     return true;

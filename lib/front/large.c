@@ -13,6 +13,7 @@
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
+#include "page/region.h"
 #include "page/retain.h"
 
 static size_t units_of(size_t size)
@@ -181,7 +182,7 @@ static bool resize_span(struct hak_span *span, size_t units)
     size_t old = span->units;
     if (units < old) {
         uintptr_t end = span->base + units * HAK_GRANULE;
-        hak__pagemap_set_words(end, old - units, HAK_CODE_NONE);
+        hak__pagemap_set_words(end, old - units, HAK_CODE_SPAN_INSIDE);
         if (!hak__arena_shrink(span, units)) {
             hak__pagemap_set_words(end, old - units, HAK_CODE_INSIDE);
             return false;

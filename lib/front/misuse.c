@@ -31,6 +31,7 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
 {
     switch (word & 0xff) {
     case HAK_CODE_SLAB_FREE:
+    case HAK_CODE_SPAN_INSIDE:
         hak__misuse(call, block, "double free or use after free: no block lives here any more", 0);
     case HAK_CODE_SPAN_FREE:
         hak__misuse(call, block, "double free or use after free of a large block", 0);

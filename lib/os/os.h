@@ -35,13 +35,18 @@ bool hak__os_unmap_unused(void *address, size_t size);
 /* Gives the memory behind a range back, which afterwards reads as zero; false leaves it as it was. Told. */
 bool hak__os_purge(void *address, size_t size);
 /*
+ * Makes a range a reservation again, as if it had never been used: without memory, without commit
+ * charge, without what the program has asked of its pages by madvise, mprotect or mlock. Told.
+ */
+bool hak__os_strip(void *address, size_t size);
+/*
  * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
  * page; false when it may not be there. A system that does not know or allow the call is not asked
  * again; one that has failed for want of memory, or of this range, is asked less often until it has
  * succeeded.
  */
 bool hak__os_populate(void *address, size_t size);
-/* From now on only system calls that a strict sandbox allows: neither populate nor wishes. */
+/* From now on only system calls that a strict sandbox allows: no populate, no wishes, no limits. */
 void hak__os_sandboxed(void);
 /* Whether a range shall lie in transparent huge pages where it can; no more than a wish. */
 void hak__os_huge_pages(void *address, size_t size, bool wanted);
@@ -54,6 +59,8 @@ enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
  */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target);
 
+/* Bytes of address space that the process may have, SIZE_MAX for many; as known before a sandbox. */
+size_t hak__os_space_limit(void);
 /* The end of the brk heap, which belongs to libc. */
 uintptr_t hak__os_brk(void);
 /* Unpredictable bits. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/annotate.h"
 #include "base/atomic.h"
@@ -137,6 +138,17 @@ bool hak__os_purge(void *address, size_t size)
     return true;
 }
 
+/*
+ * The limits that may refuse this, of mappings and of locked memory, are looked at before what is
+ * there goes: a refusal leaves it as it was.
+ */
+bool hak__os_strip(void *address, size_t size)
+{
+    long result = hak__told(HAK_SYS_MMAP, address, size, PROT_NONE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    return !hak__call_failed(result);
+}
+
 static _Atomic bool sandboxed;        /* any thread, to true */
 static _Atomic bool populate_refused; /* any thread, to true */
 static _Atomic bool populate_known;   /* it has succeeded once; any thread, to true */
@@ -219,6 +231,24 @@ bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
     long result =
         hak__told(SYS_mremap, address, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
     return !hak__call_failed(result);
+}
+
+/* Pointers of 32 bits reach as far as a limit of 3 GiB. */
+size_t hak__os_space_limit(void)
+{
+    static _Atomic size_t known = SIZE_MAX > UINT32_MAX ? SIZE_MAX : (size_t)3 << 30;
+    struct {
+        uint64_t soft, hard;
+    } limit = {UINT64_MAX, UINT64_MAX};
+    size_t most = hak_load_relaxed(&known);
+    if (hak_load_relaxed(&sandboxed) ||
+        hak__call_failed(hak__call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit)))
+        return most;
+    most = SIZE_MAX > UINT32_MAX ? SIZE_MAX : (size_t)3 << 30;
+    if (limit.soft < most)
+        most = (size_t)limit.soft;
+    hak_store_relaxed(&known, most);
+    return most;
 }
 
 uintptr_t hak__os_brk(void)

@@ -10,39 +10,21 @@
 #include "os/os.h"
 #include "page/pagemap.h"
 #include "page/purge.h"
+#include "page/region.h"
 #include "page/retain.h"
 
 enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1 };
-enum kind { COLD, WARM, PINNED, KINDS };
-
-/* One SuperSlab and some large blocks; small, for mlockall under the usual RLIMIT_MEMLOCK. */
-#define FIRST_REGION ((size_t)3 << 20)
-#define LARGEST_REGION ((size_t)1 << 30)
-/* Large blocks are committed in steps of this, to save system calls. */
-#define COMMIT_STEP ((size_t)1 << 20)
-
-struct region {
-    struct region *next;
-    uintptr_t low, high;      /* the fresh part */
-    uintptr_t committed_high; /* from here up to the end all is readable and writable */
-};
+enum kind { WARM, ADVISED, PINNED, COLD, BARE, KINDS, FRESH = KINDS };
+/* From here on a purged span gets other protection; each may cost two mappings, which are limited. */
+enum { STRIPPED_UNITS = 16, BARE_MOST = 8192 };
 
 struct hak_lock hak__arena_lock;
 
 /* All under hak__arena_lock. */
 static struct hak_span *bins[KINDS][BINS];
 static uint64_t filled[KINDS]; /* bit b: bins[][b] is not empty */
+static size_t bare_count;
 static struct hak_span *spare_records;
-static struct region *regions;
-static size_t reserved;
-static bool scarce; /* the system has refused address space */
-
-_Atomic size_t hak__committed_bytes;
-
-static enum kind kind_of(const struct hak_span *span)
-{
-    return !span->dirty ? COLD : span->pinned ? PINNED : WARM;
-}
 
 static unsigned bin_of(size_t units)
 {
@@ -86,6 +68,13 @@ static uintptr_t span_end(const struct hak_span *span)
     return span->base + span->units * HAK_GRANULE;
 }
 
+static enum kind kind_of(const struct hak_span *span)
+{
+    if (!span->dirty)
+        return span->bare ? BARE : COLD;
+    return span->pinned ? PINNED : span->advised ? ADVISED : WARM;
+}
+
 static void list_insert_locked(struct hak_span *span)
 {
     unsigned bin = bin_of(span->units);
@@ -98,6 +87,7 @@ static void list_insert_locked(struct hak_span *span)
         (*head)->prev = span;
     *head = span;
     filled[kind] |= (uint64_t)1 << bin;
+    bare_count += span->bare;
     if (kind == PINNED)
         hak_add_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
     hak__pagemap_set(span->base, HAK_CODE_SPAN_FREE, span);
@@ -117,13 +107,14 @@ static void list_remove_locked(struct hak_span *span)
         span->next->prev = span->prev;
     if (*head == NULL)
         filled[kind] &= ~((uint64_t)1 << bin);
+    bare_count -= span->bare;
     if (kind == PINNED)
         hak_sub_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
-    hak__pagemap_set_words(span->base, 1, HAK_CODE_NONE);
-    hak__pagemap_set_words(span_end(span) - HAK_GRANULE, 1, HAK_CODE_NONE);
+    hak__pagemap_set_words(span->base, 1, HAK_CODE_SPAN_INSIDE);
+    hak__pagemap_set_words(span_end(span) - HAK_GRANULE, 1, HAK_CODE_SPAN_INSIDE);
 }
 
-/* The free span of a kind that holds the granule, or NULL. */
+/* The free span that holds the granule and is like the given one, or NULL. */
 static struct hak_span *neighbour_locked(uintptr_t address, enum kind kind)
 {
     if (hak__pagemap_word(address) != HAK_CODE_SPAN_FREE)
@@ -164,6 +155,8 @@ static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t
     rest->units = units;
     rest->dirty = from->dirty;
     rest->pinned = from->pinned;
+    rest->bare = from->bare;
+    rest->advised = from->advised;
     list_insert_locked(rest);
     return true;
 }
@@ -220,180 +213,49 @@ static struct hak_span *find_locked(enum kind kind, size_t units, size_t align_u
     return best;
 }
 
-/* A record for a new region, on the list of regions: one that is used up, or another. */
-static struct region *region_record_locked(void)
+/* What a block needs that a bare span has not; false, and the span is listed again, without memory. */
+static bool dress_locked(struct hak_span *span)
 {
-    for (struct region *region = regions; region != NULL; region = region->next)
-        if (region->low == region->high)
-            return region;
-    struct region *region = hak__meta_alloc(sizeof *region, _Alignof(struct region));
-    if (region != NULL) {
-        region->low = region->high = 0;
-        region->next = regions;
-        regions = region;
-    }
-    return region;
-}
-
-/* As much as all before, or what the system gives, but so many bytes at least; no more if scarce. */
-static void *reserve_locked(size_t bytes, size_t *size)
-{
-    *size = reserved > 0 ? hak__align_up(reserved, HAK_SUPERSLAB) : FIRST_REGION;
-    if (scarce)
-        *size = 0;
-    if (*size > LARGEST_REGION)
-        *size = LARGEST_REGION;
-    if (*size < bytes)
-        *size = bytes;
-    void *base = NULL;
-    while ((base = hak__os_reserve(*size, HAK_SUPERSLAB)) == NULL) {
-        scarce = true;
-        if (*size <= bytes)
-            return NULL;
-        *size = *size / 2 > bytes ? hak__align_up(*size / 2, HAK_GRANULE) : bytes;
-    }
-    return base;
-}
-
-static bool region_add_locked(size_t bytes)
-{
-    struct region *region = region_record_locked();
-    if (region == NULL)
-        return false;
-    size_t size = 0;
-    void *base = reserve_locked(bytes, &size);
-    if (base == NULL)
-        return false;
-    if (!hak__pagemap_ensure((uintptr_t)base, size)) {
-        hak__os_unmap_unused(base, size);
-        return false;
-    }
-    if (reserved == 0)
-        hak__os_huge_pages(base, size, false); /* a small process shall stay small */
-    region->low = (uintptr_t)base;
-    region->high = region->committed_high = (uintptr_t)base + size;
-    reserved += size;
-    return true;
-}
-
-/*
- * Where the system has once refused address space, what is cold goes back whole: others need it
- * too, threads for their stacks. Regions are not in the way, they only hold what is fresh, and
- * from then on they hold no more than is asked for, or they would grow by what is left of each.
- */
-static void give_back_locked(struct hak_span *span)
-{
-    size_t size = span->units * HAK_GRANULE;
-    if (!scarce || span->dirty)
-        return;
-    list_remove_locked(span);
-    if (!hak__os_unmap((void *)span->base, size)) {
-        list_insert_locked(span);
-        return;
-    }
-    reserved -= size;
-    hak_sub_relaxed(&hak__committed_bytes, size);
-    record_release_locked(span);
-}
-
-static bool commit_locked(uintptr_t start, uintptr_t end)
-{
-    if (start >= end)
+    if (!span->bare)
         return true;
-    if (!hak__os_commit((void *)start, end - start))
+    if (!hak__region_commit_locked(span->base, span_end(span))) {
+        insert_joined_locked(span);
         return false;
-    hak__annotate_hide((void *)start, end - start);
-    hak_add_relaxed(&hak__committed_bytes, end - start);
-    return true;
-}
-
-/* SuperSlabs grow upwards from the bottom of a region, all else downwards from its top. */
-static uintptr_t fresh_low_locked(struct region *region, size_t bytes)
-{
-    uintptr_t start = region->low;
-    if (region->high - start < bytes || !commit_locked(start, start + bytes))
-        return 0;
-    region->low = start + bytes;
-    return start;
-}
-
-static uintptr_t fresh_high_locked(struct region *region, size_t bytes, size_t alignment)
-{
-    if (region->high - region->low < bytes)
-        return 0;
-    uintptr_t start = hak__align_down(region->high - bytes, alignment);
-    if (start < region->low)
-        return 0;
-    uintptr_t step = hak__align_down(start, COMMIT_STEP);
-    if (step < region->low)
-        step = region->low;
-    if (start < region->committed_high) {
-        if (commit_locked(step, region->committed_high))
-            region->committed_high = step;
-        else if (commit_locked(start, region->committed_high))
-            region->committed_high = start;
-        else
-            return 0;
     }
-    return start;
+    span->bare = false;
+    return true;
 }
 
 static struct hak_span *fresh_locked(size_t units, size_t align_units)
 {
-    size_t bytes = units * HAK_GRANULE;
-    size_t alignment = align_units * HAK_GRANULE;
-    bool low = bytes == HAK_SUPERSLAB && alignment == HAK_SUPERSLAB;
-    struct hak_span *span = record_acquire_locked();
-    if (span == NULL)
-        return NULL;
-    for (struct region *region = regions; region != NULL; region = region->next) {
-        uintptr_t base = low && region->committed_high >= region->low + bytes
-                             ? fresh_low_locked(region, bytes)
-                             : fresh_high_locked(region, bytes, alignment);
-        if (base == 0)
-            continue;
+    struct hak_span *span = record_acquire_locked(), *rest = record_acquire_locked();
+    size_t gap = 0;
+    uintptr_t base = 0;
+    if (span != NULL && rest != NULL)
+        base = hak__region_take_locked(units * HAK_GRANULE, align_units * HAK_GRANULE, &gap);
+    if (base != 0) {
         span->base = base;
         span->units = units;
-        span->dirty = span->pinned = false;
-        uintptr_t end = base + bytes;
-        if (base >= region->low && end <= region->high) {
-            /* the gap that alignment left stays usable as a cold span */
-            if (!split_off_locked(span, end, (region->high - end) >> HAK_GRANULE_SHIFT))
-                break;
-            region->high = base;
-        }
-        return span;
+        span->dirty = span->pinned = span->bare = span->advised = false;
+        *rest = *span;
+        rest->base = span_end(span);
+        rest->units = gap >> HAK_GRANULE_SHIFT;
     }
-    record_release_locked(span);
-    return NULL;
-}
-
-/* Whether a fresh span only failed because the system puts no memory behind it. */
-static bool has_room_locked(size_t bytes, size_t alignment)
-{
-    for (struct region *region = regions; region != NULL; region = region->next)
-        if (region->high - region->low >= bytes &&
-            hak__align_down(region->high - bytes, alignment) >= region->low)
-            return true;
-    return false;
+    if (base == 0 && span != NULL)
+        record_release_locked(span);
+    if (base != 0 && gap != 0)
+        list_insert_locked(rest); /* what alignment left stays usable */
+    else if (rest != NULL)
+        record_release_locked(rest);
+    return base != 0 ? span : NULL;
 }
 
 static struct hak_span *reuse_locked(enum kind kind, size_t units, size_t align_units)
 {
     struct hak_span *span = find_locked(kind, units, align_units);
-    return span != NULL ? take_locked(span, units, align_units) : NULL;
-}
-
-static struct hak_span *reuse_dirty_locked(size_t units, size_t align_units)
-{
-    struct hak_span *span = reuse_locked(WARM, units, align_units);
-    return span != NULL ? span : reuse_locked(PINNED, units, align_units);
-}
-
-static struct hak_span *reuse_zero_locked(size_t units, size_t align_units)
-{
-    struct hak_span *span = reuse_locked(COLD, units, align_units);
-    return span != NULL ? span : fresh_locked(units, align_units);
+    if (span != NULL)
+        span = take_locked(span, units, align_units);
+    return span != NULL && dress_locked(span) ? span : NULL;
 }
 
 /* What is pinned is as what is warm again, and joined with it. */
@@ -409,23 +271,31 @@ static void unpin_locked(void)
 
 static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
 {
-    struct hak_span *span = zero ? reuse_zero_locked(units, align_units)
-                                 : reuse_dirty_locked(units, align_units);
-    if (span == NULL)
-        span = zero ? reuse_dirty_locked(units, align_units)
-                    : reuse_zero_locked(units, align_units);
-    if (span == NULL && filled[PINNED] != 0) {
-        unpin_locked();
-        span = reuse_locked(WARM, units, align_units);
+    static const enum kind order[2][KINDS + 1] = {{ADVISED, WARM, PINNED, COLD, BARE, FRESH},
+                                                  {COLD, BARE, FRESH, ADVISED, WARM, PINNED}};
+    bool small = units < HAK_ADVISED_UNITS ||
+                 (units == HAK_SUPERSLAB_UNITS && align_units == HAK_SUPERSLAB_UNITS);
+    for (int i = 0; i <= KINDS; i++) {
+        enum kind kind = order[zero][i];
+        if (kind == ADVISED && small)
+            continue;
+        struct hak_span *span = kind == FRESH ? fresh_locked(units, align_units)
+                                              : reuse_locked(kind, units, align_units);
+        if (span != NULL)
+            return span;
     }
-    if (span != NULL)
-        return span;
+    if (filled[PINNED] != 0) {
+        unpin_locked();
+        struct hak_span *span = reuse_locked(WARM, units, align_units);
+        if (span != NULL)
+            return span;
+    }
     size_t bytes = units * HAK_GRANULE;
-    if (has_room_locked(bytes, align_units * HAK_GRANULE))
+    if (hak__region_has_room_locked(bytes, align_units * HAK_GRANULE))
         return NULL;
     if (align_units > HAK_SUPERSLAB_UNITS)
         bytes += align_units * HAK_GRANULE;
-    return region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
+    return hak__region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
 }
 
 struct hak_span *hak__arena_alloc(size_t units, size_t align_units, bool zero)
@@ -462,12 +332,14 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
         struct hak_span *after = hak__pagemap_record(end);
         if (after->base == end && after->units >= more) {
             struct hak_span *part = take_locked(after, more, 1);
-            grown = part != NULL && (part->dirty || hak__memory_take(more * HAK_GRANULE));
+            bool ready = part != NULL && dress_locked(part);
+            grown = ready && (part->dirty || hak__memory_take(more * HAK_GRANULE));
             if (grown) {
                 warm = part->dirty ? more : 0;
+                span->advised |= part->advised;
                 record_release_locked(part);
                 span->units = units;
-            } else if (part != NULL) {
+            } else if (ready) {
                 insert_joined_locked(part);
             }
         }
@@ -499,7 +371,8 @@ bool hak__arena_shrink(struct hak_span *span, size_t units)
         rest->base = span->base + units * HAK_GRANULE;
         rest->units = span->units - units;
         rest->dirty = true;
-        rest->pinned = false;
+        rest->pinned = rest->bare = false;
+        rest->advised = span->advised |= span->units >= HAK_ADVISED_UNITS;
         span->units = units;
         hak__retained_add(rest->units * HAK_GRANULE);
         insert_joined_locked(rest);
@@ -508,63 +381,95 @@ bool hak__arena_shrink(struct hak_span *span, size_t units)
     return rest != NULL;
 }
 
-struct hak_span *hak__arena_take_warm(size_t most)
+/* The largest span of a kind, or so many granules of it, taken off its list, or NULL. */
+static struct hak_span *take_largest_locked(enum kind kind, size_t most, unsigned *ways)
 {
-    struct hak_span *span = NULL;
+    if (filled[kind] == 0)
+        return NULL;
+    struct hak_span *span = bins[kind][hak__highest_bit(filled[kind])];
+    if (span->units > most)
+        span = take_locked(span, most, 1);
+    else
+        list_remove_locked(span);
+    if (span == NULL)
+        return NULL;
+    span->state = HAK_SPAN_LIVE;
+    *ways = 0;
+    if (!span->bare && (span->advised || (span->units >= STRIPPED_UNITS && bare_count < BARE_MOST)))
+        *ways |= HAK_BY_STRIPPING;
+    if (hak__region_is_scarce_locked() ||
+        (hak__region_is_wanted_locked() && span->units >= STRIPPED_UNITS))
+        *ways |= HAK_BY_UNMAPPING;
+    return span;
+}
+
+struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways)
+{
     hak__lock_acquire(&hak__arena_lock);
-    if (filled[WARM] != 0) {
-        span = bins[WARM][63 - (unsigned)__builtin_clzll(filled[WARM])];
-        if (span->units > most)
-            span = take_locked(span, most, 1);
-        else
-            list_remove_locked(span);
-    }
-    if (span != NULL)
-        span->state = HAK_SPAN_LIVE;
+    struct hak_span *span = take_largest_locked(ADVISED, most, ways);
+    if (span == NULL)
+        span = take_largest_locked(WARM, most, ways);
+    hak__lock_release(&hak__arena_lock);
+    return span;
+}
+
+struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    struct hak_span *span = take_largest_locked(bare ? BARE : COLD, SIZE_MAX, ways);
     hak__lock_release(&hak__arena_lock);
     return span;
 }
 
 /* Lists a part of a span that is on no list, and takes it off its end or start. */
-static void part_off_locked(struct hak_span *span, size_t first, size_t units, bool dirty)
+static void part_off_locked(struct hak_span *span, size_t first, size_t units)
 {
     struct hak_span *part = units != 0 ? record_acquire_locked() : NULL;
     if (part == NULL)
         return;
+    *part = *span;
     part->base = span->base + first * HAK_GRANULE;
     part->units = units;
-    part->dirty = dirty;
-    part->pinned = false;
+    part->dirty = part->pinned = part->advised = false;
     if (first == 0)
         span->base += units * HAK_GRANULE;
     span->units -= units;
-    give_back_locked(insert_joined_locked(part));
+    insert_joined_locked(part);
 }
 
 /* Without records for its parts it stays whole. */
 static size_t insert_purged_locked(struct hak_span *span, size_t first, size_t stay)
 {
     size_t units = span->units;
-    span->dirty = stay != 0;
-    span->pinned = span->dirty;
+    span->dirty = span->pinned = stay != 0;
+    span->advised &= span->dirty;
     if (stay != 0) {
-        part_off_locked(span, first + stay, units - first - stay, false);
-        part_off_locked(span, 0, first, false);
+        part_off_locked(span, first + stay, units - first - stay);
+        part_off_locked(span, 0, first);
     }
     size_t left = stay != 0 ? span->units : 0;
-    give_back_locked(insert_joined_locked(span));
+    insert_joined_locked(span);
     return units - left;
 }
 
-size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay)
+size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay, enum hak_fate fate)
 {
+    size_t units = span->units;
     hak__lock_acquire(&hak__arena_lock);
-    size_t gone = insert_purged_locked(span, first, stay);
+    if (fate != HAK_PURGED && !span->bare)
+        hak_sub_relaxed(&hak__committed_bytes, units * HAK_GRANULE);
+    if (fate == HAK_UNMAPPED) {
+        hak__region_gone_locked(units * HAK_GRANULE);
+        record_release_locked(span);
+    } else {
+        span->bare |= fate == HAK_STRIPPED;
+        units = insert_purged_locked(span, first, stay);
+    }
     hak__lock_release(&hak__arena_lock);
-    return gone;
+    return units;
 }
 
-void hak__arena_put_warm(struct hak_span *span)
+void hak__arena_put_back(struct hak_span *span)
 {
     hak__lock_acquire(&hak__arena_lock);
     insert_joined_locked(span);
@@ -575,6 +480,20 @@ void hak__arena_unpin(void)
 {
     hak__lock_acquire(&hak__arena_lock);
     unpin_locked();
+    hak__lock_release(&hak__arena_lock);
+}
+
+void hak__arena_look_at_limit(void)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    hak__region_look_at_limit_locked();
+    hak__lock_release(&hak__arena_lock);
+}
+
+void hak__arena_give_back_fresh(void)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    hak__region_give_back_locked();
     hak__lock_release(&hak__arena_lock);
 }
 

@@ -2,18 +2,20 @@
 /*
  * The page arena: spans of whole granules for large blocks and SuperSlabs.
  *
- *     warm   free spans with memory behind them, by size: 1 to 32 granules, more
- *     pinned the same of which the system has refused to take memory back (purge.h)
- *     cold   free spans without memory behind them, by size
- *     fresh  the untouched middle of a region:
+ *     warm     free spans with memory behind them, by size: 1 to 32 granules, more
+ *     advised  the same of blocks of 2 MiB and more, to whose pages the program may have given
+ *              wishes, as for huge pages: these would outlive the block
+ *     pinned   warm ones of which the system has refused to take memory back (purge.h)
+ *     cold     free spans that are zero
+ *     bare     the same, without memory, commit charge or wishes: PROT_NONE
+ *     fresh    what no span had yet (region.h)
  *
- *            region [ SuperSlabs ►  |   fresh, PROT_NONE   |  ◄ large blocks ]
- *                   base          low                     high            end
+ * They are looked through in this order, for zeroed memory from cold on. Advised ones only serve
+ * blocks of 2 MiB and more again; for all others they become bare first, which is what a purge makes
+ * of them and of spans of 1 MiB and more. Smaller ones become cold. Where address space is wanted by
+ * others a purge unmaps spans of 1 MiB and more, and once the system has refused any, all.
  *
- * Warm comes before pinned, then cold, fresh, a new region. Equal neighbours (both
- * warm, both pinned or both cold) are joined. Regions are address space
- * set aside: the first has 3 MiB, each further one as much as all before, less
- * when the system refuses. Once it has refused, cold spans are unmapped.
+ * Neighbours of one kind are joined.
  */
 #ifndef HAK_PAGE_ARENA_H
 #define HAK_PAGE_ARENA_H
@@ -52,17 +54,32 @@ bool hak__arena_shrink(struct hak_span *span, size_t units);
 /*
  * Returns warm memory to the system until that many bytes have gone or the time is past, until
  * then in steps of HAK_PURGE_STEP; how many went. With pinned_too all that is pinned is tried again.
+ * If all shall go and there is no such time, the charge of what is cold and the address space that
+ * others want go, too. Without locks held.
  */
 size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too);
 
-/* What hak__arena_purge is made of. The largest warm span, or so many granules of it, or NULL. */
-struct hak_span *hak__arena_take_warm(size_t most);
-/* It is listed again; so many granules from the first one on could not be purged. How many could. */
-size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay);
+/*
+ * What hak__arena_purge is made of. The largest span that is advised, else of the warm ones, or so
+ * many granules of it; the largest bare or cold one. NULL when there is none. ways: what may be done
+ * with it when it is zero.
+ */
+enum { HAK_BY_UNMAPPING = 1, HAK_BY_STRIPPING = 2 };
+struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways);
+struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways);
+/*
+ * It is listed again; so many granules from the first one on could not be purged. How many could.
+ * fate: what has become of one that is zero.
+ */
+enum hak_fate { HAK_PURGED, HAK_STRIPPED, HAK_UNMAPPED };
+size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay, enum hak_fate fate);
 /* It is listed again, as it was. */
-void hak__arena_put_warm(struct hak_span *span);
+void hak__arena_put_back(struct hak_span *span);
 /* What is pinned is warm again. */
 void hak__arena_unpin(void);
+/* Learns whether address space is limited; and gives up what is fresh, if others want it. */
+void hak__arena_look_at_limit(void);
+void hak__arena_give_back_fresh(void);
 
 /* A span record for other users, recycled by hak__span_release. NULL when there is none. */
 struct hak_span *hak__span_acquire(void);
@@ -70,8 +87,5 @@ void hak__span_release(struct hak_span *span);
 
 /* Bytes of free spans that may have memory behind them, counted anew. Any thread. */
 size_t hak__arena_warm(void);
-
-/* Bytes of regions that are readable and writable; written under the lock, read by any thread. */
-extern _Atomic size_t hak__committed_bytes;
 
 #endif

@@ -48,11 +48,13 @@ bool hak__pagemap_find(uintptr_t *address)
         if (hak_load_acquire(&hak__pagemap.root[place.root]) == 0)
             continue;
         const struct hak_pagemap_leaf *leaf = hak__pagemap_leaf(place);
-        for (; place.index < HAK_LEAF_SIZE; place.index++)
-            if (hak_load_relaxed(&leaf->word[place.index]) != HAK_CODE_NONE) {
+        for (; place.index < HAK_LEAF_SIZE; place.index++) {
+            uint32_t word = hak_load_relaxed(&leaf->word[place.index]);
+            if (word != HAK_CODE_NONE && word != HAK_CODE_SPAN_INSIDE) {
                 *address = (place.root << HAK_LEAF_BITS | place.index) << HAK_GRANULE_SHIFT;
                 return true;
             }
+        }
     }
     return false;
 }

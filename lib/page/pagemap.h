@@ -47,7 +47,8 @@ enum {
     HAK_CODE_HUGE = 241,      /* live mapping of its own: its first granule */
     HAK_CODE_SPAN_FREE = 242, /* free span of the page arena: its first and last granule */
     HAK_CODE_SLAB_FREE = 243, /* slot of a SuperSlab that serves no class */
-    HAK_CODE_INSIDE = 244     /* a further granule of a live span or mapping; has no record */
+    HAK_CODE_INSIDE = 244,    /* a further granule of a live span or mapping; has no record */
+    HAK_CODE_SPAN_INSIDE = 245 /* one of the page arena that serves no block; has no record */
 };
 
 struct hak_pagemap_leaf {
@@ -122,7 +123,7 @@ HAK_INLINE uint32_t hak__pagemap_word_acquire(uintptr_t address)
                : 0;
 }
 
-/* Moves an address up to the first granule from there on that is somebody's; false: there is none. */
+/* Moves an address up to the first granule from there on that may serve blocks; false: there is none. */
 bool hak__pagemap_find(uintptr_t *address);
 
 /* Makes sure that the range has leaves; after that, setting cannot fail. Any thread. */

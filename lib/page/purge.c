@@ -5,6 +5,7 @@
 #include "core/stats.h"
 #include "os/os.h"
 #include "page/arena.h"
+#include "page/pagemap.h"
 #include "page/retain.h"
 
 _Atomic size_t hak__pinned_bytes;
@@ -40,33 +41,76 @@ size_t hak__purge_around(uintptr_t base, size_t units, size_t *first)
 }
 
 /*
+ * The memory is zero, or shall go with all that was asked for its pages. Address space may be
+ * another's at once, so the page map forgets it before.
+ */
+static enum hak_fate shed(const struct hak_span *span, unsigned ways)
+{
+    void *base = (void *)span->base;
+    size_t size = span->units * HAK_GRANULE;
+    if ((ways & HAK_BY_UNMAPPING) != 0) {
+        hak__pagemap_set_words(span->base, span->units, HAK_CODE_NONE);
+        if (hak__os_unmap(base, size))
+            return HAK_UNMAPPED;
+        hak__pagemap_set_words(span->base, span->units, HAK_CODE_SPAN_INSIDE);
+    }
+    return (ways & HAK_BY_STRIPPING) != 0 && hak__os_strip(base, size) ? HAK_STRIPPED : HAK_PURGED;
+}
+
+/*
  * A span that may be more than a SuperSlab is put back when it is refused: from then on the steps
  * are small, so that little stays around what is pinned. How many bytes went.
  */
-static size_t purge_span(struct hak_span *span, size_t *most)
+static size_t purge_span(struct hak_span *span, unsigned ways, size_t *most)
 {
     uintptr_t base = span->base;
     size_t units = span->units, first = 0, stay = 0;
+    enum hak_fate fate = HAK_PURGED;
+    if (span->advised)
+        fate = shed(span, ways);
+    if (fate != HAK_PURGED)
+        return hak__arena_put_purged(span, 0, 0, fate) * HAK_GRANULE;
     if (units <= HAK_SUPERSLAB_UNITS) {
         stay = hak__purge_around(base, units, &first);
     } else if (!purge(base, 0, units)) {
         *most = HAK_SUPERSLAB_UNITS;
-        hak__arena_put_warm(span);
+        hak__arena_put_back(span);
         return 0;
     }
-    return hak__arena_put_purged(span, first, stay) * HAK_GRANULE;
+    if (stay == 0 && !span->advised)
+        fate = shed(span, ways);
+    return hak__arena_put_purged(span, first, stay, fate) * HAK_GRANULE;
+}
+
+/* What is zero already: its charge goes, and its address space where others want that. */
+static void shed_rest(void)
+{
+    for (int bare = 0; bare < 2; bare++) {
+        enum hak_fate fate = HAK_STRIPPED;
+        unsigned ways = 0;
+        struct hak_span *span = NULL;
+        while (fate != HAK_PURGED && (span = hak__arena_take_zero(bare, &ways)) != NULL) {
+            fate = shed(span, ways);
+            hak__arena_put_purged(span, 0, 0, fate);
+        }
+    }
+    hak__arena_give_back_fresh();
 }
 
 size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
 {
+    bool all = bytes == SIZE_MAX && until == HAK_NEVER;
     size_t done = 0, most = until == HAK_NEVER ? SIZE_MAX : HAK_PURGE_STEP / HAK_GRANULE;
+    if (all)
+        hak__arena_look_at_limit();
     if (pinned_too && hak_load_relaxed(&hak__pinned_bytes) != 0)
         hak__arena_unpin();
     for (int refused = 0; done < bytes && refused < HAK_PURGE_REFUSALS && !hak__os_is_past(until);) {
-        struct hak_span *span = hak__arena_take_warm(most);
+        unsigned ways = 0;
+        struct hak_span *span = hak__arena_take_dirty(most, &ways);
         if (span == NULL)
             break;
-        size_t gone = purge_span(span, &most);
+        size_t gone = purge_span(span, ways, &most);
         refused = gone != 0 ? 0 : refused + 1;
         if (gone == 0)
             continue;
@@ -76,5 +120,7 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
         hak__count(HAK_COUNTER_PURGED_BYTES, gone);
         done += gone;
     }
+    if (all)
+        shed_rest();
     return done;
 }

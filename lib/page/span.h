@@ -9,6 +9,12 @@
 
 #include "base/atomic.h"
 
+/*
+ * A span of the arena from here on may have been advised. Blocks of less hold no whole huge page, or
+ * one that nobody would ask for.
+ */
+enum { HAK_ADVISED_UNITS = 32 };
+
 enum hak_span_state { HAK_SPAN_UNUSED, HAK_SPAN_FREE, HAK_SPAN_LIVE };
 
 /*
@@ -24,7 +30,8 @@ struct hak_span {
     uint8_t state;        /* hak_span_state */
     bool dirty;           /* may hold something else than zeroes */
     bool pinned;          /* a free one that is dirty: the system has refused to take it (purge.h) */
-    bool advised;         /* a mapping with wishes about its pages */
+    bool bare;            /* free, and neither readable nor writable */
+    bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
 };
 
 #endif

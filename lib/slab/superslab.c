@@ -292,7 +292,7 @@ static void retire(SuperSlab *super)
     span->pinned = span->dirty && hak_load_relaxed(&super->pinned) != 0;
     forget_dirty(super, UINT32_MAX);
     hak__lock_acquire(&hak__stage3_lock);
-    hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_NONE);
+    hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_SPAN_INSIDE);
     super->next_spare = spare;
     spare = super;
     hak_sub_relaxed(&hak__superslabs_in_use, 1);

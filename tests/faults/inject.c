@@ -31,6 +31,7 @@ static const struct {
     {SYS_mprotect, ANY, {ENOMEM, EACCES, EINVAL, EPERM}},
     {SYS_mremap, ANY, {ENOMEM, EAGAIN, EFAULT, EINVAL, EPERM}},
     {SYS_madvise, ANY, {EAGAIN, EINVAL, ENOMEM, EPERM, EIO, EFAULT}},
+    {SYS_prlimit64, ANY, {EPERM, ENOSYS}},
     {SYS_getrandom, ANY, {EAGAIN, EINTR, ENOSYS, EPERM}},
     {SYS_fcntl, ANY, {EINVAL, EMFILE, EBADF}},
     {SYS_openat, ANY, {ENOENT, EACCES, EMFILE, ENFILE, ENOMEM, EINTR}},
@@ -273,9 +274,9 @@ long fault_system(long number, long a, long b, long c, long d, long e, long f)
         return 0;
     if (page_size == 0)
         return hak__call6(number, a, b, c, d, e, f);
-    if (number == MAPPING_CALL)
+    if (number == MAPPING_CALL && (d & MAP_FIXED) == 0)
         return map_pages(number, whole_pages(b), c, d);
-    if (number != SYS_munmap && number != SYS_mprotect && number != SYS_madvise &&
+    if (number != MAPPING_CALL && number != SYS_munmap && number != SYS_mprotect && number != SYS_madvise &&
         number != SYS_mremap)
         return hak__call6(number, a, b, c, d, e, f);
     if (((size_t)a & (page_size - 1)) != 0) {

@@ -149,6 +149,129 @@ static void charge(size_t bytes)
     REQUIRE(use_up() > 0);
 }
 
+/* The largest mapping that the program can make, in steps of 5 MiB. */
+static size_t room(void)
+{
+    for (size_t size = 1000 * MIB; size > 0; size -= 5 * MIB) {
+        void *there = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (there != MAP_FAILED) {
+            munmap(there, size);
+            return size;
+        }
+    }
+    return 0;
+}
+
+static void allocate(size_t bytes, size_t size)
+{
+    size_t count = bytes / size;
+    char **all = malloc(count * sizeof *all);
+    REQUIRE(all != NULL);
+    size_t before = room();
+    for (size_t i = 0; i < count; i++)
+        REQUIRE((all[i] = opaque(malloc(size))) != NULL);
+    REQUIRE(room() + bytes + bytes / 8 + 60 * MIB >= before);
+    for (size_t i = 0; i < count; i++)
+        free(all[i]);
+    free(all);
+    malloc_trim(0);
+    REQUIRE(room() + 60 * MIB >= 1000 * MIB);
+}
+
+/*
+ * Beside what is allocated the address space is the program's, and afterwards all of it; also where
+ * the limit is set when there is memory already, and for ever.
+ */
+static void case_limited(void)
+{
+    static const size_t sizes[] = {48, 2000, 60000, 250000, 1 * MIB, 5 * MIB, 40 * MIB};
+    allocate(100 * MIB, 3000);
+    limit(RLIMIT_AS, 1024 * MIB);
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            allocate((i % 2 == 0 ? 500 : 300) * MIB, sizes[i]);
+}
+
+/* What is private and writable is charged where overcommit is off: what was freed and trimmed is not. */
+static void case_charge(void)
+{
+    static const size_t sizes[] = {2000, 60000, 250000, 5 * MIB};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        long before = status_field("VmData:");
+        for (int round = 0; round < 2; round++) {
+            int count = (int)(100 * MIB / sizes[i]);
+            for (int at = 0; at < count; at++)
+                block[at] = filled(sizes[i]);
+            REQUIRE(status_field("VmData:") > before + (90 << 10) / 2);
+            drop(count, 0, 1);
+            malloc_trim(0);
+        }
+        REQUIRE(status_field("VmData:") < before + (12 << 10));
+    }
+}
+
+/* Whether a mapping in which a block begins has one of the flags, as smaps names them. */
+static bool some_flagged(int count, const char *flags)
+{
+    FILE *file = fopen("/proc/self/smaps", "r");
+    char line[512];
+    unsigned long start = 0, end = 0, from, to;
+    bool found = false;
+    REQUIRE(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            start = from;
+            end = to;
+        } else if (strncmp(line, "VmFlags:", 8) == 0) {
+            bool flagged = false;
+            for (const char *flag = flags; *flag != '\0'; flag += 3)
+                flagged |= strstr(line, (char[]){' ', flag[0], flag[1], '\0'}) != NULL;
+            for (int i = 0; flagged && i < count; i++)
+                found |= (uintptr_t)block[i] >= start && (uintptr_t)block[i] < end;
+        }
+    }
+    fclose(file);
+    return found;
+}
+
+static void advise(char *start, size_t size, int round)
+{
+    static const int advice[] = {MADV_HUGEPAGE, MADV_DONTFORK, MADV_WIPEONFORK, MADV_DONTDUMP};
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    char *from = (char *)(((uintptr_t)start + page - 1) & ~(page - 1));
+    size -= (size_t)(from - start);
+    if (round == 4)
+        mlock(from, size & ~(page - 1));
+    else
+        madvise(from, size & ~(page - 1), advice[round]);
+}
+
+/* What a program asked of the pages of its arrays does not hold for smaller blocks that come after. */
+static void case_advice(void)
+{
+    enum { ARRAYS = 12, ROUNDS = 5 };
+    static const size_t sizes[] = {2 * MIB, 4 * MIB + 5000, 8 * MIB, 31 * MIB};
+    static char *array[ARRAYS];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < ARRAYS; i++) {
+            size_t size = sizes[i % 4];
+            array[i] = opaque(malloc(size));
+            REQUIRE(array[i] != NULL);
+            advise(array[i], size, round);
+            memset(array[i], 1, size);
+            if (i % 3 == 0)
+                array[i] = realloc(array[i], size / 4 * 3); /* what it gives up is advised, too */
+        }
+        for (int i = 0; i < ARRAYS; i++)
+            free(array[i]);
+        int count = 0;
+        for (; count < 400; count++)
+            block[count] = filled(size_of(count) > MIB ? MIB : size_of(count));
+        REQUIRE(!some_flagged(count, "hg,dc,wf,dd,lo,"));
+        drop(count, 0, 1);
+    }
+}
+
 /* Charges what is private and writable at the time of the mapping, as strict overcommit does. */
 static void case_data(void)
 {
@@ -245,6 +368,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         {"ladder", case_ladder},     {"others", case_others}, {"data", case_data},
         {"mappings", case_mappings}, {"locked", case_locked}, {"all-locked", case_all_locked},
+        {"limited", case_limited},   {"charge", case_charge}, {"advice", case_advice},
     };
     return RUN_CASE(cases, argc > 1 ? argv[1] : NULL);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Little address space, data, mappings and locked memory: ENOMEM or success, and what was freed
-# serves again.
+# serves again, the program as well as the allocator.
 . "${srcdir:?}/tests/traps/common.sh"
 compile_library naive.so naive-limits.c
 compile space space.c
@@ -13,7 +13,7 @@ breaks 'naive (reserve), ladder' '' sh "$WORK/limited" "$WORK/naive.so" "$WORK/s
 passes 'libhakmem, ladder under a limit' '' sh "$WORK/limited" "$HAK_LIBRARY" "$WORK/space"
 # shellcheck disable=SC2016
 peers '' sh -c 'ulimit -v 300000; exec "$0" ladder' "$WORK/space"
-for case in others data mappings locked all-locked; do
+for case in others data mappings locked all-locked limited charge advice; do
     echo "$case:"
     case $case in
     others | data | all-locked) breaks "naive (reserve), $case" "$WORK/naive.so" env NAIVE=reserve "$WORK/space" "$case" ;;

@@ -271,6 +271,43 @@ START_TEST(a_check_finds_what_was_overwritten)
 }
 END_TEST
 
+/* Which pages of some memory are the library's. */
+static size_t owned_pages(const char *block, size_t size)
+{
+    size_t count = 0;
+    for (size_t at = 0; at < size; at += 4096)
+        count += hak_owns(block + at);
+    return count;
+}
+
+START_TEST(all_of_a_block_is_owned_or_nothing)
+{
+    static const size_t sizes[] = {70000, 200000, MIB, 5 * MIB + 1, 31 * MIB, 60 * MIB};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t pages = (sizes[i] + 4095) / 4096;
+        char *block = hak_malloc(sizes[i]), *behind = hak_malloc(200000);
+        char *less = hak_malloc(sizes[i]);
+        ck_assert_uint_eq(owned_pages(block, sizes[i]), pages);
+        size_t left = hak_resize_in_place(less, sizes[i] / 2, sizes[i] / 2);
+        hak_free(block);
+        for (int purged = 0; purged < 2; purged++) {
+            size_t owned = owned_pages(block, sizes[i]);
+            ck_assert_msg(owned == 0 || owned == pages, "%zu of %zu pages", owned, pages);
+            if (left != 0 && left < sizes[i] && sizes[i] < 32 * MIB) {
+                owned = owned_pages(less, sizes[i]);
+                ck_assert_msg(owned == pages, "%zu of %zu pages of a shrunk one", owned, pages);
+            }
+            for (size_t n = 1; n < 6; n++)
+                hak_free(hak_malloc(65536 * n + 1));
+            if (purged == 0)
+                hak_purge(HAK_PURGE_PROCESS, 0);
+        }
+        hak_free(less);
+        hak_free(behind);
+    }
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_loop_test(tests, flags_are_kept, 0, ALIGNMENTS);
@@ -281,6 +318,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_block_is_known_by_any_of_its_bytes);
     tcase_add_test(tests, a_walk_finds_what_was_there);
     tcase_add_test(tests, a_check_finds_what_was_overwritten);
+    tcase_add_test(tests, all_of_a_block_is_owned_or_nothing);
 }
 
 int main(void)

@@ -10,6 +10,7 @@
 #include "core/stats.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
+#include "page/region.h"
 #include "page/retain.h"
 #include "slab/superslab.h"
 #include "unit.h"

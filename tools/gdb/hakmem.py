@@ -145,7 +145,7 @@ class Library:
     def span_at(self, address):
         """The code and the record of the span that covers an address, or None."""
         first = address
-        if self.word(first)[1] in (self.code("NONE"), self.code("INSIDE")):
+        if self.word(first)[1] in (self.code("NONE"), self.code("INSIDE"), self.code("SPAN_INSIDE")):
             first = self.first_other(address)
         code = self.word(first)[1] if first is not None else 0
         if code not in (self.code("LARGE"), self.code("HUGE"), self.code("SPAN_FREE")):
