@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What the README's commands name is there: commands, their subcommands and options, files.
+# tests/readme runs them all in a fresh tree.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "$*"; exit 1; }
+"$srcdir/tests/readme" --list "$srcdir/README.md" > "$work/commands"
+[ "$(wc -l < "$work/commands")" -gt 20 ] || fail "the README has hardly any commands"
+
+# has_options HELP COMMAND: each option of the command stands in the help
+has_options() {
+    printf '%s\n' "$2" | tr ' ' '\n' | sed -n 's/^\(--*[a-z][a-z]*\).*/\1/p' > "$work/options"
+    while read -r option; do
+        grep -q -e "$option\\>" "$1" || fail "$2: $option is not in the help: $(cat "$1")"
+    done < "$work/options"
+}
+
+# check COMMAND WORD ...: a command of the README and the words of it
+check() {
+    command=$1
+    shift
+    case $1 in
+    ./bootstrap)
+        "$srcdir/bootstrap" "$2" --help > "$work/help" || fail "$command: no bootstrap $2"
+        ;;
+    bench/* | tools/dev/*)
+        [ -x "$srcdir/$1" ] || fail "$command: no $1"
+        "$srcdir/$1" --help > "$work/help" || fail "$command: no help"
+        has_options "$work/help" "$command"
+        ;;
+    hakmem | hakmem-static)
+        "$builddir/tools/hakmem" "$2" --help > "$work/help" || fail "$command: no hakmem $2"
+        has_options "$work/help" "$command"
+        ;;
+    esac
+}
+while IFS= read -r command; do
+    set -f
+    # shellcheck disable=SC2086
+    check "$command" $command
+    set +f
+done < "$work/commands"
+echo "$(wc -l < "$work/commands") commands"
+
+# one that is wrong is noticed
+for wrong in 'hakmem start' 'hakmem run --stat-tistics x' './bootstrap chekc' 'bench/contrast' \
+    'bench/compare --every'; do
+    # shellcheck disable=SC2086
+    if (check "$wrong" $wrong) > "$work/out" 2>&1; then fail "not noticed: $wrong"; fi
+done
+
+# files and folders in the text
+sed -n 's/^    .*//; s/`\([^` ]*\)`/\n\1\n/gp' "$srcdir/README.md" |
+    grep -E '^(bench|doc|tools)/[^ ]*$|^[A-Z]+\.md$|^COPYING$' > "$work/files"
+while read -r file; do
+    [ -e "$srcdir/$file" ] || fail "the README names $file, which is not there"
+done < "$work/files"
