@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the README's commands name is there: commands, their subcommands and options, files.
-# tests/readme runs them all in a fresh tree.
+# tests/readme runs them all in a fresh tree. And every script for people has a help.
+# shellcheck disable=SC2016,SC2154
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,6 +44,16 @@ while IFS= read -r command; do
     set +f
 done < "$work/commands"
 echo "$(wc -l < "$work/commands") commands"
+
+cd "$srcdir"
+for script in bootstrap bench/compare bench/instructions bench/memory bench/real bench/scaling \
+    model/run tests/readme tests/faults/sites tests/external/system tests/external/[a-b]*.sh \
+    tests/external/run tests/packages/debian tests/packages/rpm tests/checks/configure.sh \
+    tools/dev/*; do
+    env -u HAK_LIBRARY "./$script" --help < /dev/null > "$work/help" 2>&1 ||
+        fail "$script --help: exit status $?: $(cat "$work/help")"
+    [ -s "$work/help" ] || fail "$script --help says nothing"
+done
 
 # one that is wrong is noticed
 for wrong in 'hakmem start' 'hakmem run --stat-tistics x' './bootstrap chekc' 'bench/contrast' \

@@ -14,6 +14,14 @@
 #
 # HAK_LIBRARY is the library, HAK_EXTERNAL_LOGS where logs are kept.
 set -eu
+case ${1-} in
+-h | --help)
+    sed -n '3s/^# //p' "$0"
+    echo "HAK_LIBRARY=LIBRARY $0 [--install]"
+    echo "--install fetches what is missing from Debian, for root; HAK_EXTERNAL_LOGS is a folder for logs"
+    exit 0
+    ;;
+esac
 umask 022
 unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES LD_PRELOAD HAKMEM_CONF HAKMEM_DISABLE DISPLAY
 export LC_ALL=C.UTF-8 TZ=UTC

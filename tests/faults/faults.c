@@ -222,6 +222,10 @@ int main(int argc, char **argv)
         return with_pretended_purge() == 0 ? 0 : 1;
     } else if (argc == 3 && strcmp(argv[1], "--page-size") == 0) {
         return with_pages_of(strtoul(argv[2], NULL, 0)) == 0 ? 0 : 1;
+    } else if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        puts("usage: faults [WORKLOAD SEED,RATE,BURST,SITE,NTH]\n"
+             "       faults --sites | --pretend-purge | --page-size BYTES");
+        return 0;
     } else if (argc == 2 && strcmp(argv[1], "--sites") == 0) {
         print_sites(false);
         return 0;

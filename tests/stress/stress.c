@@ -370,6 +370,10 @@ static void print_counters(void)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        puts("usage: stress [SEED [ROUNDS [THREADS [SCENARIO]]]]");
+        return 0;
+    }
     static const int counts[] = {1, 2, 4, 8, 16};
     uint32_t first = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
     uint32_t last = argc > 1 ? first : 3;

@@ -29,7 +29,7 @@ apt_mirror() {
         /^$/ { uri = "" }' /etc/apt/sources.list.d/*.sources 2> /dev/null
 }
 
-mirror=${HAK_TEST_MIRROR:-} base='' keep='' inside=''
+mirror=${HAK_TEST_MIRROR:-} base='' keep='' inside='' needs=''
 
 # further OPTION [VALUE]: whether it is one of options_more; shifted is how many words it took
 further() {
@@ -55,6 +55,7 @@ while [ $# -gt 0 ]; do
     --tree) base=${2:?} ;;
     --inside) inside=${2:?} ;;
     --keep) keep=yes shifted=1 ;;
+    --needs) needs=yes shifted=1 ;;
     -h | --help) usage && exit 0 ;;
     --*)
         further "$@" || { usage >&2 && exit 2; }
@@ -79,10 +80,13 @@ done
 
 if [ -z "$inside" ]; then
     [ "$(id -u)" -eq 0 ] || missing "needs root, for chroot and mount"
-    for tool in chroot unshare mount awk tar timeout; do
-        command -v $tool > /dev/null 2>&1 || missing "needs $tool"
+    [ -d "$base/etc" ] || tools_more=debootstrap
+    absent=
+    for tool in chroot unshare mount awk tar timeout ${tools_more:-}; do
+        command -v $tool > /dev/null 2>&1 || absent="$absent $tool"
     done
-    [ -d "$base/etc" ] || command -v debootstrap > /dev/null 2>&1 || missing "needs debootstrap"
+    [ -z "$absent" ] || missing "needs$absent"
+    [ "$needs" = '' ] || exit 0
     [ -x "$source/configure" ] || missing "needs $source/configure: run autoreconf -fi"
     [ "$(uname -m)" = x86_64 ] || missing "made for x86_64, this is $(uname -m)"
     unshare --mount --pid --ipc --fork true 2> /dev/null || missing "no namespaces here"
