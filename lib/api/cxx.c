@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * operator new and delete in all forms of C++17 [new.delete], by their mangled
- * names, so that the library needs no C++ runtime. What the runtime must do (run
- * the new-handler, throw std::bad_alloc) is asked of it through weak symbols; a
- * program without a C++ runtime never gets here.
+ * operator new and delete, by their mangled names, so that the library needs no C++ runtime.
+ *
+ * Without memory, operator new goes to that of its caller's runtime, which calls the new-handler
+ * and throws std::bad_alloc. In a static program there is no other: then what the runtime is made
+ * of is used, as far as it is linked. A program without a C++ runtime never gets here.
+ *
+ * The nothrow forms are the runtime's. By [new.delete] they are the plain ones in a try block,
+ * which cannot be written here.
  *
  * A sized delete checks its size: it costs nothing and finds mismatched types.
  *
  * In a program with a malloc of its own the operators go to that, as those of a C++ runtime do;
  * in one with operators of its own, the forms that it does not define go to those that it does,
  * as [new.delete] says of each: a sized delete to the plain one, those of arrays to those of one
- * object. What that throws passes through a nothrow form, which cannot catch it here.
+ * object.
  */
 #include <stdlib.h>
 
+#include "api/cxx_runtime.h"
 #include "api/visible.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "core/report.h"
 #include "front/fast.h"
 
 typedef void new_handler(void);
@@ -62,16 +68,6 @@ static HAK_COLD void *new_again(size_t alignment, size_t size)
     return block;
 }
 
-static HAK_COLD void *new_throwing(size_t alignment, size_t size)
-{
-    void *block = new_again(alignment, size);
-    if (block != NULL)
-        return block;
-    if (_ZSt17__throw_bad_allocv != NULL)
-        _ZSt17__throw_bad_allocv();
-    abort();
-}
-
 #define OPERATOR_NEW SIZED(_Znw, )
 #define OPERATOR_NEW_ALIGNED SIZED(_Znw, St11align_val_t)
 #define OPERATOR_DELETE _ZdlPv
@@ -94,53 +90,71 @@ BASE(new_aligned, OPERATOR_NEW_ALIGNED, void *, size_t size, size_t alignment)
 BASE(delete, OPERATOR_DELETE, void, void *block)
 BASE(delete_aligned, OPERATOR_DELETE_ALIGNED, void, void *block, size_t alignment)
 
+HAK_NORETURN static HAK_COLD void report_no_runtime(size_t size)
+{
+    struct hak_text text;
+    hak__text_begin(&text, 2);
+    hak__text_string(&text, "hakmem: operator new: out of memory (");
+    hak__text_unsigned(&text, size);
+    hak__text_string(&text, " bytes), and no C++ runtime to throw std::bad_alloc\n");
+    hak__text_abort(&text);
+}
+
+static HAK_COLD void *new_throwing(size_t alignment, size_t size, void *caller)
+{
+    if (alignment <= HAK_ALIGNMENT) {
+        void *function = hak__cxx_operator(TEXT(OPERATOR_NEW), (void *)&hak__own_new, caller);
+        if (function != NULL)
+            return ((void *(*)(size_t))function)(size);
+    } else {
+        void *function =
+            hak__cxx_operator(TEXT(OPERATOR_NEW_ALIGNED), (void *)&hak__own_new_aligned, caller);
+        if (function != NULL)
+            return ((void *(*)(size_t, size_t))function)(size, alignment);
+    }
+    void *block = new_again(alignment, size);
+    if (block != NULL)
+        return block;
+    if (_ZSt17__throw_bad_allocv != NULL)
+        _ZSt17__throw_bad_allocv();
+    report_no_runtime(size);
+}
+
+#define CALLER __builtin_extract_return_addr(__builtin_return_address(0))
+
 void *OPERATOR_NEW(size_t size)
 {
     void *block = new_once(HAK_ALIGNMENT, size);
-    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size);
+    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size, CALLER);
 }
 
 void *OPERATOR_NEW_ALIGNED(size_t size, size_t alignment)
 {
     void *block = new_once(alignment, size);
-    return hak_likely(block != NULL) ? block : new_throwing(alignment, size);
+    return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
 }
 
 /* What may follow a block, or a size, in the parameters. */
 #define SIZE , size_t size
 #define ALIGNMENT , size_t alignment
-#define TAG , const void *tag __attribute__((unused))
 
-/*
- * Forms without an alignment, and with one; `again` is what they do when there is no memory. In a
- * nothrow form a handler that throws ends the program, as [new.delete.single] lets nothing pass.
- */
-#define NEW(name, again, ...)                                                                      \
-    HAK_EXPORT void *name(size_t size __VA_ARGS__);                                                \
-    void *name(size_t size __VA_ARGS__)                                                            \
-    {                                                                                              \
-        if (!new_is_ours())                                                                        \
-            return OPERATOR_NEW(size);                                                             \
-        void *block = new_once(HAK_ALIGNMENT, size);                                               \
-        return hak_likely(block != NULL) ? block : again(HAK_ALIGNMENT, size);                     \
-    }
+HAK_EXPORT void *SIZED(_Zna, )(size_t size);
+void *SIZED(_Zna, )(size_t size)
+{
+    if (!new_is_ours())
+        return OPERATOR_NEW(size);
+    void *block = new_once(HAK_ALIGNMENT, size);
+    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size, CALLER);
+}
 
-#define NEW_ALIGNED(name, again, ...)                                                              \
-    HAK_EXPORT void *name(size_t size __VA_ARGS__);                                                \
-    void *name(size_t size __VA_ARGS__)                                                            \
-    {                                                                                              \
-        if (!new_aligned_is_ours())                                                                \
-            return OPERATOR_NEW_ALIGNED(size, alignment);                                          \
-        void *block = new_once(alignment, size);                                                   \
-        return hak_likely(block != NULL) ? block : again(alignment, size);                         \
-    }
-
-NEW(SIZED(_Zna, ), new_throwing)
-NEW(SIZED(_Znw, RKSt9nothrow_t), new_again, TAG)
-NEW(SIZED(_Zna, RKSt9nothrow_t), new_again, TAG)
-NEW_ALIGNED(SIZED(_Zna, St11align_val_t), new_throwing, ALIGNMENT)
-NEW_ALIGNED(SIZED(_Znw, St11align_val_tRKSt9nothrow_t), new_again, ALIGNMENT TAG)
-NEW_ALIGNED(SIZED(_Zna, St11align_val_tRKSt9nothrow_t), new_again, ALIGNMENT TAG)
+HAK_EXPORT void *SIZED(_Zna, St11align_val_t)(size_t size, size_t alignment);
+void *SIZED(_Zna, St11align_val_t)(size_t size, size_t alignment)
+{
+    if (!new_aligned_is_ours())
+        return OPERATOR_NEW_ALIGNED(size, alignment);
+    void *block = new_once(alignment, size);
+    return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
+}
 
 HAK_INLINE void delete_one(void *block)
 {
@@ -191,12 +205,8 @@ void OPERATOR_DELETE_ALIGNED(void *block, size_t alignment)
     }
 
 DELETE(_ZdaPv, delete_one(block))
-DELETE(_ZdlPvRKSt9nothrow_t, delete_one(block), TAG)
-DELETE(_ZdaPvRKSt9nothrow_t, delete_one(block), TAG)
 DELETE(SIZED(_ZdlPv, ), delete_sized(block, HAK_ALIGNMENT, size), SIZE)
 DELETE(SIZED(_ZdaPv, ), delete_sized(block, HAK_ALIGNMENT, size), SIZE)
 DELETE_ALIGNED(_ZdaPvSt11align_val_t, delete_one(block), ALIGNMENT)
-DELETE_ALIGNED(_ZdlPvSt11align_val_tRKSt9nothrow_t, delete_one(block), ALIGNMENT TAG)
-DELETE_ALIGNED(_ZdaPvSt11align_val_tRKSt9nothrow_t, delete_one(block), ALIGNMENT TAG)
 DELETE_ALIGNED(SIZED(_ZdlPv, St11align_val_t), delete_sized(block, alignment, size), SIZE ALIGNMENT)
 DELETE_ALIGNED(SIZED(_ZdaPv, St11align_val_t), delete_sized(block, alignment, size), SIZE ALIGNMENT)
