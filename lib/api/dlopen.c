@@ -103,7 +103,7 @@ __asm__(".text\n"
 __attribute__((used)) int hak__dlopen_flags(int flags)
 {
     hak__init();
-    if (hak__disabled || !hak__malloc_is_visible() || hak__option(HAK_OPTION_DEEPBIND))
+    if (hak__is_disabled() || !hak__malloc_is_visible() || hak__option(HAK_OPTION_DEEPBIND))
         return flags;
     return flags & ~RTLD_DEEPBIND;
 }

@@ -70,7 +70,7 @@ static int first_stderr = -1;
 
 static bool prints_at_exit(void)
 {
-    return hak__option(HAK_OPTION_STATS) != 0 && !hak__disabled;
+    return hak__option(HAK_OPTION_STATS) != 0 && !hak__is_disabled();
 }
 
 /* Behind the constructor that reads the options. */

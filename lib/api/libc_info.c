@@ -28,7 +28,7 @@ HAK_EXPORT int mallopt(int parameter, int value);
 static void *passed_to(const char *name)
 {
     hak__init();
-    return hak__disabled ? dlsym(RTLD_NEXT, name) : NULL;
+    return hak__is_disabled() ? dlsym(RTLD_NEXT, name) : NULL;
 }
 
 static size_t value_of(const struct hak_snapshot *snapshot, enum hak_stat stat)

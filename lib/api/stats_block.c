@@ -41,7 +41,7 @@ __attribute__((used)) const struct hak_stats_block hak__stats_block = {
     .heaps = &hak__heaps_in_use,
     .counters = &hak__counters_newest,
     .all_heaps = &hak__heaps,
-    .disabled = &hak__disabled,
+    .disabled = (const bool *)&hak__disabled,
     .chunks = &hak__super_chunks,
     .locks = hak__locks,
 };

@@ -34,8 +34,11 @@ static void *aligned_large(size_t alignment, size_t size)
 
 static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned class_idx)
 {
-    if (hak_unlikely(hak__passes_through()))
-        return hak__libc_memalign(alignment, size);
+    if (hak_unlikely(hak__passes_through())) {
+        if (hak__other_has_aligned(alignment))
+            return hak__other_aligned(alignment, size);
+        class_idx = HAK_CLASS_COUNT; /* a block of this library that needs no heap */
+    }
     void *block = NULL;
     do {
         block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx)
@@ -56,7 +59,7 @@ static unsigned class_of(size_t alignment, size_t size)
 
 void *hak__aligned(size_t alignment, size_t size)
 {
-    if (alignment <= HAK_ALIGNMENT)
+    if (alignment <= HAK_ALIGNMENT && !hak__passes_through())
         return hak__malloc(size);
     HAK_UNSEEN;
     unsigned class_idx = class_of(alignment, size);
@@ -90,7 +93,7 @@ void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
     if (alignment < HAK_ALIGNMENT)
         alignment = HAK_ALIGNMENT;
     if (zero && size > HAK_SMALL_MAX && alignment <= HAK_GRANULE && !advised &&
-        (flags & HAK_WITH_NO_CACHE) == 0)
+        (flags & HAK_WITH_NO_CACHE) == 0 && !hak__passes_through())
         return hak__calloc(size, 1);
     void *block = NULL;
     if ((advised || (flags & HAK_WITH_NO_CACHE) != 0) && !hak__passes_through() &&

@@ -109,7 +109,7 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
 HAK_NOINLINE void *hak__malloc_slow(size_t size)
 {
     if (hak_unlikely(hak__passes_through()))
-        return hak__libc_malloc(size);
+        return hak__other_malloc(size);
     void *block = NULL;
     do {
         if (hak_likely(size <= HAK_SMALL_MAX))
@@ -132,7 +132,7 @@ void *hak__calloc(size_t count, size_t size)
     if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
     if (hak_unlikely(hak__passes_through()))
-        return hak__libc_calloc(count, size);
+        return hak__other_calloc(count, size);
     if (hak_likely(bytes <= HAK_SMALL_MAX)) {
         void *block = hak__malloc(bytes);
         return block != NULL ? memset(block, 0, bytes) : NULL;
@@ -147,6 +147,8 @@ void *hak__calloc(size_t count, size_t size)
 
 size_t hak__good_size(size_t size)
 {
+    if (hak_unlikely(hak__passes_through()))
+        return size; /* how the other allocator rounds is not known */
     if (size <= HAK_SMALL_MAX)
         return hak__class_size(hak__class_of(size));
     if (size > PTRDIFF_MAX)

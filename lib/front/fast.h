@@ -85,13 +85,13 @@ HAK_INLINE void hak__block_gone(void *block)
         hak__annotate_free(block, usable);
 }
 
-/* Whether libc serves the caller; only a thread without a heap can find that it does. */
+/* Whether another allocator serves the caller; only a thread without a heap can find that it does. */
 HAK_INLINE bool hak__passes_through(void)
 {
     if (hak_likely(hak__heap_is_real(hak__heap)))
         return false;
     hak__init();
-    return hak__disabled;
+    return hak__is_disabled();
 }
 
 HAK_INLINE void *hak__malloc_unseen(size_t size)

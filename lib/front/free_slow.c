@@ -26,7 +26,7 @@ static struct hak_heap *heap_for_free(void)
 {
     enum { WITHOUT = 64 };
     static HAK_TLS uint8_t frees;
-    return hak__disabled || ++frees % WITHOUT != 0 ? NULL : hak__heap_attach();
+    return hak__is_disabled() || ++frees % WITHOUT != 0 ? NULL : hak__heap_attach();
 }
 
 static void free_class(void *block, uint32_t word)
@@ -56,10 +56,13 @@ static void free_class(void *block, uint32_t word)
 static void free_foreign(void *block, uint32_t word, const char *call)
 {
     hak__init();
-    if (word != 0 || !hak__is_libc_block(block))
-        hak__misuse_foreign(call, block, word);
     int saved = errno;
-    hak__libc_free(block);
+    if (word == 0 && hak__is_disabled())
+        hak__other_free(block);
+    else if (word == 0 && hak__is_libc_block(block))
+        hak__libc_free(block);
+    else
+        hak__misuse_foreign(call, block, word);
     errno = saved;
 }
 

@@ -90,9 +90,17 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
 /* init.c */
 /* Reads options and secrets once; cheap afterwards. */
 void hak__init(void);
-/* HAKMEM_DISABLE, or excluded by the configuration file: everything goes to libc. */
-extern bool hak__disabled;
-/* Whether libc's own heap holds the pointer: its early blocks, or all blocks while disabled. */
+/*
+ * HAKMEM_DISABLE, excluded by the configuration file, or a sanitizer is there: everything goes to
+ * another allocator. Set once, with release, when that one has been found; read by all.
+ */
+extern _Atomic bool hak__disabled;
+/* After hak__init. */
+HAK_INLINE bool hak__is_disabled(void)
+{
+    return hak_unlikely(hak_load_acquire(&hak__disabled));
+}
+/* Whether libc's own heap holds the pointer. */
 bool hak__is_libc_block(const void *block);
 
 /* crash.c: from now on a crash is reported; called once, when the library starts. */
@@ -104,11 +112,19 @@ void hak__fork_register(void);
 
 /* passthrough.c: libc's own allocator. */
 bool hak__libc_has_malloc(void);
-void *hak__libc_malloc(size_t size);
-void *hak__libc_calloc(size_t count, size_t size);
 void *hak__libc_realloc(void *block, size_t size);
-void *hak__libc_memalign(size_t alignment, size_t size);
 void hak__libc_free(void *block);
-size_t hak__libc_usable_size(void *block);
+size_t hak__libc_usable_size(const void *block);
+
+/* The other allocator, while this one is disabled. Found without locks held; the calls set errno. */
+void hak__other_find(void);
+void *hak__other_malloc(size_t size);
+void *hak__other_calloc(size_t count, size_t size);
+void *hak__other_realloc(void *block, size_t size);
+/* Whether it has blocks of an alignment, a power of two. */
+bool hak__other_has_aligned(size_t alignment);
+void *hak__other_aligned(size_t alignment, size_t size);
+void hak__other_free(void *block);
+size_t hak__other_usable_size(void *block);
 
 #endif

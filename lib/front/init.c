@@ -12,11 +12,12 @@
 #include "os/os.h"
 #include "slab/slab_freelist_atomic.h"
 
-bool hak__disabled;
+_Atomic bool hak__disabled;
 
 static struct hak_lock init_lock;
 static _Atomic bool initialised; /* release after everything below is set; acquire by all */
 static bool settings_read;       /* under init_lock */
+static _Atomic bool unwanted; /* to true, under init_lock: another allocator is to serve */
 static uintptr_t brk_start;      /* where libc's heap began when we did */
 
 /* A static program has no malloc but this one. */
@@ -26,6 +27,24 @@ static void report_no_other(void)
     hak__text_begin(&report, 2);
     hak__text_string(&report, "hakmem: not disabled: this program has no other malloc\n");
     hak__text_end(&report);
+}
+
+/*
+ * Sanitizers bring a malloc that has to see all blocks. A library that is under all programs cannot
+ * ask for them to be built otherwise; that of the unit tests, which has no malloc, stays in use.
+ */
+extern char __asan_init[] __attribute__((weak));
+extern char __hwasan_init[] __attribute__((weak));
+extern char __lsan_init[] __attribute__((weak));
+extern char __msan_init[] __attribute__((weak));
+extern char __tsan_init[] __attribute__((weak));
+extern char hak__own_malloc[] __attribute__((weak, visibility("hidden")));
+
+static bool has_sanitizer(void)
+{
+    return hak__own_malloc != NULL &&
+           (__asan_init != NULL || __hwasan_init != NULL || __lsan_init != NULL ||
+            __msan_init != NULL || __tsan_init != NULL);
 }
 
 /*
@@ -39,19 +58,33 @@ static void read_settings_locked(void)
     settings_read = true;
     bool secure = hak__os_is_secure();
     const char *file = secure ? NULL : hak__os_environment("HAKMEM_CONF_FILE");
-    bool unwanted = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
+    bool excluded = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
     const char *disable = secure ? NULL : hak__os_environment("HAKMEM_DISABLE");
     if (disable != NULL && disable[0] == '1' && disable[1] == '\0')
-        unwanted = true;
-    if (unwanted && !hak__libc_has_malloc())
+        excluded = true;
+    if (excluded && !hak__libc_has_malloc())
         report_no_other();
-    else
-        hak__disabled = unwanted;
+    else if (excluded || has_sanitizer())
+        hak_store_relaxed(&unwanted, true);
     if (secure)
         return;
     const char *options = hak__os_environment("HAKMEM_CONF");
-    if (options != NULL && !hak__disabled)
+    if (options != NULL && !hak_load_relaxed(&unwanted))
         hak__options_parse(options);
+}
+
+/*
+ * Finds the other allocator, if it is wanted. That may wait for the dynamic linker, whose lock a
+ * thread may hold that waits for ours, so it is done without it; and it may allocate, so what is
+ * allocated until it has been found comes from this library, which knows its own blocks.
+ */
+static void step_aside(void)
+{
+    static _Atomic bool begun; /* by the one thread that finds it */
+    if (hak_likely(!hak_load_relaxed(&unwanted)) || hak_swap_acq_rel(&begun, true))
+        return;
+    hak__other_find();
+    hak_store_release(&hak__disabled, true);
 }
 
 void hak__init(void)
@@ -71,6 +104,7 @@ void hak__init(void)
         hak_store_release(&initialised, true);
     }
     hak__lock_release(&init_lock);
+    step_aside();
 }
 
 /* Allocations may have come before: then only the settings are still to be read. */
@@ -82,7 +116,8 @@ static __attribute__((constructor(101))) void start(void)
     hak__lock_acquire(&init_lock);
     read_settings_locked();
     hak__lock_release(&init_lock);
-    if (hak__disabled) {
+    step_aside();
+    if (hak__is_disabled()) {
         hak__heap_detach();
         return;
     }
@@ -94,5 +129,5 @@ static __attribute__((constructor(101))) void start(void)
 bool hak__is_libc_block(const void *block)
 {
     uintptr_t address = (uintptr_t)block;
-    return hak__disabled || (address >= brk_start && address < hak__os_brk());
+    return address >= brk_start && address < hak__os_brk();
 }

@@ -16,6 +16,8 @@ static bool stays(size_t usable, size_t size)
 static void *foreign(void *block, size_t size, const char *call)
 {
     hak__init();
+    if (hak__is_disabled())
+        return hak__other_realloc(block, size);
     if (!hak__is_libc_block(block))
         hak__misuse_foreign(call, block, 0);
     return hak__libc_realloc(block, size);
@@ -113,7 +115,9 @@ size_t hak__usable_size(const void *block, const char *call)
         return usable;
     }
     hak__init();
+    if (hak__is_disabled())
+        return hak__other_usable_size((void *)(uintptr_t)block);
     if (!hak__is_libc_block(block))
         hak__misuse_foreign(call, block, word);
-    return hak__libc_usable_size((void *)(uintptr_t)block);
+    return hak__libc_usable_size(block);
 }

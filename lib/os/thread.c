@@ -46,11 +46,17 @@ void hak__thread_reserve(void (*function)(void *value))
     errno = saved;
 }
 
-/* The thread sanitizer would take it for one of the program's. */
+/* Of a program with the thread sanitizer, which puts functions in front of those of mutexes. */
+extern char __tsan_init[] __attribute__((weak));
+
+/*
+ * The thread sanitizer would take it for one of the program's; and while it starts, when blocks are
+ * needed before it serves them, its functions cannot be called.
+ */
 void hak__life_prepare(struct hak_life *life)
 {
     pthread_mutexattr_t attributes;
-    if (!life->known && !HAK_THREAD_SANITIZER)
+    if (!life->known && __tsan_init == NULL)
         life->known = pthread_mutexattr_init(&attributes) == 0 &&
                       pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
                       pthread_mutex_init(&life->mutex, &attributes) == 0;
