@@ -6,7 +6,9 @@
  * linked to or preloaded into. The functions below offer the same heap under
  * names of its own: a block from any of them may be given to free(3) and the
  * reverse, unless the library was configured with --disable-override, when
- * only the hak_* names reach it.
+ * only the hak_* names reach it. Where the program has another malloc, because
+ * it brings one or because only a library of it is linked with libhakmem or was
+ * opened later, the functions below allocate from that malloc.
  *
  * Unless a function says otherwise:
  *  - it may be called by any thread at any time, also from atfork handlers;

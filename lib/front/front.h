@@ -116,8 +116,11 @@ void *hak__libc_realloc(void *block, size_t size);
 void hak__libc_free(void *block);
 size_t hak__libc_usable_size(const void *block);
 
-/* The other allocator, while this one is disabled. Found without locks held; the calls set errno. */
-void hak__other_find(void);
+/*
+ * The other allocator, while this one is disabled. Found without locks held, always or only if the
+ * program's malloc is not ours; whether it was. The calls set errno.
+ */
+bool hak__other_find(bool always);
 void *hak__other_malloc(size_t size);
 void *hak__other_calloc(size_t count, size_t size);
 void *hak__other_realloc(void *block, size_t size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The beginning of the library in a process. */
 #define _GNU_SOURCE
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "cache/heap.h"
@@ -17,7 +18,9 @@ _Atomic bool hak__disabled;
 static struct hak_lock init_lock;
 static _Atomic bool initialised; /* release after everything below is set; acquire by all */
 static bool settings_read;       /* under init_lock */
-static _Atomic bool unwanted; /* to true, under init_lock: another allocator is to serve */
+/* Whether another allocator is to serve; changed once, under init_lock. */
+enum { UNWANTED_NOT, UNWANTED_IF_OTHER, UNWANTED_ALWAYS };
+static _Atomic int unwanted;
 static uintptr_t brk_start;      /* where libc's heap began when we did */
 
 /* A static program has no malloc but this one. */
@@ -38,7 +41,19 @@ extern char __hwasan_init[] __attribute__((weak));
 extern char __lsan_init[] __attribute__((weak));
 extern char __msan_init[] __attribute__((weak));
 extern char __tsan_init[] __attribute__((weak));
-extern char hak__own_malloc[] __attribute__((weak, visibility("hidden")));
+extern void *hak__own_malloc(size_t size) __attribute__((weak, visibility("hidden")));
+
+/*
+ * The program has a malloc of its own, or only a library of it is linked with this one: what hak_malloc
+ * returns must work with the program's free all the same. By address this is a guess at no cost, which
+ * hak__other_find verifies.
+ */
+static bool seems_invisible(void)
+{
+    void *visible = (void *)&malloc;
+    hak_opaque(visible); /* or the compiler takes two names for two functions */
+    return hak__own_malloc != NULL && visible != (void *)&hak__own_malloc;
+}
 
 static bool has_sanitizer(void)
 {
@@ -65,11 +80,13 @@ static void read_settings_locked(void)
     if (excluded && !hak__libc_has_malloc())
         report_no_other();
     else if (excluded || has_sanitizer())
-        hak_store_relaxed(&unwanted, true);
+        hak_store_relaxed(&unwanted, UNWANTED_ALWAYS);
+    else if (seems_invisible() && hak__libc_has_malloc())
+        hak_store_relaxed(&unwanted, UNWANTED_IF_OTHER);
     if (secure)
         return;
     const char *options = hak__os_environment("HAKMEM_CONF");
-    if (options != NULL && !hak_load_relaxed(&unwanted))
+    if (options != NULL && hak_load_relaxed(&unwanted) != UNWANTED_ALWAYS)
         hak__options_parse(options);
 }
 
@@ -81,10 +98,11 @@ static void read_settings_locked(void)
 static void step_aside(void)
 {
     static _Atomic bool begun; /* by the one thread that finds it */
-    if (hak_likely(!hak_load_relaxed(&unwanted)) || hak_swap_acq_rel(&begun, true))
+    int how = hak_load_relaxed(&unwanted);
+    if (hak_likely(how == UNWANTED_NOT) || hak_swap_acq_rel(&begun, true))
         return;
-    hak__other_find();
-    hak_store_release(&hak__disabled, true);
+    if (hak__other_find(how == UNWANTED_ALWAYS))
+        hak_store_release(&hak__disabled, true);
 }
 
 void hak__init(void)

@@ -113,14 +113,18 @@ static bool malloc_is_ours(void)
     return ours;
 }
 
-void hak__other_find(void)
+bool hak__other_find(bool always)
 {
-    if (take_functions(malloc_is_ours() ? RTLD_NEXT : RTLD_DEFAULT))
-        return;
+    bool ours = malloc_is_ours();
+    if (ours && !always)
+        return false;
+    if (take_functions(ours ? RTLD_NEXT : RTLD_DEFAULT) || !always)
+        return other.malloc != NULL;
     other = (struct functions){
         __libc_malloc, __libc_calloc, __libc_realloc, __libc_free, __libc_memalign, NULL, NULL};
     other.usable_size = (__typeof__(other.usable_size))find(RTLD_NEXT, "malloc_usable_size",
                                                             object_of((void *)__libc_malloc));
+    return true;
 }
 
 /* Not all allocators set it. */
