@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hands a pointer that malloc never returned to one of its functions, as foreign KIND CALL.
- * KIND libc is a block of libc's own allocator, which is to be served; the others are mistakes.
+ * KIND libc is a block of libc's own allocator in its heap, which is to be served; libc-mapped and
+ * libc-thread are its blocks elsewhere, which are not known, and the others are mistakes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +17,22 @@
 extern void *__libc_malloc(size_t size);
 
 static char in_data[64] __attribute__((aligned(16)));
+
+static void *make_libc(void *size)
+{
+    return __libc_malloc((uintptr_t)size);
+}
+
+/* In the arena of another thread. */
+static void *make_in_thread(void)
+{
+    pthread_t thread;
+    void *block = NULL;
+    REQUIRE(make_libc((void *)200) != NULL); /* or the thread would be the first, and have the heap */
+    REQUIRE(pthread_create(&thread, NULL, make_libc, (void *)200) == 0);
+    REQUIRE(pthread_join(thread, &block) == 0 && block != NULL);
+    return block;
+}
 
 static void *make(const char *kind, char *on_stack)
 {
@@ -44,6 +62,10 @@ static void *make(const char *kind, char *on_stack)
             REQUIRE(munmap(page, 65536) == 0);
         return page + 16;
     }
+    if (strcmp(kind, "libc-mapped") == 0)
+        return memset(make_libc((void *)(1 << 20)), 7, 1 << 20);
+    if (strcmp(kind, "libc-thread") == 0)
+        return memset(make_in_thread(), 7, 200);
     REQUIRE(strcmp(kind, "libc") == 0);
     return memset(__libc_malloc(200), 7, 200);
 }
