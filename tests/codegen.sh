@@ -37,7 +37,7 @@ for library in "$HAK_LIBRARY" "$archive"; do
     echo "${library##*/}:"
     pin malloc "${MALLOC_MOST:-17}"
     malloc=$found
-    pin free "${FREE_MOST:-34}"
+    pin free "${FREE_MOST:-33}"
     both=$((malloc + found))
     echo "both: $both instructions, at most ${BOTH_MOST:-50}"
     [ "$both" -le "${BOTH_MOST:-50}" ] || { echo "malloc and free together have grown" >&2; exit 1; }

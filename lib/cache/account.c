@@ -94,7 +94,7 @@ static void visit_chain(struct walk *walk, const struct hak_chain *chain)
         if ((i + 1 == chain->count) != (block == chain->last))
             contradict(walk, "a chain does not end at its last block", block);
         if (i + 1 < chain->count)
-            at = slab_freelist_peek_next(block);
+            at = slab_freelist_peek_next(slab, block);
     }
 }
 

@@ -57,7 +57,7 @@ static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint
 static void append(struct hak_chain *chain, void *block)
 {
     uint32_t index = slab_freelist_index(chain->slab, block);
-    slab_freelist_link(block, chain->first);
+    slab_freelist_link(chain->slab, block, chain->first);
     chain->first = index;
     if (index > chain->highest)
         chain->highest = index;

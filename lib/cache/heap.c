@@ -51,6 +51,7 @@ static struct hak_heap *create_locked(bool for_thread)
     heap->secret = hak__heap_secret;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
+        heap->bound[i] = hak__class_info[i].bound;
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
     heap->older = hak_load_relaxed(&hak__heaps);

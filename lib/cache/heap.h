@@ -51,12 +51,13 @@ struct hak_heap {
     /* read by every malloc and free; whole cache lines, which no other thread writes to */
     _Alignas(HAK_CACHE_LINE) uint32_t owner_tag; /* id << 8 */
     uint32_t id;
-    uint64_t secret; /* mixed with the address in the mark of a freed block */
+    uint64_t secret; /* hak__heap_secret, at hand for free */
     /* the bins, by class: an array a field, so that a class number is all that it takes to address one */
     void **top[HAK_CLASS_COUNT];
     void **base[HAK_CLASS_COUNT];
     void **limit[HAK_CLASS_COUNT];
-    uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
+    uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size, and the bound of what it tells; at hand for free */
+    uint64_t bound[HAK_CLASS_COUNT];
     uintptr_t slab_mask[HAK_CLASS_COUNT]; /* slab size - 1: what of an address is the offset */
 
     /*
@@ -162,7 +163,7 @@ HAK_INLINE size_t hak__heap_count(void)
     return hak_load_relaxed(&hak__heaps_in_use);
 }
 
-/* The value by which all heaps recognise freed blocks; set once, before any heap exists. */
+/* The key of the marks by which all heaps recognise freed blocks; set once, before any heap exists. */
 extern uint64_t hak__heap_secret;
 
 /* refill.c: moves blocks from slabs to an empty bin; false without memory. */

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/annotate.h"
+#include "base/mix.h"
 #include "cache/heap.h"
 
 /*
- * A freed block's second word pair holds the process secret mixed with its
- * address, from free until the next malloc. The mix keeps copies of a block's
- * old contents from looking freed at another address.
+ * A freed block's second word holds a mark, from free until the next malloc: a mix of the
+ * process's secret key with the block's address (base/mix.h). Copies of a block's old contents do
+ * not look freed at another address, and marks that are read from recycled memory tell neither the
+ * key nor other marks. Who overwrites a mark in a free block has it taken for a live one.
  */
 typedef uint64_t hak_mark_t __attribute__((may_alias)); /* the program uses the same memory */
 
@@ -22,7 +24,7 @@ HAK_INLINE hak_mark_t *hak__block_mark(void *block)
 
 HAK_INLINE uint64_t hak__mark_of(uint64_t secret, const void *block)
 {
-    return secret ^ (uintptr_t)block;
+    return hak__mix((uintptr_t)block, secret);
 }
 
 /* Debug builds fill a free block behind link and mark, and look for changes later. */

@@ -55,13 +55,13 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
     if (count > room)
         count = room;
     uintptr_t mask = heap->slab_mask[class_idx];
-    uint64_t reciprocal = heap->reciprocal[class_idx];
+    uint64_t reciprocal = heap->reciprocal[class_idx], bound = heap->bound[class_idx];
     size_t done = 0;
     for (; done < count; done++) {
         void *block = blocks[done];
         uintptr_t address = (uintptr_t)block;
         if (address >> HAK_GRANULE_SHIFT != granule ||
-            (HAK_CHECKS && !hak__is_block_start(address & mask, reciprocal)) ||
+            (HAK_CHECKS && !hak__is_block_start(address & mask, reciprocal, bound)) ||
             !hak__block_end(block, class_idx, heap))
             break;
         top[done] = block;

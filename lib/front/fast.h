@@ -138,7 +138,8 @@ HAK_INLINE void hak__free_unseen(void *block, const char *call)
         void **top = heap->top[class_idx];
         if (hak_likely(top != heap->limit[class_idx]) &&
             (!HAK_CHECKS || hak_likely(hak__is_block_start(address & heap->slab_mask[class_idx],
-                                                           heap->reciprocal[class_idx]))) &&
+                                                           heap->reciprocal[class_idx],
+                                                           heap->bound[class_idx]))) &&
             hak_likely(hak__block_end(block, (unsigned)class_idx, heap))) {
             *top = block;
             heap->top[class_idx]++;

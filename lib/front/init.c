@@ -115,8 +115,7 @@ void hak__init(void)
     hak__lock_acquire(&init_lock);
     if (!hak_load_relaxed(&initialised)) {
         hak__heap_secret = hak__os_random();
-        if (HAK_DEBUG)
-            hak__slab_link_secret = (uint32_t)hak__os_random();
+        hak__slab_link_secret = hak__os_random();
         brk_start = hak__os_brk();
         read_settings_locked();
         hak_store_release(&initialised, true);

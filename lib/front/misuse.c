@@ -7,6 +7,7 @@
 #include "front/front.h"
 #include "page/pagemap.h"
 #include "slab/size_class.h"
+#include "slab/slab_freelist_atomic.h"
 
 HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size)
 {
@@ -49,9 +50,11 @@ static size_t checked_class_size(const void *block, uint32_t word, const char *c
 {
     const struct hak_class_info *info = &hak__class_info[(word & 0xff) - 1];
     uintptr_t offset = (uintptr_t)block & (((uintptr_t)1 << info->slab_shift) - 1);
-    if (!hak__is_block_start(offset, info->reciprocal) ||
-        offset / info->size >= info->capacity)
+    if (!hak__is_block_start(offset, info->reciprocal, info->bound))
         hak__misuse(call, block, "not the start of a block: inside a slab of blocks", info->size);
+    TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
+    if (slab_freelist_index(slab, block) >= slab_freelist_view(slab).carved)
+        hak__misuse(call, block, "not allocated, or freed before: a block", info->size);
     const uint64_t *mark = (const uint64_t *)block + 1;
     if (*mark == hak__mark_of(hak__heap_secret, block))
         hak__misuse(call, block, "double free or use after free of a block", info->size);

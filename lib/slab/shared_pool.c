@@ -13,7 +13,7 @@
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
 
-uint32_t hak__slab_link_secret;
+uint64_t hak__slab_link_secret;
 
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node)
 {
@@ -57,6 +57,9 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     slab->capacity = info->capacity;
     slab->size = info->size;
     slab->inverse = (uint32_t)(info->reciprocal >> 32) + 1;
+    /* odd, so that no address is lost in the product; another one in every life */
+    slab->link_key = hak__mix(hak__slab_link_secret ^ hak_load_relaxed(&slab->lives),
+                              hak__slab_link_secret + (uintptr_t)slab) | 1;
     hak__race_point("begin");
     hak_store_release(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
     hak_fence_release(); /* who sees anything of this life sees that it is one (cache/look.h) */

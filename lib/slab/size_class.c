@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/size_class.h"
 
+/* 2^64 is no number of the type: a quotient of what is one less is too small where the size divides it. */
+#define RECIPROCAL(size) (UINT64_MAX / (size) + ((size) & ((size)-1) ? 1 : 2))
+#define CAPACITY(size, shift) (((size_t)1 << (shift)) / (size))
 #define INFO(size, shift, a)                                                                       \
-    {UINT64_MAX / (size) + 1, (size), (uint16_t)(((size_t)1 << (shift)) / (size)), (shift)},
+    {RECIPROCAL(size), CAPACITY(size, shift) * (RECIPROCAL(size) * (size)), (size),                \
+     (uint16_t)CAPACITY(size, shift), (shift)},
 const struct hak_class_info hak__class_info[HAK_CLASS_COUNT] = {HAK_SIZE_CLASSES(INFO, 0)};
 
 #define CHECK(size, shift, a)                                                                      \

@@ -24,7 +24,8 @@ enum { HAK_CLASS_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_COUNT_ROW, 0) };
 static_assert((int)HAK_CLASS_COUNT <= (int)HAK_CODE_CLASS_MAX, "a class has a code of the page map");
 
 struct hak_class_info {
-    uint64_t reciprocal; /* ceil(2^64 / size): offset * reciprocal < reciprocal at block starts */
+    uint64_t reciprocal; /* floor(2^64 / size) + 1 */
+    uint64_t bound;      /* offset * reciprocal < bound at starts of the slab's blocks, and nowhere else */
     uint32_t size;       /* of a block, in bytes */
     uint16_t capacity;   /* blocks of a slab */
     uint8_t slab_shift;  /* log2 of the slab's size */
@@ -50,13 +51,16 @@ HAK_INLINE size_t hak__class_size(unsigned class_idx)
 }
 
 /*
- * Whether an offset in a slab is a multiple of the block size, by the method of
- * Lemire, Kaser and Kurz, "Faster remainder by direct computation" (2019): with
- * c = ceil(2^64 / size) and offset, size < 2^32 that is offset * c mod 2^64 < c.
+ * Whether an offset in a slab is the start of one of its blocks, by a method like that of
+ * Lemire, Kaser and Kurz, "Faster remainder by direct computation" (2019). With
+ * c = floor(2^64 / size) + 1 and e = c * size - 2^64, where 0 < e <= size, block i starts at an
+ * offset for which offset * c mod 2^64 = i * e. So bound = capacity * e tells blocks from the tail
+ * behind the last one. An offset d behind a start, 0 < d < size, gives i * e + d * c, which does
+ * not wrap and is above any bound, since c > 2^47 and i * e < 2^20.
  */
-HAK_INLINE bool hak__is_block_start(uintptr_t offset, uint64_t reciprocal)
+HAK_INLINE bool hak__is_block_start(uintptr_t offset, uint64_t reciprocal, uint64_t bound)
 {
-    return (uint64_t)offset * reciprocal < reciprocal;
+    return (uint64_t)offset * reciprocal < bound;
 }
 
 #endif

@@ -24,7 +24,7 @@ static const char *check_list(TinySlabMeta *slab, struct slab_view view, uint8_t
         if (!hak__slab_see(slab, seen, at))
             return "a block stands twice on a free list";
         length++;
-        at = slab_freelist_peek_next(slab_freelist_block(slab, at));
+        at = slab_freelist_peek_next(slab, slab_freelist_block(slab, at));
     }
     return length == view.free ? NULL : "a free list is not as long as its count";
 }

@@ -2,8 +2,10 @@
 /*
  * The only door to a slab's freelist, its counts and its state.
  *
- * The list links free blocks by number through their first four bytes; a
- * number is checked against `carved` whenever it is followed. Everything else
+ * The list links free blocks by number through their first four bytes, encoded with a key
+ * that the slab has for this life. Whenever a link is followed its number is checked against
+ * `carved`, and the end of the list against the count: what was written over a link passes as one
+ * with a probability of carved / 2^32, and leads to a block of the slab then. Everything else
  * is in one word (slab_meta.h), read and replaced as a whole. Each operation
  * says who may call it, what it publishes, what it pairs with, why there is no
  * ABA, and what losing the race means; doc/atomic-freelists.md is the
@@ -27,14 +29,15 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mix.h"
 #include "slab/size_class.h"
 #include "slab/slab_meta.h"
 #include "slab/slab_word.h"
 
 /* Never returns: a number led outside the blocks that were handed out. */
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node);
-/* Encodes the links of the debug build; 0 in others. */
-extern uint32_t hak__slab_link_secret;
+/* From which the slabs' keys are made; set once, before any slab serves. */
+extern uint64_t hak__slab_link_secret;
 
 /* ---- blocks and links -------------------------------------------------- */
 
@@ -72,28 +75,29 @@ HAK_INLINE uint32_t slab_freelist_index(const TinySlabMeta *meta, const void *no
     return (uint32_t)((uint64_t)((uintptr_t)node - meta->base) * meta->inverse >> 32);
 }
 
-HAK_INLINE uint32_t slab_freelist_encode(const void *node, uint32_t index)
+HAK_INLINE uint32_t slab_freelist_encode(const TinySlabMeta *meta, const void *node, uint32_t index)
 {
-    return HAK_DEBUG ? index ^ hak__slab_link_secret ^ (uint32_t)((uintptr_t)node >> 4) : index;
+    return index ^ (uint32_t)(hak__mix((uintptr_t)node, meta->link_key) >> 16);
 }
 
 /* Links a block that the caller holds to another, by number. */
-HAK_INLINE void slab_freelist_link(void *node, uint32_t next)
+HAK_INLINE void slab_freelist_link(const TinySlabMeta *meta, void *node, uint32_t next)
 {
-    *(uint32_t *)node = slab_freelist_encode(node, next);
+    *(uint32_t *)node = slab_freelist_encode(meta, node, next);
 }
 
 /* The number that the link of a free block has, whatever that is; for checks. */
-HAK_INLINE uint32_t slab_freelist_peek_next(const void *node)
+HAK_INLINE uint32_t slab_freelist_peek_next(const TinySlabMeta *meta, const void *node)
 {
-    return slab_freelist_encode(node, *(const uint32_t *)node);
+    return slab_freelist_encode(meta, node, *(const uint32_t *)node);
 }
 
-/* Follows the link of a free block; carved bounds what it may hold. */
-HAK_INLINE uint32_t slab_freelist_next(const TinySlabMeta *meta, const void *node, uint32_t carved)
+/* Follows the link of a free block; carved bounds what it may hold, and only the last has the end. */
+HAK_INLINE uint32_t slab_freelist_next(const TinySlabMeta *meta, const void *node, uint32_t carved,
+                                       bool last)
 {
-    uint32_t next = slab_freelist_peek_next(node);
-    if (hak_unlikely(next >= carved && next != HAK_SLAB_NO_BLOCK))
+    uint32_t next = slab_freelist_peek_next(meta, node);
+    if (hak_unlikely(last ? next != HAK_SLAB_NO_BLOCK : next >= carved))
         hak__slab_corrupted(meta, node);
     return next;
 }
@@ -129,8 +133,12 @@ HAK_INLINE void slab_freelist_store_relaxed(TinySlabMeta *meta, void *node)
     HAK_ASSERT(view.state == SLAB_CLAIMED || view.state == SLAB_UNUSED);
     view.head = node == NULL ? HAK_SLAB_NO_BLOCK : slab_freelist_index(meta, node);
     view.free = 0;
-    for (uint32_t at = view.head; at != HAK_SLAB_NO_BLOCK; view.free++)
-        at = slab_freelist_next(meta, slab_freelist_block(meta, at), view.carved);
+    for (uint32_t at = view.head; at != HAK_SLAB_NO_BLOCK; view.free++) {
+        const void *block = slab_freelist_block(meta, at);
+        at = slab_freelist_peek_next(meta, block);
+        if (view.free == view.carved || (at >= view.carved && at != HAK_SLAB_NO_BLOCK))
+            hak__slab_corrupted(meta, block);
+    }
     slab_word_store(meta, slab_freelist_pack(view), relaxed);
 }
 
@@ -198,7 +206,7 @@ HAK_INLINE enum slab_state slab_freelist_push_chain(TinySlabMeta *meta, uint32_t
         if (hak_unlikely(highest >= view.carved || view.free + count > view.carved ||
                          before < SLAB_CURRENT))
             hak__slab_corrupted(meta, slab_freelist_block(meta, highest));
-        slab_freelist_link(last, view.head);
+        slab_freelist_link(meta, last, view.head);
         view.head = first;
         view.free += count;
         if (before != SLAB_CURRENT) {
@@ -247,7 +255,7 @@ HAK_INLINE uint32_t slab_freelist_pop_batch(TinySlabMeta *meta, void **out, uint
         for (uint32_t i = 0; i < count; i++) {
             void *node = slab_freelist_block(meta, at);
             out[count - 1 - i] = node;
-            at = slab_freelist_next(meta, node, view.carved);
+            at = slab_freelist_next(meta, node, view.carved, i + 1 == view.free);
         }
         view.head = at;
         view.free -= count;

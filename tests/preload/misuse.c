@@ -54,14 +54,32 @@ static char static_bytes[64] __attribute__((aligned(16)));
 enum pointer_kind {
     FREED_16, FREED_100, FREED_5000, FREED_50000, FREED_300000, FREED_HUGE,
     FREED_LONG_AGO, FREED_BY_THREAD, STACK, STATIC, INTERIOR, INTERIOR_LARGE, INTERIOR_HUGE,
-    MISALIGNED, UNMAPPED, KERNEL_HALF, SMALL_NUMBER, FOREIGN_MAPPING, KINDS
+    MISALIGNED, NEVER_HANDED_OUT, BEHIND_THE_LAST, UNMAPPED, KERNEL_HALF, SMALL_NUMBER, FOREIGN_MAPPING, KINDS
 };
 
 static const char *const reasons[KINDS] = {
     "double free", "double free", "double free", "double free", "free", "freed before",
     "free", "double free", "not allocated", "not allocated", "not the start",
-    "not the start", "not the start", "not the start", "not allocated", "not allocated",
-    "not allocated", "not allocated"};
+    "not the start", "not the start", "not the start", "not allocated", "not the start",
+    "not allocated", "not allocated", "not allocated", "not allocated"};
+
+enum { GRANULE = 1 << 16 };
+
+/* Where a slab could have a block that nobody has had: half of one is more than a cache takes. */
+static void *never_handed_out(void)
+{
+    uintptr_t block = 0;
+    for (int i = 0; i < 16; i++) /* the first may come from a larger class */
+        block = (uintptr_t)opaque(malloc(1024));
+    return (void *)((block & ~(uintptr_t)(GRANULE - 1)) + GRANULE / 4 * 3);
+}
+
+/* Between the last block of a slab and its end: 48 does not divide a granule. */
+static void *behind_the_last(void)
+{
+    uintptr_t block = (uintptr_t)opaque(malloc(48));
+    return (void *)((block & ~(uintptr_t)(GRANULE - 1)) + GRANULE / 48 * 48);
+}
 
 static void *long_ago(void)
 {
@@ -111,6 +129,10 @@ static void *make(enum pointer_kind kind)
     case MISALIGNED:
         block = opaque(malloc(64));
         return block + 1;
+    case NEVER_HANDED_OUT:
+        return never_handed_out();
+    case BEHIND_THE_LAST:
+        return behind_the_last();
     case UNMAPPED:
         return (void *)(uintptr_t)0x123450;
     case KERNEL_HALF:
@@ -266,8 +288,10 @@ int main(void)
     REQUIRE(handled != MAP_FAILED);
     for (int where = 0; where < PLACES; where++)
         check_twice((enum where)where);
+    /* a place that its own thread frees is not looked up in the slab's record */
     for (int number = 0; number < 3 * KINDS; number++)
-        check(sin_by_number, number, call_names[number / KINDS], reasons[number % KINDS]);
+        if (number != FREE * KINDS + NEVER_HANDED_OUT)
+            check(sin_by_number, number, call_names[number / KINDS], reasons[number % KINDS]);
     check(wrong_size, 4000, "free_sized", "wrong size");
     Dl_info info;
     REQUIRE(dladdr((void *)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), &info) != 0);

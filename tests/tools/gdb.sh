@@ -256,20 +256,32 @@ on_gdb -ex "source $commands" -ex 'set startup-with-shell off' -ex 'break reache
 says '^hak block: this process has no libhakmem, or has it in a program without symbols$'
 
 # what is broken is told: a mark that was written over, links that lead astray or in a circle
-ask "$work/broken" << 'END'
+cat > "$work/broken" << 'END'
+python
+def lead(block, other):
+    """Lets a free block's link lead to where the other's does."""
+    places = [int(gdb.parse_and_eval(each)) for each in (block, other)]
+    library = next(iter(libraries()))
+    key = int(library.record(places[0], "TinySlabMeta")["link_key"])
+    memory = gdb.selected_inferior()
+    link = int.from_bytes(bytes(memory.read_memory(places[1], 4)), "little")
+    for place in places:
+        link ^= mix(place, key) >> 16 & 0xFFFFFFFF
+    memory.write_memory(places[0], link.to_bytes(4, "little"))
+end
+END
+ask "$work/asked" << 'END'
 set variable ((unsigned long *)freed)[1] = 0
 hak block freed
 set variable *(unsigned *)many[11] ^= 0x1000
 hak slab many[11]
 set variable *(unsigned *)many[11] ^= 0x1000
-set variable $encoded = *(unsigned *)many[11] > 0x1fff ? 0xffffffff : 0
-set variable $from12 = *(unsigned *)many[12] ^ ((unsigned)((long)many[12] >> 4) & $encoded)
-set variable *(unsigned *)many[13] = $from12 ^ ((unsigned)((long)many[13] >> 4) & $encoded)
+python lead("many[13]", "many[12]")
 hak slab many[13]
-set variable $from22 = *(unsigned *)many[22] ^ ((unsigned)((long)many[22] >> 4) & $encoded)
-set variable *(unsigned *)many[14] = $from22 ^ ((unsigned)((long)many[14] >> 4) & $encoded)
+python lead("many[14]", "many[22]")
 hak slab many[14]
 END
+cat "$work/asked" >> "$work/broken"
 stopped "$HAK_LIBRARY" "$work/broken"
 answers 'hak block freed' \
     '^state +free, in the cache of .*; its mark is gone: something has written to it since$'

@@ -37,7 +37,8 @@ START_TEST(block_starts_are_recognised)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         const struct hak_class_info *info = &hak__class_info[i];
         for (uintptr_t offset = 0; offset < (uintptr_t)1 << info->slab_shift; offset++)
-            if (hak__is_block_start(offset, info->reciprocal) != (offset % info->size == 0))
+            if (hak__is_block_start(offset, info->reciprocal, info->bound) !=
+                (offset % info->size == 0 && offset / info->size < info->capacity))
                 ck_abort_msg("size %u offset %lu", info->size, (unsigned long)offset);
     }
 }
@@ -65,7 +66,7 @@ START_TEST(carve_pop_and_push_keep_the_counts)
     void *chain = slab_freelist_take_all(slab, &count, &carved);
     ck_assert_uint_eq(count, 2);
     ck_assert_ptr_eq(chain, slab_freelist_block(slab, 1));
-    ck_assert_uint_eq(slab_freelist_next(slab, chain, carved), 0);
+    ck_assert_uint_eq(slab_freelist_next(slab, chain, carved, false), 0);
     ck_assert(!slab_freelist_is_nonempty(slab));
     for (uint32_t i = 0; i < 3; i++)
         slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
@@ -251,12 +252,12 @@ START_TEST(the_account_finds_contradictions)
         slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
     ck_assert_ptr_null(account_of());
     /* 2 leads to 1 and 1 to 0: let 0 lead back to 2 */
-    slab_freelist_link(slab_freelist_block(slab, 0), 2);
+    slab_freelist_link(slab, slab_freelist_block(slab, 0), 2);
     ck_assert_str_eq(account_of(), "a block stands twice on a free list");
-    slab_freelist_link(slab_freelist_block(slab, 0), HAK_SLAB_NO_BLOCK);
-    slab_freelist_link(slab_freelist_block(slab, 1), HAK_SLAB_NO_BLOCK);
+    slab_freelist_link(slab, slab_freelist_block(slab, 0), HAK_SLAB_NO_BLOCK);
+    slab_freelist_link(slab, slab_freelist_block(slab, 1), HAK_SLAB_NO_BLOCK);
     ck_assert_str_eq(account_of(), "a free list is not as long as its count");
-    slab_freelist_link(slab_freelist_block(slab, 1), 0);
+    slab_freelist_link(slab, slab_freelist_block(slab, 1), 0);
     slab->size += 16;
     ck_assert_str_eq(account_of(), "a slab's record does not fit its class");
     slab->size -= 16;
@@ -269,15 +270,49 @@ START_TEST(the_account_finds_contradictions)
     hak__memory_return(HAK_GRANULE);
     ck_assert_str_eq(account_of(), "what was taken from the system is neither live nor retained");
     ck_assert(hak__memory_take(HAK_GRANULE));
-    slab_freelist_link(slab_freelist_block(slab, 1), 77);
+    slab_freelist_link(slab, slab_freelist_block(slab, 1), 77);
     ck_assert_str_eq(account_of(),
                      "a free list leads to what was never handed out: written after free");
-    slab_freelist_link(slab_freelist_block(slab, 1), 0);
+    slab_freelist_link(slab, slab_freelist_block(slab, 1), 0);
     struct slab_view now;
     slab_freelist_let_go(slab, &now);
     ck_assert_str_eq(account_of(), "a PARTIAL slab is not shown");
     hak__superslab_show(slab, slab->class_idx);
     ck_assert_ptr_null(account_of());
+}
+END_TEST
+
+/* The list 2, 1, 0 with a link that was written to: the pop ends the process. */
+static void pop_written(uint32_t index, uint32_t link, bool encoded)
+{
+    TinySlabMeta *slab = hak__pool_acquire(hak__class_of(1024), OWNER);
+    void *out[3];
+    uint32_t first = 0;
+    slab_freelist_carve(slab, 6, &first);
+    for (uint32_t i = 0; i < 3; i++)
+        slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
+    if (encoded)
+        slab_freelist_link(slab, slab_freelist_block(slab, index), link);
+    else
+        *(uint32_t *)slab_freelist_block(slab, index) = link;
+    slab_freelist_pop_batch(slab, out, 3);
+}
+
+START_TEST(a_plain_number_is_no_link)
+{
+    pop_written(1, 0, false);
+}
+END_TEST
+
+START_TEST(a_list_does_not_end_before_its_count)
+{
+    pop_written(1, HAK_SLAB_NO_BLOCK, true);
+}
+END_TEST
+
+START_TEST(a_list_does_not_go_on_after_its_count)
+{
+    pop_written(0, 5, true);
 }
 END_TEST
 
@@ -337,6 +372,9 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_test_raise_signal(tests, a_plain_number_is_no_link, SIGABRT);
+    tcase_add_test_raise_signal(tests, a_list_does_not_end_before_its_count, SIGABRT);
+    tcase_add_test_raise_signal(tests, a_list_does_not_go_on_after_its_count, SIGABRT);
     tcase_add_test(tests, a_set_finds_its_members);
     tcase_add_test(tests, there_is_no_last_superslab);
     tcase_add_test(tests, superslabs_come_whole_when_asked_to);

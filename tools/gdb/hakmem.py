@@ -63,6 +63,12 @@ def name_of_heap(heap):
     return f"heap {int(heap['id'])}, attached to {thread}"
 
 
+def mix(value, key):
+    """As lib/base/mix.h, where there are 128 bits."""
+    product = value * key
+    return (product >> 64 ^ product) & (1 << 64) - 1
+
+
 class Library:
     """One copy of the library in the process."""
 
@@ -182,16 +188,9 @@ class Library:
                 return slabs[slot]
         return None
 
-    def link_secret(self):
-        """0 in release builds, where optimizers may leave it out."""
-        try:
-            return int(self.variable("hak__slab_link_secret"))
-        except (gdb.error, gdb.GdbError):
-            return 0
-
     def links(self, slab, number, carved):
         """Numbers of blocks, from link to link."""
-        secret = self.link_secret()
+        key = int(slab["link_key"])
         seen = set()
         before = "it begins with"
         while number != NO_BLOCK:
@@ -204,8 +203,7 @@ class Library:
             before = f"block {number} leads to"
             block = int(slab["base"]) + number * int(slab["size"])
             number = int(at(block, slab["size"].type))
-            if secret != 0:
-                number ^= secret ^ (block >> 4 & 0xFFFFFFFF)
+            number ^= mix(block, key) >> 16 & 0xFFFFFFFF
 
     def free_list(self, slab):
         view = view_of(slab)
@@ -240,7 +238,7 @@ class Library:
     def is_marked(self, block):
         """Whether a block says itself that it is free."""
         secret = self.variable("hak__heap_secret")
-        return int(at(block + 8, secret.type)) == int(secret) ^ block
+        return int(at(block + 8, secret.type)) == mix(block, int(secret))
 
     def holder(self, slab, number, block):
         """Who has a block that is free, or None."""
