@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/conf.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "core/report.h"
@@ -127,7 +128,12 @@ bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visi
 
 bool hak__conf_read(const char *path, bool secure)
 {
-    struct reading reading = {path, hak__os_program_path(), false};
+    static char file[PATH_MAX]; /* untouched in most programs */
+    const char *program = hak__os_program_path();
+    /* AT_EXECFN is any name that the user gave to a link; only the kernel's name is the program's */
+    if (secure)
+        program = hak__os_program_file(file, sizeof file) ? file : NULL;
+    struct reading reading = {path, program, false};
     hak__conf_each_of_file(path, secure, apply, &reading);
     return reading.excluded;
 }

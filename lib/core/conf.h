@@ -58,7 +58,8 @@ bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visi
 
 /*
  * Reads the file of the process: sets options, reports bad lines by number. True when the
- * file excludes the program.
+ * file excludes the program. With secure the program runs with more rights than its user, who must
+ * decide nothing: the file must belong to root alone, and the program is named by the kernel.
  */
 bool hak__conf_read(const char *path, bool secure);
 

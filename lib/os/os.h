@@ -80,6 +80,11 @@ const char *hak__os_environment(const char *name);
 /* The path by which the program was started, or NULL; of a script its own, not its interpreter's. */
 const char *hak__os_program_path(void);
 /*
+ * The path of the file that the kernel runs, of a script its interpreter. Unlike the path above, the
+ * caller of exec cannot choose it. False where /proc is not mounted, or the path does not fit.
+ */
+bool hak__os_program_file(char *path, size_t size);
+/*
  * Reads up to size bytes of a regular file; how many, 0 when it cannot be. With trusted the
  * file must belong to root and be writable by nobody else.
  */

@@ -56,6 +56,15 @@ const char *hak__os_program_path(void)
     return (const char *)hak__auxiliary(AT_EXECFN);
 }
 
+bool hak__os_program_file(char *path, size_t size)
+{
+    long got = hak__call(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, size);
+    bool whole = !hak__call_failed(got) && (size_t)got < size;
+    if (whole)
+        path[got] = '\0';
+    return whole;
+}
+
 /* Whether an open file is root's and nobody else may write to it. */
 static bool is_trusted(long fd)
 {
