@@ -50,7 +50,7 @@ static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint
     chain->last = block;
     chain->first = chain->highest = slab_freelist_index(slab, block);
     chain->count = 1;
-    chain->owner = word >> 8;
+    chain->owner = hak__owner_of(word);
 }
 
 /* The block is of the chain's slab. */

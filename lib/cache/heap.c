@@ -18,10 +18,10 @@
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
 
-enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0xffffff };
+enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0x7fffff };
 enum { LOOK_LEAST = 8 };
-const struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
-const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << 8, .id = ID_WITHOUT_HEAP};
+const struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNER_SHIFT, .id = ID_WITHOUT_HEAP};
+const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNER_SHIFT, .id = ID_WITHOUT_HEAP};
 
 /* not const to those who write to it, for they only do when it is real */
 HAK_TLS struct hak_heap *hak__heap = (struct hak_heap *)&hak__heap_none;
@@ -47,11 +47,11 @@ static struct hak_heap *create_locked(bool for_thread)
     if (heap == NULL)
         return NULL;
     heap->id = next_id++;
-    heap->owner_tag = heap->id << 8;
+    heap->owner_tag = heap->id << HAK_OWNER_SHIFT;
     heap->secret = hak__heap_secret;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
-        heap->bound[i] = hak__class_info[i].bound;
+        heap->bound_whole[i] = hak__class_info[i].bound;
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
     heap->older = hak_load_relaxed(&hak__heaps);
@@ -72,6 +72,7 @@ HAK_NORETURN static void refuse_second_thread(void)
 static void let_go(TinySlabMeta *slab, unsigned class_idx)
 {
     struct slab_view now;
+    hak__pool_hide_owner(slab); /* from then on it may be shown as another's */
     slab_freelist_let_go(slab, &now);
     hak__race_point("let go");
     if (now.state == SLAB_CLAIMED)

@@ -13,6 +13,7 @@
 #ifndef HAK_CACHE_HEAP_H
 #define HAK_CACHE_HEAP_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #include "cache/handback.h"
 #include "core/stats.h"
 #include "os/lock.h"
+#include "page/pagemap.h"
 #include "page/span.h"
 #include "slab/size_class.h"
 #include "slab/slab_meta.h"
@@ -49,15 +51,25 @@ struct hak_kept {
 
 struct hak_heap {
     /* read by every malloc and free; whole cache lines, which no other thread writes to */
-    _Alignas(HAK_CACHE_LINE) uint32_t owner_tag; /* id << 8 */
+    _Alignas(HAK_CACHE_LINE) uint32_t owner_tag; /* id << HAK_OWNER_SHIFT */
     uint32_t id;
     uint64_t secret; /* hak__heap_secret, at hand for free */
-    /* the bins, by class: an array a field, so that a class number is all that it takes to address one */
-    void **top[HAK_CLASS_COUNT];
-    void **base[HAK_CLASS_COUNT];
-    void **limit[HAK_CLASS_COUNT];
-    uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size, and the bound of what it tells; at hand for free */
-    uint64_t bound[HAK_CLASS_COUNT];
+    /*
+     * What bounds the starts of blocks (size_class.h), by what the page map shows less one: of whole
+     * slabs by class, and HAK_GROWING further on of the slab from which the heap carves the class.
+     * What is between stands in the gap.
+     */
+    union {
+        uint64_t bound[HAK_GROWING + HAK_CLASS_COUNT];
+        struct {
+            uint64_t bound_whole[HAK_CLASS_COUNT];
+            /* the bins: an array a field, so that a class number is all that it takes to address one */
+            void **top[HAK_CLASS_COUNT];
+            void **base[HAK_CLASS_COUNT];
+            void **limit[HAK_CLASS_COUNT];
+        };
+    };
+    uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
     uintptr_t slab_mask[HAK_CLASS_COUNT]; /* slab size - 1: what of an address is the offset */
 
     /*
@@ -87,6 +99,10 @@ struct hak_heap {
     bool attached;              /* to a thread; under hak__heap_lock */
     struct hak_counters counters;
 };
+
+static_assert(offsetof(struct hak_heap, limit) + sizeof(((struct hak_heap *)0)->limit) <=
+                  offsetof(struct hak_heap, bound) + HAK_GROWING * sizeof(uint64_t),
+              "the bins stand in the gap");
 
 /* The heap of this thread; one of the two below when it has none of its own. */
 extern HAK_TLS struct hak_heap *hak__heap;

@@ -105,6 +105,6 @@ bool hak__look(uintptr_t address, struct hak_look *look)
     }
     hak__annotate_known(look->live, sizeof look->live);
     if (found)
-        find_owner(look, word >> 8);
+        find_owner(look, hak__owner_of(word));
     return found && address - look->base < look->size;
 }

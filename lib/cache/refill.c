@@ -82,6 +82,15 @@ static uint32_t carve_step(const TinySlabMeta *slab, uint32_t carved)
     return (uint32_t)((end - offset + size - 1) / size);
 }
 
+/* The heap's current slab has been carved, or is another one: free has to know how far it goes. */
+static void note_carved(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab)
+{
+    uint32_t carved = slab_freelist_view(slab).carved;
+    heap->bound[HAK_GROWING + class_idx] = hak__start_bound(class_idx, carved);
+    if (carved == slab->capacity)
+        hak__pool_show_whole(slab, heap->id);
+}
+
 /* Puts fresh blocks into the bin, the lowest on top; what does not fit is rolled back. */
 static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
@@ -97,6 +106,8 @@ static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *s
         slab_freelist_uncarve(slab, count - room);
         count = room;
     }
+    if (count > 0)
+        note_carved(heap, class_idx, slab);
     for (uint32_t i = 0; i < count; i++) {
         void *block = slab_freelist_block(slab, first + i);
         prepare_fresh(heap, slab, block);
@@ -121,6 +132,8 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
         HAK_TRACE("STAGE0_L0", slab);
     } else {
         slab = hak__pool_acquire(class_idx, heap->id);
+        if (slab != NULL)
+            note_carved(heap, class_idx, slab);
     }
     hak__race_point("next slab");
     heap->current[class_idx] = slab;
@@ -136,6 +149,7 @@ void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
     void *block = slab_freelist_pop_lockfree(slab, (int)class_idx);
     uint32_t first = 0;
     if (block == NULL && slab_freelist_carve(slab, 1, &first) == 1) {
+        note_carved(heap, class_idx, slab);
         block = slab_freelist_block(slab, first);
         prepare_fresh(heap, slab, block);
     }

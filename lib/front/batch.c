@@ -47,15 +47,15 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
 {
     uintptr_t granule = (uintptr_t)blocks[0] >> HAK_GRANULE_SHIFT;
     size_t code = hak__pagemap_word((uintptr_t)blocks[0]) ^ heap->owner_tag;
-    if (hak_unlikely(code > HAK_CLASS_COUNT))
+    if (hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
         return 0;
-    unsigned class_idx = (unsigned)code - 1;
+    unsigned class_idx = (unsigned)(uint8_t)code - 1;
     void **top = heap->top[class_idx];
     size_t room = (size_t)(heap->limit[class_idx] - top);
     if (count > room)
         count = room;
     uintptr_t mask = heap->slab_mask[class_idx];
-    uint64_t reciprocal = heap->reciprocal[class_idx], bound = heap->bound[class_idx];
+    uint64_t reciprocal = heap->reciprocal[class_idx], bound = heap->bound[code - 1];
     size_t done = 0;
     for (; done < count; done++) {
         void *block = blocks[done];

@@ -118,10 +118,10 @@ HAK_INLINE void *hak__malloc(size_t size)
 }
 
 /*
- * One load chain (root, leaf, word), one XOR and one compare tell that the block
- * is of a class and mine; code 0 never passes, since its owner
- * is 0 and mine is not. The start of the block and the mark are checked before
- * anything is written.
+ * One load chain (root, leaf, word), one XOR and one compare tell that the block is of a class and
+ * mine; code 0 never passes, since its owner is 0 and mine is not, nor do codes that are no class,
+ * which are nobody's either. That the block starts here and was handed out, and the mark, are
+ * checked before anything is written.
  */
 HAK_INLINE void hak__free_unseen(void *block, const char *call)
 {
@@ -133,13 +133,14 @@ HAK_INLINE void hak__free_unseen(void *block, const char *call)
         return;
     }
     size_t code = hak__pagemap_word_at(place) ^ heap->owner_tag;
-    if (hak_likely(code <= HAK_CLASS_COUNT)) {
-        size_t class_idx = code - 1;
+    hak_opaque(code);
+    if (hak_likely(code <= HAK_GROWING + HAK_CLASS_COUNT)) {
+        size_t class_idx = (size_t)(uint8_t)code - 1;
         void **top = heap->top[class_idx];
         if (hak_likely(top != heap->limit[class_idx]) &&
             (!HAK_CHECKS || hak_likely(hak__is_block_start(address & heap->slab_mask[class_idx],
                                                            heap->reciprocal[class_idx],
-                                                           heap->bound[class_idx]))) &&
+                                                           heap->bound[code - 1]))) &&
             hak_likely(hak__block_end(block, (unsigned)class_idx, heap))) {
             *top = block;
             heap->top[class_idx]++;

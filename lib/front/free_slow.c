@@ -42,7 +42,7 @@ static void free_class(void *block, uint32_t word)
         hak__handback_now(hak__heap, block, word);
         return;
     }
-    if (word >> 8 != heap->id && !adopts(heap, class_idx)) {
+    if (hak__owner_of(word) != heap->id && !adopts(heap, class_idx)) {
         hak__handback_add(heap, block, word);
         return;
     }

@@ -6,6 +6,11 @@
 
 struct hak_pagemap hak__pagemap;
 
+static uintptr_t distance_of(const struct hak_pagemap_leaf *leaf)
+{
+    return (uintptr_t)((intptr_t)((uintptr_t)leaf - (uintptr_t)&hak__pagemap.none) / 4);
+}
+
 /* Two threads may race for a leaf: the loser of the CAS gives its own back. */
 static bool ensure_leaf(uintptr_t index)
 {
@@ -16,7 +21,7 @@ static bool ensure_leaf(uintptr_t index)
         return false;
     uintptr_t none = 0;
     hak__race_point("map leaf");
-    if (!hak_cas_acq_rel(&hak__pagemap.root[index], &none, (uintptr_t)leaf - (uintptr_t)&hak__pagemap.none))
+    if (!hak_cas_acq_rel(&hak__pagemap.root[index], &none, distance_of(leaf)))
         hak__os_unmap_unused(leaf, sizeof *leaf);
     return true;
 }

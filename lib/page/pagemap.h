@@ -4,7 +4,7 @@
  *
  *     address  [ root index | leaf index | offset in the 64 KiB granule ]
  *                   |             |
- *     root[] ──► leaf ──► word[]   owner << 8 | code   read by every free
+ *     root[] ──► leaf ──► word[]   owner << 9 | growing << 8 | code   read by every free
  *                    └──► record[] slab or span        read by slow paths
  *
  * The root holds distances from the leaf none, which stands behind it and is never
@@ -17,6 +17,10 @@
  * slab is out), and the hand-over of the block orders the reads, so relaxed
  * loads suffice. The owner is a hint: stale, it costs locality, never
  * correctness. Leaves are never given back.
+ *
+ * A granule is growing while its slab has places that were never handed out. It shows an owner
+ * then only if it is the slab from which that heap carves, so the heap knows by the class alone how
+ * many blocks there are (heap.h). Other free ones of the kind are nobody's, and looked up.
  */
 #ifndef HAK_PAGE_PAGEMAP_H
 #define HAK_PAGE_PAGEMAP_H
@@ -51,13 +55,21 @@ enum {
     HAK_CODE_SPAN_INSIDE = 245 /* one of the page arena that serves no block; has no record */
 };
 
+enum { HAK_GROWING = 0x100, HAK_OWNER_SHIFT = 9 };
+
+/* The heap that a word shows. */
+HAK_INLINE uint32_t hak__owner_of(uint32_t word)
+{
+    return word >> HAK_OWNER_SHIFT;
+}
+
 struct hak_pagemap_leaf {
     _Atomic uint32_t word[HAK_LEAF_SIZE];
     _Atomic(void *) record[HAK_LEAF_SIZE];
 };
 
 struct hak_pagemap {
-    /* 0, then for good the leaf's distance from none; any thread, by CAS-release */
+    /* 0, then for good the leaf's distance from none, in words of a leaf; any thread, by CAS-release */
     _Atomic uintptr_t root[HAK_ROOT_SIZE];
     uint32_t none[HAK_LEAF_SIZE]; /* never written: the words of a leaf without records */
 };
@@ -84,20 +96,34 @@ HAK_INLINE bool hak__pagemap_covers(struct hak_pagemap_place place)
     return place.root < HAK_ROOT_SIZE;
 }
 
+/* Distances wrap: a leaf may be below the map. */
+HAK_INLINE uintptr_t hak__pagemap_at_distance(uintptr_t words)
+{
+    uintptr_t map = (uintptr_t)&hak__pagemap;
+    hak_opaque(map); /* or the compiler adds the next constant with an instruction of its own */
+    return map + offsetof(struct hak_pagemap, none) + words * sizeof(uint32_t);
+}
+
 /* The leaf of a place that the map covers; one with words only where there is no other. */
 HAK_INLINE struct hak_pagemap_leaf *hak__pagemap_leaf(struct hak_pagemap_place place)
 {
-    uintptr_t leaf = (uintptr_t)&hak__pagemap + hak_load_acquire(&hak__pagemap.root[place.root]);
-    hak_opaque(leaf); /* or the compiler adds the next constant with an instruction of its own */
-    return (struct hak_pagemap_leaf *)(leaf + offsetof(struct hak_pagemap, none));
+    return (struct hak_pagemap_leaf *)hak__pagemap_at_distance(
+        hak_load_acquire(&hak__pagemap.root[place.root]));
 }
 
+/* The words are what a leaf begins with. */
 HAK_INLINE uint32_t hak__pagemap_word_at(struct hak_pagemap_place place)
 {
-    return hak_load_relaxed(&hak__pagemap_leaf(place)->word[place.index]);
+    uintptr_t map = (uintptr_t)&hak__pagemap;
+    hak_opaque(map);
+    uintptr_t index =
+        hak__add_acquired(place.index, &((const struct hak_pagemap *)map)->root[place.root]);
+    const struct hak_pagemap_leaf *none =
+        (const struct hak_pagemap_leaf *)(map + offsetof(struct hak_pagemap, none));
+    return hak_load_relaxed(&none->word[index]);
 }
 
-/* owner << 8 | code of the granule that holds the address; 0 when it is not ours. */
+/* The word of the granule that holds the address; 0 when it is not ours. */
 HAK_INLINE uint32_t hak__pagemap_word(uintptr_t address)
 {
     struct hak_pagemap_place place = hak__pagemap_place(address);

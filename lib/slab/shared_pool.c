@@ -44,9 +44,24 @@ void hak__pool_trace(const char *what, const TinySlabMeta *slab)
     hak__text_end(&text);
 }
 
+/* A slab that is claimed may be whole; one that begins a life is not. */
 static void show_owner(TinySlabMeta *slab, unsigned class_idx, uint32_t owner)
 {
-    hak__pagemap_set_run(slab->base, slab->units, owner << 8 | (class_idx + 1), slab);
+    uint32_t growing = slab_freelist_view(slab).carved < slab->capacity ? HAK_GROWING : 0;
+    hak__pagemap_set_run(slab->base, slab->units,
+                         owner << HAK_OWNER_SHIFT | growing | (class_idx + 1), slab);
+}
+
+void hak__pool_show_whole(TinySlabMeta *slab, uint32_t owner)
+{
+    hak__pagemap_set_words(slab->base, slab->units,
+                           owner << HAK_OWNER_SHIFT | (slab->class_idx + 1u));
+}
+
+void hak__pool_hide_owner(TinySlabMeta *slab)
+{
+    if (slab_freelist_view(slab).carved < slab->capacity)
+        hak__pagemap_set_words(slab->base, slab->units, HAK_GROWING | (slab->class_idx + 1u));
 }
 
 /* Makes a slab of which the caller holds the slots serve a class. */

@@ -23,6 +23,12 @@
 /* A slab of the class in state CURRENT, shown in the page map as the owner's; NULL without memory. */
 TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner);
 
+/* All of a slab that the caller holds CURRENT has been carved: it is growing no longer. */
+void hak__pool_show_whole(TinySlabMeta *slab, uint32_t owner);
+
+/* Before a slab that the caller holds CURRENT is let go: one that is growing is nobody's. */
+void hak__pool_hide_owner(TinySlabMeta *slab);
+
 /* Takes back an empty slab that the caller holds CLAIMED. */
 void hak__pool_release(TinySlabMeta *slab);
 

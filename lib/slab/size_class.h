@@ -63,4 +63,11 @@ HAK_INLINE bool hak__is_block_start(uintptr_t offset, uint64_t reciprocal, uint6
     return (uint64_t)offset * reciprocal < bound;
 }
 
+/* The bound of a slab of which so many blocks were handed out. */
+HAK_INLINE uint64_t hak__start_bound(unsigned class_idx, uint32_t carved)
+{
+    const struct hak_class_info *info = &hak__class_info[class_idx];
+    return carved * (info->reciprocal * info->size);
+}
+
 #endif

@@ -29,13 +29,18 @@ static const char *check_list(TinySlabMeta *slab, struct slab_view view, uint8_t
     return length == view.free ? NULL : "a free list is not as long as its count";
 }
 
-static const char *check_map(TinySlabMeta *slab)
+static const char *check_map(TinySlabMeta *slab, struct slab_view view)
 {
     for (unsigned i = 0; i < slab->units; i++) {
         uintptr_t address = slab->base + i * HAK_GRANULE;
-        if ((hak__pagemap_word(address) & 0xff) != slab->class_idx + 1u ||
-            hak__pagemap_record(address) != slab)
+        uint32_t word = hak__pagemap_word(address);
+        bool growing = (word & HAK_GROWING) != 0;
+        if ((word & 0xff) != slab->class_idx + 1u || hak__pagemap_record(address) != slab)
             return "the page map does not show a slab";
+        if (growing != (view.carved < slab->capacity))
+            return "the page map is wrong about whether a slab is growing";
+        if (growing && hak__owner_of(word) != 0 && view.state != SLAB_CURRENT)
+            return "a growing slab that no heap holds is shown as one's";
     }
     return NULL;
 }
@@ -55,7 +60,7 @@ const char *hak__slab_check(TinySlabMeta *slab, uint8_t *seen)
         return "an empty slab was not given back";
     if (view.state == SLAB_PARTIAL && !hak__superslab_shows(slab, view.class_idx))
         return "a PARTIAL slab is not shown";
-    const char *wrong = check_map(slab);
+    const char *wrong = check_map(slab, view);
     return wrong != NULL ? wrong : check_list(slab, view, seen);
 }
 

@@ -159,7 +159,7 @@ check_blocks() {
         '^state +free, in the span cache of heap [0-9]+$'
     answers 'hak block (char *)gone + 3000000' \
         '^0x[0-9a-f]+ is in free memory of the page arena: no block is there\.$'
-    answers 'hak block others' '^state +live$' '^owner +heap [0-9]+, attached to no thread$'
+    answers 'hak block others' '^state +live$' '^owner +none$'
     answers 'hak block emptied' \
         '^0x[0-9a-f]+ is in an unused slot of a SuperSlab: no block is there\.$'
     answers 'hak block sent' '^state +free, in a chain of heap [0-9]+, on its way to the slab$'

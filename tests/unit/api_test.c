@@ -22,7 +22,7 @@ START_TEST(a_freed_block_comes_back_first)
     void *first = hak_malloc(100);
     hak_free(first);
     ck_assert_ptr_eq(hak_malloc(100), first);
-    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)first) >> 8, hak__heap->id);
+    ck_assert_uint_eq(hak__owner_of(hak__pagemap_word((uintptr_t)first)), hak__heap->id);
     hak_free(first);
     ck_assert_uint_eq(*hak__block_mark(first), hak__mark_of(hak__heap_secret, first));
 }
@@ -169,12 +169,12 @@ START_TEST(slabs_of_a_dead_thread_are_adopted)
     void *block = NULL;
     pthread_create(&thread, NULL, allocate_one, NULL);
     pthread_join(thread, &block);
-    uint32_t dead = hak__pagemap_word((uintptr_t)block) >> 8;
+    uint32_t dead = hak__owner_of(hak__pagemap_word((uintptr_t)block));
     ck_assert_uint_ne(dead, hak__heap->id);
     void *other[5000];
     for (int i = 0; i < 5000; i++)
         other[i] = hak_malloc(48);
-    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)block) >> 8, hak__heap->id);
+    ck_assert_uint_eq(hak__owner_of(hak__pagemap_word((uintptr_t)block)), hak__heap->id);
     for (int i = 0; i < 5000; i++)
         hak_free(other[i]);
     hak_free(block);

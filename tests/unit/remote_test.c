@@ -106,7 +106,7 @@ START_TEST(a_dead_owners_slabs_are_adopted)
     pthread_t owner;
     pthread_create(&owner, NULL, fill_and_end, NULL);
     pthread_join(owner, NULL);
-    uint32_t dead = hak__pagemap_word((uintptr_t)block[0]) >> 8;
+    uint32_t dead = hak__owner_of(hak__pagemap_word((uintptr_t)block[0]));
     ck_assert_uint_ne(dead, hak__heap->id);
     free_from(0, 2);
     hak__heap_flush(hak__heap);
@@ -114,7 +114,7 @@ START_TEST(a_dead_owners_slabs_are_adopted)
     void *one = hak_malloc(SIZE);
     ck_assert_uint_eq(hak__counter_sum(HAK_COUNTER_STAGE1), claimed + 1);
     /* the page map shows the new owner, so that its frees stay with it */
-    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)one) >> 8, hak__heap->id);
+    ck_assert_uint_eq(hak__owner_of(hak__pagemap_word((uintptr_t)one)), hak__heap->id);
     hak_free(one);
     free_from(1, 2);
     hak__heap_flush(hak__heap);

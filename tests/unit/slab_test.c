@@ -118,7 +118,7 @@ START_TEST(a_partial_slab_is_found_again)
     while (taken < 64 && (other[taken] = hak__pool_acquire(class_idx, OWNER + 1)) != slab)
         taken++;
     ck_assert_int_lt(taken, 64);
-    ck_assert_uint_eq(hak__pagemap_word(slab->base) >> 8, OWNER + 1);
+    ck_assert_uint_eq(hak__owner_of(hak__pagemap_word(slab->base)), OWNER + 1);
     other[taken] = NULL;
     for (int i = 0; i < taken; i++) {
         slab_freelist_let_go(other[i], &now);
@@ -278,7 +278,12 @@ START_TEST(the_account_finds_contradictions)
     slab_freelist_let_go(slab, &now);
     ck_assert_str_eq(account_of(), "a PARTIAL slab is not shown");
     hak__superslab_show(slab, slab->class_idx);
+    ck_assert_str_eq(account_of(), "a growing slab that no heap holds is shown as one's");
+    hak__pool_hide_owner(slab);
     ck_assert_ptr_null(account_of());
+    hak__pool_show_whole(slab, 0);
+    ck_assert_str_eq(account_of(), "the page map is wrong about whether a slab is growing");
+    hak__pool_hide_owner(slab);
 }
 END_TEST
 

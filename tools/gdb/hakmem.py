@@ -121,13 +121,14 @@ class Library:
         if distance == 0:
             return None
         none = int(pagemap["none"].address)
-        return at(self.pointer(none + distance), self.type("hak_pagemap_leaf"))
+        return at(self.pointer(none + 4 * distance), self.type("hak_pagemap_leaf"))
 
     def word(self, address):
         """The owner and the code of a granule."""
         root, index, _ = self.place(address)
         leaf = self.leaf(root)
-        return divmod(int(leaf["word"][index]), 256) if leaf is not None else (0, 0)
+        word = int(leaf["word"][index]) if leaf is not None else 0
+        return word >> self.constant("HAK_OWNER_SHIFT"), word & 0xFF
 
     def record(self, address, tag):
         root, index, _ = self.place(address)
@@ -226,8 +227,8 @@ class Library:
         return (chain for chain in chains if int(chain["slab"]) != 0)
 
     def owner(self, number):
-        if number == NOBODY:
-            return "a thread without a heap"
+        if number in (0, NOBODY):
+            return ("none", "a thread without a heap")[number]
         for heap in self.heaps():
             if int(heap["id"]) == number:
                 return name_of_heap(heap)
