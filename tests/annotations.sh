@@ -94,7 +94,7 @@ all_errors() {
     lost "$1" leak_small 13
     lost "$1" leak_large 200,000
     reports "$1" twice 'Invalid free()' '0 bytes inside a block of size 13 free.d' \
-        'hakmem: .*free(.*): double free'
+        'hakmem\[.*\]: .*free(.*): double free'
 }
 
 # the functions of the library
@@ -144,4 +144,4 @@ for name in free_small free_large free_elsewhere moved overrun_small overrun_lar
     echo "reported by AddressSanitizer: $name"
 done
 ! "$work/wrong" twice > "$work/log" 2>&1 || fail "twice: not found"
-says 'hakmem: hak_free(.*): double free'
+says 'hakmem\[.*\]: hak_free(.*): double free'

@@ -77,6 +77,7 @@ build() {
 }
 says() {
     got=$("$@" 2>&1) || fail "$*: exit status $?: $got"
+    got=$(printf '%s\n' "$got" | sed 's/^\(hakmem\[[^]:]*\):[0-9]*/\1/')
     [ "$got" = "$expected" ] || fail "$*: $got"
 }
 expected=ours
@@ -91,7 +92,7 @@ for flag in -static -static-pie; do
     build static program.c "$flag" || { cat "$work/log"; fail "does not link with $flag"; }
     expected=ours
     says "$work/static"
-    expected="hakmem: not disabled: this program has no other malloc
+    expected="hakmem[static]: not disabled: this program has no other malloc
 ours"
     says env HAKMEM_DISABLE=1 "$work/static"
 done

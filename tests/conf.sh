@@ -7,7 +7,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 file=$work/hakmem.conf
 export HAKMEM_CONF_FILE="$file"
-victim() { LD_PRELOAD=$HAK_LIBRARY perl -e 'my %h = map { $_ => "x" x $_ } 1 .. 2000; print STDERR "";' 2>&1; }
+victim() { LD_PRELOAD=$HAK_LIBRARY perl -e 'my %h = map { $_ => "x" x $_ } 1 .. 2000; print STDERR "";' 2>&1 |
+    sed 's/^hakmem\[perl:[1-9][0-9]*\]: /hakmem[perl]: /'; }
 
 # none is no matter, nor is one that cannot be read, nor a directory or a pipe
 [ -z "$(victim)" ] || fail "says something without a file"
@@ -20,10 +21,10 @@ rm "$file"
 
 printf '%s\n' '# a comment' '' '   # another' 'retain_min = 1M' 'no_such = 1' 'just words' \
     'cache_max=zz' '	decay_ms	=	5	' '=' 'stats=text' > "$file"
-expected="hakmem: $file:5: unknown option 'no_such' ignored
-hakmem: $file:6: no '=' in 'just words' ignored
-hakmem: $file:7: bad value 'zz' for 'cache_max' ignored
-hakmem: $file:9: unknown option '' ignored"
+expected="hakmem[perl]: $file:5: unknown option 'no_such'; ignored
+hakmem[perl]: $file:6: no '=' in 'just words'; ignored
+hakmem[perl]: $file:7: invalid value 'zz' for option cache_max (allowed: 0 to 1G); using 16M
+hakmem[perl]: $file:9: unknown option ''; ignored"
 got=$(victim)
 case $got in "$expected
 hakmem "*) ;; *) fail "wrong reports: $got" ;; esac
@@ -31,7 +32,7 @@ hakmem "*) ;; *) fail "wrong reports: $got" ;; esac
 
 # a last line without an end, lines that end as elsewhere
 printf 'decay_ms=1\r\nno_such=2' > "$file"
-[ "$(victim)" = "hakmem: $file:2: unknown option 'no_such' ignored" ] || fail "wrong about line ends: $(victim)"
+[ "$(victim)" = "hakmem[perl]: $file:2: unknown option 'no_such'; ignored" ] || fail "wrong about line ends: $(victim)"
 
 for words in perl 'a perl' 'cat,perl,sh' "$(command -v perl)"; do
     printf 'stats=text\nexclude = cat\nexclude = %s\n' "$words" > "$file"
@@ -51,4 +52,4 @@ printf 'stats=text\nexclude = perl\n' > "$file"
 [ -n "$(LD_PRELOAD=$HAK_LIBRARY "$work/script" 2>&1)" ] || fail "a script is excluded by its interpreter's name"
 
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
-[ "$(victim)" = "hakmem: $file: longer than 32 KiB, ignored" ] || fail "wrong about a long file: $(victim)"
+[ "$(victim)" = "hakmem[perl]: $file: longer than 32 KiB; ignored" ] || fail "wrong about a long file: $(victim)"

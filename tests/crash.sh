@@ -24,23 +24,23 @@ asked() {
     crash crash_report=1 "$1"
     [ "$status" -eq "$2" ] || { cat err >&2; fail "$1: exit status $status, not $2"; }
     [ "$plain" -eq "$2" ] || [ "$1" = double-free ] || fail "$1: $plain without the library"
-    says "^hakmem: crash: $3 \(code -?[0-9]+\).*, process [0-9]+, thread [0-9]+, hakmem [0-9.]+ \((release|debug)\)$" "$1"
-    says '^hakmem: backtrace:$' "$1"
-    [ "$(grep -c '^hakmem: crash:' err)" -eq 1 ] || fail "$1: more than one report"
+    says "^hakmem\[crash:[0-9]+\]: crash: $3 \(code -?[0-9]+\).*, process [0-9]+, thread [0-9]+, hakmem [0-9.]+ \((release|debug)\)$" "$1"
+    says '^hakmem\[crash:[0-9]+\]: backtrace:$' "$1"
+    [ "$(grep -cE '^hakmem\[crash:[0-9]+\]: crash:' err)" -eq 1 ] || fail "$1: more than one report"
 }
 asked null 139 SIGSEGV
 says ' at address 0x0, pc 0x' null
-says '^hakmem: the address is not in the heap$' null
+says '^hakmem\[crash:[0-9]+\]: the address is not in the heap$' null
 says 'preload/crash(\(|\[)' null
 asked freed 139 SIGSEGV
-says "^hakmem: the address is in a freed block of 112 bytes at $(cat out), offset 20$" freed
+says "^hakmem\[crash:[0-9]+\]: the address is in a freed block of 112 bytes at $(cat out), offset 20$" freed
 asked freed-large 139 SIGSEGV
-says "^hakmem: the address is in a freed large block of 262144 bytes at $(cat out), offset 20$" freed-large
+says "^hakmem\[crash:[0-9]+\]: the address is in a freed large block of 262144 bytes at $(cat out), offset 20$" freed-large
 asked live 139 SIGSEGV
-says "^hakmem: the address is in a live block of (112|128) bytes at $(cat out), offset 20$" live
-says "^hakmem: [a-z0-9]+ 0x[0-9a-f]+ points in a live block of (112|128) bytes at " live
+says "^hakmem\[crash:[0-9]+\]: the address is in a live block of (112|128) bytes at $(cat out), offset 20$" live
+says "^hakmem\[crash:[0-9]+\]: [a-z0-9]+ 0x[0-9a-f]+ points in a live block of (112|128) bytes at " live
 asked inside 139 SIGSEGV
-says "^hakmem: the address is in a live large block of 1048576 bytes at 0x[0-9a-f]*, offset 3000" inside
+says "^hakmem\[crash:[0-9]+\]: the address is in a live large block of 1048576 bytes at 0x[0-9a-f]*, offset 3000" inside
 asked thread 139 SIGSEGV
 says ' at address 0x1230, ' thread
 asked abort 134 SIGABRT
@@ -48,7 +48,7 @@ asked kill 139 SIGSEGV
 silent 'at address' kill
 asked stack 139 SIGSEGV
 asked double-free 134 SIGABRT
-says '^hakmem: free\(0x[0-9a-f]*\): double free' double-free
+says '^hakmem\[crash:[0-9]+\]: free\(0x[0-9a-f]*\): double free' double-free
 asked recover 139 SIGSEGV
 grep -qx recovered out || fail "recover: the handler did not recover"
 says ' at address 0x4560, ' recover
@@ -63,7 +63,7 @@ for case in null abort stack recover; do
     silent hakmem "$case, not asked"
 done
 case $HAK_LIBRARY in
-*-debug.so*) crash '' null; says '^hakmem: crash: SIGSEGV' debug ;;
+*-debug.so*) crash '' null; says '^hakmem\[crash:[0-9]+\]: crash: SIGSEGV' debug ;;
 *) crash '' null; silent hakmem release ;;
 esac
 

@@ -4,11 +4,25 @@
 set -eu
 fail() { echo "$1" >&2; exit 1; }
 victim() { LD_PRELOAD=$HAK_LIBRARY perl -e 'my %h = map { $_ => "x" x $_ } 1 .. 2000; print STDERR "";' 2>&1; }
-expected="hakmem: HAKMEM_CONF: unknown option 'no_such' ignored
-hakmem: HAKMEM_CONF: bad value 'zz' for 'cache_max' ignored
-hakmem: HAKMEM_CONF: bad value '' for 'decay_ms' ignored"
-got=$(HAKMEM_CONF=no_such=1,cache_max=zz,retain_min=1M,,decay_ms victim)
+# the process is named, by a number that is another each time
+numberless() { sed 's/^hakmem\[\([^]:]*\):[1-9][0-9]*\]: /hakmem[\1]: /'; }
+expected="hakmem[perl]: HAKMEM_CONF: unknown option 'no_such'; ignored
+hakmem[perl]: HAKMEM_CONF: invalid value 'zz' for option cache_max (allowed: 0 to 1G); using 16M
+hakmem[perl]: HAKMEM_CONF: invalid value '-2' for option decay_ms (allowed: -1 to 2147483647); using 10000
+hakmem[perl]: HAKMEM_CONF: invalid value '' for option populate (allowed: 0 or 1); using 1
+hakmem[perl]: HAKMEM_CONF: invalid value 'a?[2J' for option limit_hard (allowed: 0 or more); using 1G
+hakmem[perl]: HAKMEM_CONF: invalid value 'xml' for option stats (allowed: none, text or json); using none
+hakmem[perl]: HAKMEM_CONF: no '=' in 'decay_ms'; ignored"
+got=$(HAKMEM_CONF=no_such=1,cache_max=zz,decay_ms=-2,populate=,retain_min=1M,limit_hard=1G,limit_hard="$(printf 'a\033[2J')",stats=xml,,decay_ms victim | numberless)
 [ "$got" = "$expected" ] || fail "wrong reports: $got"
+# the process's own number, and a name that cannot write on a terminal
+[ "$(HAKMEM_CONF=no_such=1 LD_PRELOAD=$HAK_LIBRARY perl -e 'print STDERR $$' 2>&1 |
+    sed 's/^hakmem\[perl:\([0-9]*\)\].*/\1/' | uniq | wc -l)" -eq 1 ] || fail "not the number of the process"
+odd=$(mktemp -d)
+trap 'rm -rf "$odd"' EXIT
+ln -s "$(command -v perl)" "$odd/$(printf 'p\033\nq')"
+got=$(HAKMEM_CONF=no_such=1 LD_PRELOAD=$HAK_LIBRARY "$odd/$(printf 'p\033\nq')" -e 1 2>&1 | numberless)
+[ "$got" = "hakmem[p??q]: HAKMEM_CONF: unknown option 'no_such'; ignored" ] || fail "wrong name: $got"
 [ -z "$(HAKMEM_CONF='' victim)" ] || fail "says something without being asked"
 HAKMEM_CONF=stats=text victim | grep -q 'STAGE3 ' || fail "no statistics as text"
 # also where the program closes its standard error first, as the core utilities do
@@ -26,11 +40,14 @@ traced=$(HAKMEM_CONF=trace=1 victim)
 case $HAK_LIBRARY in
 *-debug.so*)
     for what in STAGE2_LOCKFREE STAGE3; do
-        printf '%s\n' "$traced" | grep -q "^hakmem: pool: $what slab 0x" || fail "$what is not traced"
+        printf '%s\n' "$traced" | numberless | grep -q "^hakmem\[perl\]: pool: $what slab 0x" || fail "$what is not traced"
     done
-    grep -q 'hakmem: pool: ' "$HAK_LIBRARY" || fail "a debug build has no lines to trace with" ;;
+    grep -q 'pool: ' "$HAK_LIBRARY" || fail "a debug build has no lines to trace with" ;;
 *)
-    [ -z "$traced" ] || fail "a release build traces"
+    said="option trace has no effect in this build (it needs the debug variant); ignored"
+    [ "$(printf '%s\n' "$traced" | numberless)" = "hakmem[perl]: HAKMEM_CONF: $said" ] ||
+        fail "a release build traces, or does not say that it cannot: $traced"
+    [ -z "$(HAKMEM_CONF=trace=0,race_seed=0 victim)" ] || fail "complains of a default"
     # not even the words are there, so that no path can print them
-    ! grep -q 'hakmem: pool: ' "$HAK_LIBRARY" || fail "a release build holds trace lines" ;;
+    ! grep -q 'pool: ' "$HAK_LIBRARY" || fail "a release build holds trace lines" ;;
 esac

@@ -2,10 +2,10 @@
 /* hakmem conf: the options that a process started now would use, and where they come from. */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -30,7 +30,7 @@ struct origin {
 
 struct reading {
     struct origin origins[HAK_OPTION_COUNT];
-    bool mistaken, too_long;
+    bool debug, mistaken, too_long;
 };
 
 /* The defaults of either variant: a row of the table may depend on HAK_DEBUG. */
@@ -57,70 +57,72 @@ static void note(struct reading *reading, const char *key, size_t length, const 
     }
 }
 
+static void complain(struct reading *reading, const char *where, unsigned line,
+                     enum hak_option_result result, const struct hak_setting *setting)
+{
+    struct hak_text text;
+    fflush(stdout);
+    hak__text_begin(&text, STDERR_FILENO);
+    hak__text_string(&text, "hakmem: ");
+    hak__options_complain(&text, where, line, result, setting);
+    reading->mistaken = true;
+}
+
+static void take(struct reading *reading, const char *where, unsigned line,
+                 const struct hak_setting *setting)
+{
+    enum hak_option_result result = hak__options_set(setting, reading->debug);
+    if (result == HAK_OPTION_OK)
+        note(reading, setting->key, setting->key_length, where, line);
+    else
+        complain(reading, where, line, result, setting);
+}
+
 static void read_line(const struct hak_conf_line *line, void *context)
 {
-    struct reading *reading = context;
-    if (hak__conf_is_exclude(line))
-        return;
-    enum hak_option_result result = hak__conf_option(line, true);
-    if (result == HAK_OPTION_OK) {
-        note(reading, line->key, line->key_length, settings_file(), line->number);
-    } else {
-        hak__options_complain(settings_file(), line->number, result, line->key, line->key_length,
-                              line->value, line->value_length);
-        reading->mistaken = true;
-    }
+    if (!hak__conf_is_exclude(line))
+        take(context, settings_file(), line->number, &line->setting);
 }
 
 static void read_setting(const struct hak_setting *setting, void *context)
 {
-    struct reading *reading = context;
-    enum hak_option_result result = hak__options_set(setting->key, setting->key_length,
-                                                     setting->value, setting->value_length);
-    if (result == HAK_OPTION_OK) {
-        note(reading, setting->key, setting->key_length, "HAKMEM_CONF", 0);
-    } else {
-        hak__options_complain("HAKMEM_CONF", 0, result, setting->key, setting->key_length,
-                              setting->value, setting->value_length);
+    take(context, "HAKMEM_CONF", 0, setting);
+}
+
+/* One that cannot be read is as an empty one to the library; whoever named it meant another. */
+static void read_file(struct reading *reading)
+{
+    const char *file = settings_file();
+    struct stat status;
+    errno = 0;
+    if (stat(file, &status) == 0 && S_ISREG(status.st_mode) && access(file, R_OK) == 0) {
+        if (!hak__conf_each_of_file(file, false, read_line, reading)) {
+            command_error("%s: " HAK_CONF_TOO_LONG, file);
+            reading->mistaken = reading->too_long = true;
+        }
+    } else if (settings_file_is_named()) {
+        command_error("%s: %s", file, errno != 0 ? strerror(errno) : "not a regular file");
         reading->mistaken = true;
     }
 }
 
 /* As the library does when it starts. */
-static void read_all(struct reading *reading, bool debug)
+static void read_all(struct reading *reading)
 {
     for (int i = 0; i < HAK_OPTION_COUNT; i++)
-        hak_store_relaxed(&hak__options[i], initial_value((enum hak_option)i, debug));
-    reading->too_long = !hak__conf_each_of_file(settings_file(), false, read_line, reading);
+        hak_store_relaxed(&hak__options[i], initial_value((enum hak_option)i, reading->debug));
+    read_file(reading);
     const char *options = getenv("HAKMEM_CONF");
     if (options != NULL)
         hak__options_each(options, read_setting, reading);
 }
 
-/* A whole number of the largest unit, as it may be written. */
-static void write_size(char *text, size_t size, int64_t value)
-{
-    static const char units[] = "KMG";
-    int unit = 0;
-    while (value != 0 && value % 1024 == 0 && unit < (int)sizeof units - 1) {
-        value /= 1024;
-        unit++;
-    }
-    if (unit == 0)
-        snprintf(text, size, "%" PRId64, value);
-    else
-        snprintf(text, size, "%" PRId64 "%c", value, units[unit - 1]);
-}
-
 static void print_option(enum hak_option option, const struct origin *origin)
 {
-    const struct hak_option_row *row = &hak__option_rows[option];
-    char value[32];
-    if (row->kind == HAK_OPTION_KIND_SIZE)
-        write_size(value, sizeof value, hak__option(option));
-    else
-        hak__options_get(row->key, value, sizeof value);
-    printf("%-20s %-12s ", row->key, value);
+    struct hak_text value;
+    hak__text_begin(&value, -1);
+    hak__options_text(&value, option, hak__option(option));
+    printf("%-20s %-12.*s ", hak__option_rows[option].key, (int)value.used, value.bytes);
     if (origin->where == NULL)
         puts("default");
     else if (origin->line == 0)
@@ -132,8 +134,9 @@ static void print_option(enum hak_option option, const struct origin *origin)
 static void print_excluded(const struct hak_conf_line *line, void *context)
 {
     (void)context;
-    if (hak__conf_is_exclude(line) && line->value_length > 0)
-        printf("%-20s %-12.*s %s:%u\n", "exclude", (int)line->value_length, line->value,
+    const struct hak_setting *setting = &line->setting;
+    if (hak__conf_is_exclude(line) && setting->value_length > 0)
+        printf("%-20s %-12.*s %s:%u\n", "exclude", (int)setting->value_length, setting->value,
                settings_file(), line->number);
 }
 
@@ -170,8 +173,8 @@ int cmd_conf(int argc, char **argv)
         command_error("conf takes no arguments");
         return COMMAND_USAGE;
     }
-    struct reading reading = {.mistaken = false};
-    read_all(&reading, debug);
+    struct reading reading = {.debug = debug};
+    read_all(&reading);
     print_file();
     if (settings_disabled())
         puts("# HAKMEM_DISABLE=1: every allocation is the C library's");
@@ -179,5 +182,5 @@ int cmd_conf(int argc, char **argv)
         print_option((enum hak_option)i, &reading.origins[i]);
     if (!reading.too_long)
         hak__conf_each_of_file(settings_file(), false, print_excluded, NULL);
-    return command_end_output(reading.mistaken || reading.too_long ? COMMAND_FAILED : COMMAND_OK);
+    return command_end_output(reading.mistaken ? COMMAND_FAILED : COMMAND_OK);
 }

@@ -21,6 +21,8 @@ static const char usage[] =
     "\n"
     "  -d, --debug            on the debug variant\n"
     "  -s, --stats[=FORMAT]   write statistics to standard error at exit: text or json\n"
+    "  -o, --stats-file=FILE  write them to the end of this file instead; in its name, %p stands\n"
+    "                         for the process ID, %n for the name of the program, %% for %\n"
     "  -c, --conf=K=V,...     set options, see hakmem(7)\n"
     "  -l, --library=FILE     on this library\n"
     "  -h, --help             this\n";
@@ -46,32 +48,35 @@ static void extend(const char *variable, const char *addition, char separator, b
     free(both);
 }
 
+struct checking {
+    bool debug, good;
+};
+
 static void check_setting(const struct hak_setting *setting, void *context)
 {
-    bool *good = context;
-    enum hak_option_result result = hak__options_check(setting->key, setting->key_length,
-                                                       setting->value, setting->value_length);
+    struct checking *checking = context;
+    enum hak_option_result result = hak__options_check(setting, checking->debug);
     if (result == HAK_OPTION_OK)
         return;
-    *good = false;
-    if (result == HAK_OPTION_UNKNOWN)
-        command_error("--conf: unknown option '%.*s'", (int)setting->key_length, setting->key);
-    else
-        command_error("--conf: bad value '%.*s' for '%.*s'", (int)setting->value_length,
-                      setting->value, (int)setting->key_length, setting->key);
+    struct hak_text text;
+    hak__text_begin(&text, -1);
+    hak__options_explain(&text, result, setting);
+    command_error("--conf: %.*s", (int)text.used, text.bytes);
+    checking->good = false;
 }
 
 /* What the command line says is meant: a mistake in it ends the command. */
-static bool add_settings(const char *text)
+static bool add_settings(const char *text, bool debug)
 {
-    bool good = true;
-    hak__options_each(text, check_setting, &good);
-    if (good)
+    struct checking checking = {debug, true};
+    hak__options_each(text, check_setting, &checking);
+    if (checking.good)
         extend("HAKMEM_CONF", text, ',', false);
-    return good;
+    return checking.good;
 }
 
-static bool add_statistics(const char *format)
+/* Both formats at once cannot be meant. */
+static bool add_statistics(const char *format, const char **chosen)
 {
     char setting[16];
     if (format == NULL)
@@ -80,8 +85,28 @@ static bool add_statistics(const char *format)
         command_error("--stats takes text or json, not '%s'", format);
         return false;
     }
+    if (*chosen != NULL && strcmp(*chosen, format) != 0) {
+        command_error("--stats=%s and --stats=%s exclude each other", *chosen, format);
+        return false;
+    }
+    *chosen = format;
     snprintf(setting, sizeof setting, "stats=%s", format);
-    return add_settings(setting);
+    return add_settings(setting, false);
+}
+
+/* Of a process that changes its folder, the file shall not be elsewhere. */
+static bool set_statistics_file(const char *file)
+{
+    char folder[PATH_MAX] = "", *path = NULL;
+    if (file[0] == '\0' || (file[0] != '/' && getcwd(folder, sizeof folder) == NULL) ||
+        asprintf(&path, "%s%s%s", folder, file[0] != '/' ? "/" : "", file) < 0 ||
+        setenv("HAKMEM_STATS_FILE", path, 1) != 0) {
+        command_error("--stats-file=%s: %s", file,
+                      file[0] == '\0' ? "empty name of a file" : strerror(errno));
+        return false;
+    }
+    free(path);
+    return true;
 }
 
 /* Says why the library will not be there; whether it may be preloaded all the same. */
@@ -105,6 +130,8 @@ static void warn_of_settings(const char *name, const struct program *program)
     unsigned line = settings_excluding_line(program->path);
     if (settings_disabled())
         command_warning("HAKMEM_DISABLE=1 is set: the C library allocates");
+    else if (settings_file_is_named() && access(settings_file(), R_OK) != 0)
+        command_warning("%s: %s; the options have their defaults", settings_file(), strerror(errno));
     else if (line != 0)
         command_warning("%s:%u excludes %s: the C library allocates", settings_file(), line, name);
 }
@@ -171,31 +198,51 @@ static int run(int argc, char **command, const char *library, bool debug)
     return start(&program, argc, command);
 }
 
+static const struct option known[] = {{"debug", no_argument, NULL, 'd'},
+                                      {"stats", optional_argument, NULL, 's'},
+                                      {"stats-file", required_argument, NULL, 'o'},
+                                      {"conf", required_argument, NULL, 'c'},
+                                      {"library", required_argument, NULL, 'l'},
+                                      {"help", no_argument, NULL, 'h'},
+                                      {NULL, 0, NULL, 0}};
+
+static int next_option(int argc, char **argv)
+{
+    return getopt_long(argc, argv, "+ds::o:c:l:h", known, NULL);
+}
+
+/* The settings that are good depend on the variant, wherever in the line that is named. */
+static bool is_for_debug(int argc, char **argv)
+{
+    bool debug = false;
+    opterr = 0;
+    for (int c; (c = next_option(argc, argv)) != -1;)
+        debug |= c == 'd';
+    opterr = 1;
+    optind = 0; /* again, with all of glibc's state of the line before */
+    return debug;
+}
+
 int cmd_run(int argc, char **argv)
 {
-    static const struct option options[] = {{"debug", no_argument, NULL, 'd'},
-                                            {"stats", optional_argument, NULL, 's'},
-                                            {"conf", required_argument, NULL, 'c'},
-                                            {"library", required_argument, NULL, 'l'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *library = NULL;
-    bool debug = false;
-    for (int c; (c = getopt_long(argc, argv, "+ds::c:l:h", options, NULL)) != -1;) {
+    const char *library = NULL, *format = NULL, *file = NULL;
+    bool debug = is_for_debug(argc, argv), good = true;
+    for (int c; good && (c = next_option(argc, argv)) != -1;) {
         switch (c) {
         case 'd':
-            debug = true;
             break;
         case 'l':
             library = optarg;
             break;
         case 's':
-            if (!add_statistics(optarg))
-                return COMMAND_RUN_FAILED;
+            good = add_statistics(optarg, &format);
+            break;
+        case 'o':
+            file = optarg;
+            good = set_statistics_file(file);
             break;
         case 'c':
-            if (!add_settings(optarg))
-                return COMMAND_RUN_FAILED;
+            good = add_settings(optarg, debug);
             break;
         case 'h':
             fputs(usage, stdout);
@@ -204,9 +251,8 @@ int cmd_run(int argc, char **argv)
             return COMMAND_RUN_FAILED;
         }
     }
-    if (optind == argc) {
+    if (good && optind == argc)
         fputs(usage, stderr);
-        return COMMAND_RUN_FAILED;
-    }
-    return run(argc - optind, argv + optind, library, debug);
+    good = good && optind < argc && (file == NULL || format != NULL || add_statistics(NULL, &format));
+    return good ? run(argc - optind, argv + optind, library, debug) : COMMAND_RUN_FAILED;
 }

@@ -9,8 +9,8 @@
 #include "config.h"
 
 static const char usage[] =
-    "usage: hakmem run [--debug] [--stats[=text|json]] [--conf K=V,...] [--] CMD [ARG...]\n"
-    "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID\n"
+    "usage: hakmem run [--debug] [--stats[=text|json]] [--stats-file FILE] [--conf K=V,...] [--] CMD [ARG...]\n"
+    "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID|NAME...\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"

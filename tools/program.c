@@ -137,7 +137,7 @@ enum program_obstacle program_obstacle(const struct program *program, const char
     if (elf_file_read(library, &library_file) && !elf_file_same_kind(&file, &library_file))
         return PROGRAM_OTHER_MACHINE;
     if (file.interpreter[0] == '\0')
-        return file.has_name ? PROGRAM_REACHED : PROGRAM_STATIC;
+        return file.name[0] != '\0' || file.has_note ? PROGRAM_REACHED : PROGRAM_STATIC;
     return is_other_libc(file.interpreter) ? PROGRAM_OTHER_LIBC : PROGRAM_REACHED;
 }
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 enum program_obstacle {
-    PROGRAM_REACHED,      /* as far as can be seen: some files cannot be read */
+    PROGRAM_REACHED,      /* or linked to it; as far as can be seen: some files cannot be read */
     PROGRAM_STATIC,       /* nobody loads a library into it */
     PROGRAM_PRIVILEGED,   /* more rights than its user: the loader drops LD_PRELOAD */
     PROGRAM_OTHER_MACHINE,

@@ -12,6 +12,11 @@ const char *settings_file(void)
     return file != NULL ? file : HAK_CONF_FILE;
 }
 
+bool settings_file_is_named(void)
+{
+    return getenv("HAKMEM_CONF_FILE") != NULL;
+}
+
 bool settings_disabled(void)
 {
     const char *value = getenv("HAKMEM_DISABLE");

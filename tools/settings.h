@@ -8,6 +8,9 @@
 /* The path of the configuration file. */
 const char *settings_file(void);
 
+/* Whether somebody named it; otherwise it may as well be missing. */
+bool settings_file_is_named(void);
+
 /* Whether HAKMEM_DISABLE passes everything to the C library's allocator. */
 bool settings_disabled(void);
 

@@ -93,8 +93,8 @@ BASE(delete_aligned, OPERATOR_DELETE_ALIGNED, void, void *block, size_t alignmen
 HAK_NORETURN static HAK_COLD void report_no_runtime(size_t size)
 {
     struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: operator new: out of memory (");
+    hak__text_message(&text);
+    hak__text_string(&text, "operator new: out of memory (");
     hak__text_unsigned(&text, size);
     hak__text_string(&text, " bytes), and no C++ runtime to throw std::bad_alloc\n");
     hak__text_abort(&text);

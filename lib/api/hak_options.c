@@ -23,7 +23,10 @@ int hak_option_set(const char *key, const char *value)
         errno = EPERM;
         return -1;
     }
-    switch (hak__options_set(key, strlen(key), value, strlen(value))) {
+    const struct hak_setting setting = {
+        .key = key, .value = value, .key_length = strlen(key), .value_length = strlen(value)};
+    /* a program that sets what only debug builds use runs on both */
+    switch (hak__options_set(&setting, true)) {
     case HAK_OPTION_OK:
         return 0;
     case HAK_OPTION_UNKNOWN:
@@ -56,7 +59,7 @@ int hak_option_info(size_t index, hak_option_info_t *info)
                                      .maximum = row->maximum,
                                      .default_value = row->initial,
                                      .value = hak__option((enum hak_option)index),
-                                     .run_time = row->when == HAK_OPTION_WHEN_RUN,
+                                     .run_time = row->when != HAK_OPTION_WHEN_START,
                                      .help = row->help};
     hak__sized_fill(info, info->struct_size, &found, sizeof found);
     return 0;

@@ -4,9 +4,7 @@
 
 #include "api/sized.h"
 #include "api/stats_print.h"
-#include "core/options.h"
 #include "front/front.h"
-#include "os/os.h"
 
 int hak_stats_get(hak_stats_t *stats)
 {
@@ -63,30 +61,4 @@ int hak_stats_print(int fd, hak_stats_format_t format)
         return 0;
     errno = error;
     return -1;
-}
-
-/* Standard error as it was at the start, for programs that close it before they end. */
-static int first_stderr = -1;
-
-static bool prints_at_exit(void)
-{
-    return hak__option(HAK_OPTION_STATS) != 0 && !hak__is_disabled();
-}
-
-/* Behind the constructor that reads the options. */
-static __attribute__((constructor(102))) void keep_stderr(void)
-{
-    if (prints_at_exit())
-        first_stderr = hak__os_duplicate(2);
-}
-
-/* The option "stats" asks for a report when the process ends by exit(3). */
-static __attribute__((destructor)) void print_at_exit(void)
-{
-    if (!prints_at_exit())
-        return;
-    hak_stats_format_t format =
-        hak__option(HAK_OPTION_STATS) == 1 ? HAK_STATS_TEXT : HAK_STATS_JSON;
-    if (hak_stats_print(2, format) != 0 && errno == EBADF && first_stderr >= 0)
-        hak_stats_print(first_stderr, format);
 }

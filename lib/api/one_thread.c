@@ -11,8 +11,8 @@ HAK_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribute
 {
     (void)thread, (void)attributes, (void)function, (void)argument;
     struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: built with the plain freelist: no second thread\n");
+    hak__text_message(&text);
+    hak__text_string(&text, "built with the plain freelist: no second thread\n");
     hak__text_end(&text);
     return EAGAIN;
 }

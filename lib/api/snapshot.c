@@ -4,8 +4,11 @@
  * bins of heaps are their owners' alone. Every value is read once, as a word, into a copy. A word
  * is old or new, never half; records are never given back, so a pointer that was read leads to a
  * record of its type. What the values say together is right when nothing changes, and near
- * otherwise. The bounds of loops do not depend on what is read, but for lists, which only grow at
- * their heads.
+ * otherwise.
+ *
+ * From outside nothing is believed: a process may have overwritten its records, or have made them
+ * up. Bounds of loops do not depend on what is read. A list ends at a circle and after as many
+ * members as no process has; sums stay at their largest value instead of beginning again.
  */
 #include "api/snapshot.h"
 
@@ -20,6 +23,39 @@ struct reader {
     const void *context;
     struct hak_snapshot *snapshot;
 };
+
+/* A walk along a list: Brent's search for circles, and a bound for lists that grow as they are read. */
+struct walk {
+    const void *mark; /* a member that was met; one that comes again closes a circle */
+    uint64_t steps, turn;
+};
+
+enum { LIST_MAX = 1 << 20, SUPERSLABS_MAX = 1 << 22 };
+
+/* Whether the walk may go on to the next member. */
+static bool step(struct walk *walk, const void *next)
+{
+    if (next == walk->mark || walk->steps == LIST_MAX)
+        return false;
+    if (walk->steps++ == walk->turn) {
+        walk->mark = next;
+        walk->turn = 2 * walk->turn + 1;
+    }
+    return true;
+}
+
+/* Adds, and stays at the largest number. */
+static void add(uint64_t *sum, uint64_t value)
+{
+    if (__builtin_add_overflow(*sum, value, sum))
+        *sum = UINT64_MAX;
+}
+
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
 
 static bool peek(const struct reader *reader, const void *from, void *to, size_t size)
 {
@@ -62,12 +98,12 @@ static bool read_counters(const struct reader *reader)
     const struct hak_counters *from = NULL;
     if (!peek(reader, reader->block->counters, &from, sizeof from))
         return false;
-    while (from != NULL) {
+    for (struct walk walk = {0}; from != NULL;) {
         uint64_t value[HAK_COUNTER_COUNT];
-        if (!PEEK(reader, from->value, &value) || !PEEK(reader, from->older, &from))
+        if (!step(&walk, from) || !PEEK(reader, from->value, &value) || !PEEK(reader, from->older, &from))
             return false;
         for (int i = 0; i < HAK_COUNTER_COUNT; i++)
-            reader->snapshot->value[stat[i]] += value[i];
+            add(&reader->snapshot->value[stat[i]], value[i]);
     }
     return true;
 }
@@ -81,7 +117,7 @@ static bool read_locks(const struct reader *reader)
             !PEEK(reader, lock->acquisitions, &snapshot->lock[i].acquisitions) ||
             !PEEK(reader, lock->waits, &snapshot->lock[i].waits))
             return false;
-        snapshot->value[HAK_STAT_LOCK_WAITS] += snapshot->lock[i].waits;
+        add(&snapshot->value[HAK_STAT_LOCK_WAITS], snapshot->lock[i].waits);
     }
     return true;
 }
@@ -113,13 +149,17 @@ static bool read_superslabs(const struct reader *reader)
 {
     enum { BATCH = 31 };
     static_assert(HAK_SET_SIZE % BATCH == 0, "batches end with the chunk");
+    struct walk walk = {0};
+    unsigned count = 0;
     for (const struct super_chunk *chunk = reader->block->chunks; chunk != NULL;) {
         const SuperSlab *super[BATCH] = {NULL};
+        if (!step(&walk, chunk))
+            return false;
         for (unsigned n = 0; n < HAK_SET_SIZE; n += BATCH) {
             if (!peek(reader, &chunk->member[n], &super, sizeof super))
                 return false;
             for (unsigned i = 0; i < BATCH && super[i] != NULL; i++)
-                if (!read_superslab(reader, super[i]))
+                if (count++ == SUPERSLABS_MAX || !read_superslab(reader, super[i]))
                     return false;
             if (super[BATCH - 1] == NULL)
                 break;
@@ -168,7 +208,7 @@ static bool read_heap(const struct reader *reader, const struct hak_heap *heap)
         if (!add_chain(reader, &chains[i]))
             return false;
     for (int i = 0; i < HAK_SPAN_PLACES; i++)
-        reader->snapshot->value[HAK_STAT_CACHED_BYTES] += kept[i].units << HAK_GRANULE_SHIFT;
+        add(&reader->snapshot->value[HAK_STAT_CACHED_BYTES], times(kept[i].units, HAK_GRANULE));
     return true;
 }
 
@@ -177,8 +217,8 @@ static bool read_heaps(const struct reader *reader)
     const struct hak_heap *heap = NULL;
     if (!peek(reader, reader->block->all_heaps, &heap, sizeof heap))
         return false;
-    while (heap != NULL)
-        if (!read_heap(reader, heap) || !PEEK(reader, heap->older, &heap))
+    for (struct walk walk = {0}; heap != NULL;)
+        if (!step(&walk, heap) || !read_heap(reader, heap) || !PEEK(reader, heap->older, &heap))
             return false;
     return true;
 }
@@ -203,13 +243,15 @@ static void add_up(struct hak_snapshot *snapshot)
     uint64_t slab_bytes = 0, kept = value[HAK_STAT_CACHED_BYTES];
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         const struct hak_class_snapshot *class = &snapshot->class[i];
-        slab_bytes += class->slabs << hak__class_info[i].slab_shift;
-        value[HAK_STAT_SMALL_BYTES] += hak__class_live(class) * hak__class_size(i);
-        value[HAK_STAT_CACHED_BYTES] += class->cached * hak__class_size(i);
+        add(&slab_bytes, times(class->slabs, (uint64_t)1 << hak__class_info[i].slab_shift));
+        add(&value[HAK_STAT_SMALL_BYTES], times(hak__class_live(class), hak__class_size(i)));
+        add(&value[HAK_STAT_CACHED_BYTES], times(class->cached, hak__class_size(i)));
     }
-    value[HAK_STAT_LARGE_BYTES] = above(value[HAK_STAT_LIVE_BYTES], slab_bytes + kept);
-    value[HAK_STAT_ALLOCATED_BYTES] = value[HAK_STAT_SMALL_BYTES] + value[HAK_STAT_LARGE_BYTES];
-    value[HAK_STAT_FOOTPRINT_BYTES] += value[HAK_STAT_METADATA_BYTES];
+    add(&slab_bytes, kept);
+    value[HAK_STAT_LARGE_BYTES] = above(value[HAK_STAT_LIVE_BYTES], slab_bytes);
+    value[HAK_STAT_ALLOCATED_BYTES] = value[HAK_STAT_SMALL_BYTES];
+    add(&value[HAK_STAT_ALLOCATED_BYTES], value[HAK_STAT_LARGE_BYTES]);
+    add(&value[HAK_STAT_FOOTPRINT_BYTES], value[HAK_STAT_METADATA_BYTES]);
 }
 
 bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function, const void *context,

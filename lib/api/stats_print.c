@@ -47,6 +47,17 @@ static void strings(struct hak_text *text, const char *a, const char *b, const c
     hak__text_string(text, c);
 }
 
+/* Inside of quotes of JSON and of metrics alike, whatever the bytes are. */
+static void quoted(struct hak_text *text, const char *bytes)
+{
+    for (; *bytes != '\0'; bytes++) {
+        bool printable = *bytes >= ' ' && *bytes < 0x7f;
+        if (*bytes == '"' || *bytes == '\\')
+            hak__text_string(text, "\\");
+        hak__text_bytes(text, printable ? bytes : "?", 1);
+    }
+}
+
 /* ---- text -------------------------------------------------------------- */
 
 static void padded(struct hak_text *text, const char *label)
@@ -85,10 +96,15 @@ static void text_classes(struct hak_text *text, const struct hak_snapshot *snaps
 void hak__stats_print_text(struct hak_text *text, const struct hak_snapshot *snapshot,
                            struct hak_stats_source source)
 {
-    strings(text, "hakmem ", source.version, " statistics");
+    hak__text_string(text, "hakmem ");
+    hak__text_printable(text, source.version, strlen(source.version));
+    hak__text_string(text, " statistics");
     if (source.pid != 0) {
-        hak__text_string(text, " of process ");
+        hak__text_string(text, " of ");
+        hak__text_printable(text, source.program, strlen(source.program));
+        hak__text_string(text, " (process ");
         hak__text_signed(text, source.pid);
+        hak__text_string(text, ")");
     }
     hak__text_string(text, "\n");
     text_rows(text, snapshot, true);
@@ -147,9 +163,15 @@ static void json_classes(struct hak_text *text, const struct hak_snapshot *snaps
 void hak__stats_print_json(struct hak_text *text, const struct hak_snapshot *snapshot,
                            struct hak_stats_source source)
 {
-    strings(text, "{\"version\":\"", source.version, "\"");
-    if (source.pid != 0)
-        strings(text, ",", "", ""), json_field(text, "pid", (uint64_t)source.pid, "");
+    hak__text_string(text, "{\"version\":\"");
+    quoted(text, source.version);
+    hak__text_string(text, "\"");
+    if (source.pid != 0) {
+        hak__text_string(text, ",\"program\":\"");
+        quoted(text, source.program);
+        hak__text_string(text, "\",");
+        json_field(text, "pid", (uint64_t)source.pid, "");
+    }
     json_rows(text, snapshot, true);
     hak__text_string(text, ",\"counters\":{");
     json_rows(text, snapshot, false);
@@ -185,20 +207,25 @@ static void metric_head(struct hak_text *text, struct metric metric)
 }
 
 /* A value with the process, and with one more label unless that is NULL. */
-static void metric_value(struct hak_text *text, struct metric metric, int64_t pid,
-                         const char *label, const char *which, uint64_t value)
+static void metric_value(struct hak_text *text, struct metric metric,
+                         const struct hak_stats_source *source, const char *label,
+                         const char *which, uint64_t value)
 {
     metric_name(text, metric);
     hak__text_string(text, "{pid=\"");
-    hak__text_signed(text, pid);
-    if (label != NULL)
-        strings(text, "\",", label, "=\""), hak__text_string(text, which);
+    hak__text_signed(text, source->pid);
+    hak__text_string(text, "\",program=\"");
+    quoted(text, source->program);
+    if (label != NULL) {
+        strings(text, "\",", label, "=\"");
+        quoted(text, which);
+    }
     hak__text_string(text, "\"} ");
     hak__text_unsigned(text, value);
     hak__text_string(text, "\n");
 }
 
-static void metric_locks(struct hak_text *text, const struct hak_snapshot *snapshot, int64_t pid)
+static void metric_locks(struct hak_text *text, const struct hak_stats_report *reports, size_t count)
 {
     static const struct metric metric[] = {
         {"hakmem_lock_", "acquisitions", "_total", "How often a lock was taken.", "counter"},
@@ -206,38 +233,49 @@ static void metric_locks(struct hak_text *text, const struct hak_snapshot *snaps
          "counter"}};
     for (int field = 0; field < 2; field++) {
         metric_head(text, metric[field]);
-        for (int i = 0; i < HAK_LOCK_COUNT; i++)
-            metric_value(text, metric[field], pid, "lock", lock_names[i],
-                         field == 0 ? snapshot->lock[i].acquisitions : snapshot->lock[i].waits);
+        for (size_t n = 0; n < count; n++)
+            for (int i = 0; i < HAK_LOCK_COUNT; i++)
+                metric_value(text, metric[field], &reports[n].source, "lock", lock_names[i],
+                             field == 0 ? reports[n].snapshot->lock[i].acquisitions
+                                        : reports[n].snapshot->lock[i].waits);
     }
 }
 
-static void metric_classes(struct hak_text *text, const struct hak_snapshot *snapshot, int64_t pid)
+static void metric_class(struct hak_text *text, struct metric metric, int field,
+                         const struct hak_stats_report *report)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        const struct hak_class_snapshot *class = &report->snapshot->class[i];
+        if (class->slabs == 0)
+            continue;
+        struct hak_text size;
+        hak__text_begin(&size, -1);
+        hak__text_unsigned(&size, hak__class_size(i));
+        size.bytes[size.used] = '\0';
+        metric_value(text, metric, &report->source, "size", size.bytes, class_value(class, field));
+    }
+}
+
+static void metric_classes(struct hak_text *text, const struct hak_stats_report *reports,
+                           size_t count)
 {
     for (int field = 0; field < CLASS_FIELDS; field++) {
         struct metric metric = {"hakmem_class_", class_rows[field].name,
                                 field == 0 ? "" : "_blocks", class_rows[field].help, "gauge"};
         metric_head(text, metric);
-        for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-            if (snapshot->class[i].slabs == 0)
-                continue;
-            struct hak_text size;
-            hak__text_begin(&size, -1);
-            hak__text_unsigned(&size, hak__class_size(i));
-            size.bytes[size.used] = '\0';
-            metric_value(text, metric, pid, "size", size.bytes,
-                         class_value(&snapshot->class[i], field));
-        }
+        for (size_t n = 0; n < count; n++)
+            metric_class(text, metric, field, &reports[n]);
     }
 }
 
 /* Without sums, which whoever reads the parts makes anew. */
-void hak__stats_print_metrics(struct hak_text *text, const struct hak_snapshot *snapshot,
-                              struct hak_stats_source source)
+void hak__stats_print_metrics(struct hak_text *text, const struct hak_stats_report *reports,
+                              size_t count)
 {
     struct metric info = {"hakmem_", "info", "", "The version of the library.", "gauge"};
     metric_head(text, info);
-    metric_value(text, info, source.pid, "version", source.version, 1);
+    for (size_t n = 0; n < count; n++)
+        metric_value(text, info, &reports[n].source, "version", reports[n].source.version, 1);
     for (int i = 0; i < HAK_STAT_COUNT; i++) {
         if (rows[i].kind == SUM)
             continue;
@@ -245,8 +283,10 @@ void hak__stats_print_metrics(struct hak_text *text, const struct hak_snapshot *
         struct metric metric = {"hakmem_", rows[i].name, gauge ? "" : "_total", rows[i].help,
                                 gauge ? "gauge" : "counter"};
         metric_head(text, metric);
-        metric_value(text, metric, source.pid, NULL, NULL, snapshot->value[i]);
+        for (size_t n = 0; n < count; n++)
+            metric_value(text, metric, &reports[n].source, NULL, NULL,
+                         reports[n].snapshot->value[i]);
     }
-    metric_locks(text, snapshot, source.pid);
-    metric_classes(text, snapshot, source.pid);
+    metric_locks(text, reports, count);
+    metric_classes(text, reports, count);
 }

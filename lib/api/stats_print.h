@@ -6,15 +6,24 @@
 #include "api/snapshot.h"
 #include "core/report.h"
 
-/* Which library, in which process; 0: the own one, which need not be said. */
+/* Which library, in which process; pid 0: the own one, which need not be said. */
 struct hak_stats_source {
-    const char *version;
+    const char *version, *program; /* whatever a process says of itself */
     int64_t pid;
 };
 
 typedef void hak_stats_printer(struct hak_text *text, const struct hak_snapshot *snapshot,
                                struct hak_stats_source source);
 
-hak_stats_printer hak__stats_print_text, hak__stats_print_json, hak__stats_print_metrics;
+hak_stats_printer hak__stats_print_text, hak__stats_print_json;
+
+struct hak_stats_report {
+    struct hak_stats_source source;
+    const struct hak_snapshot *snapshot;
+};
+
+/* Of several processes at once: in the format of Prometheus each metric stands in one place. */
+void hak__stats_print_metrics(struct hak_text *text, const struct hak_stats_report *reports,
+                              size_t count);
 
 #endif

@@ -64,8 +64,8 @@ static struct hak_heap *create_locked(bool for_thread)
 HAK_NORETURN static void refuse_second_thread(void)
 {
     struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: built with the plain freelist, for one thread only\n");
+    hak__text_message(&text);
+    hak__text_string(&text, "built with the plain freelist, for one thread only\n");
     hak__text_abort(&text);
 }
 

@@ -29,14 +29,15 @@ static void read_line(const char *text, size_t length, unsigned number, hak_conf
     trim(&text, &length);
     if (length == 0 || text[0] == '#')
         return;
-    struct hak_conf_line line = {number, text, length, NULL, 0};
+    struct hak_conf_line line = {number, {.key = text, .key_length = length}};
+    struct hak_setting *setting = &line.setting;
     const char *equal = memchr(text, '=', length);
     if (equal != NULL) {
-        line.key_length = (size_t)(equal - text);
-        line.value = equal + 1;
-        line.value_length = length - line.key_length - 1;
-        trim(&line.key, &line.key_length);
-        trim(&line.value, &line.value_length);
+        setting->key_length = (size_t)(equal - text);
+        setting->value = equal + 1;
+        setting->value_length = length - setting->key_length - 1;
+        trim(&setting->key, &setting->key_length);
+        trim(&setting->value, &setting->value_length);
     }
     visit(&line, context);
 }
@@ -56,8 +57,9 @@ void hak__conf_each(const char *text, size_t size, hak_conf_visit *visit, void *
 bool hak__conf_is_exclude(const struct hak_conf_line *line)
 {
     static const char key[] = "exclude";
-    return line->value != NULL && line->key_length == sizeof key - 1 &&
-           memcmp(line->key, key, sizeof key - 1) == 0;
+    const struct hak_setting *setting = &line->setting;
+    return setting->value != NULL && setting->key_length == sizeof key - 1 &&
+           memcmp(setting->key, key, sizeof key - 1) == 0;
 }
 
 static bool names(const char *word, size_t length, const char *path)
@@ -70,24 +72,17 @@ static bool names(const char *word, size_t length, const char *path)
 
 bool hak__conf_excludes(const struct hak_conf_line *line, const char *path)
 {
-    size_t at = 0;
-    while (at < line->value_length) {
+    const char *words = line->setting.value;
+    size_t length = line->setting.value_length, at = 0;
+    while (at < length) {
         size_t start = at;
-        while (at < line->value_length && !is_blank(line->value[at]) && line->value[at] != ',')
+        while (at < length && !is_blank(words[at]) && words[at] != ',')
             at++;
-        if (at > start && names(line->value + start, at - start, path))
+        if (at > start && names(words + start, at - start, path))
             return true;
         at++;
     }
     return false;
-}
-
-enum hak_option_result hak__conf_option(const struct hak_conf_line *line, bool set)
-{
-    if (line->value == NULL)
-        return HAK_OPTION_NO_VALUE;
-    return set ? hak__options_set(line->key, line->key_length, line->value, line->value_length)
-               : hak__options_check(line->key, line->key_length, line->value, line->value_length);
 }
 
 struct reading {
@@ -103,25 +98,20 @@ static void apply(const struct hak_conf_line *line, void *context)
             reading->excluded = true;
         return;
     }
-    enum hak_option_result result = hak__conf_option(line, true);
-    if (result != HAK_OPTION_OK)
-        hak__options_complain(reading->path, line->number, result, line->key, line->key_length,
-                              line->value, line->value_length);
+    enum hak_option_result result = hak__options_set(&line->setting, HAK_DEBUG);
+    if (result != HAK_OPTION_OK) {
+        struct hak_text text;
+        hak__text_message(&text);
+        hak__options_complain(&text, reading->path, line->number, result, &line->setting);
+    }
 }
 
 bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visit, void *context)
 {
     static char text[HAK_CONF_SIZE_MAX + 1]; /* untouched where there is no file */
     size_t size = hak__os_read_file(path, text, sizeof text, trusted);
-    if (size > HAK_CONF_SIZE_MAX) {
-        struct hak_text report;
-        hak__text_begin(&report, 2);
-        hak__text_string(&report, "hakmem: ");
-        hak__text_string(&report, path);
-        hak__text_string(&report, ": longer than 32 KiB, ignored\n");
-        hak__text_end(&report);
+    if (size > HAK_CONF_SIZE_MAX)
         return false;
-    }
     hak__conf_each(text, size, visit, context);
     return true;
 }
@@ -134,6 +124,12 @@ bool hak__conf_read(const char *path, bool secure)
     if (secure)
         program = hak__os_program_file(file, sizeof file) ? file : NULL;
     struct reading reading = {path, program, false};
-    hak__conf_each_of_file(path, secure, apply, &reading);
+    if (!hak__conf_each_of_file(path, secure, apply, &reading)) {
+        struct hak_text report;
+        hak__text_message(&report);
+        hak__text_printable(&report, path, strlen(path));
+        hak__text_string(&report, ": " HAK_CONF_TOO_LONG "\n");
+        hak__text_end(&report);
+    }
     return reading.excluded;
 }

@@ -23,14 +23,12 @@
 
 /* A longer file is not read at all. */
 #define HAK_CONF_SIZE_MAX ((size_t)32 << 10)
+#define HAK_CONF_TOO_LONG "longer than 32 KiB; ignored"
 
-/* A line that says something; the texts are parts of the file's and end in no null byte. */
+/* A line that says something. */
 struct hak_conf_line {
-    unsigned number;  /* from 1 */
-    const char *key;  /* all of the line if it has no '=' */
-    size_t key_length;
-    const char *value; /* NULL if the line has no '=' */
-    size_t value_length;
+    unsigned number; /* from 1 */
+    struct hak_setting setting;
 };
 
 typedef void hak_conf_visit(const struct hak_conf_line *line, void *context);
@@ -47,11 +45,8 @@ bool hak__conf_is_exclude(const struct hak_conf_line *line);
  */
 bool hak__conf_excludes(const struct hak_conf_line *line, const char *path);
 
-/* What is wrong with a line that is no exclude line; sets the option if nothing is and set says so. */
-enum hak_option_result hak__conf_option(const struct hak_conf_line *line, bool set);
-
 /*
- * Calls visit for every line of a file. False, reported, when it is too long; a file that cannot be
+ * Calls visit for every line of a file. False when it is too long; a file that cannot be
  * read is as an empty one. With trusted it must belong to root alone. For one thread at a time.
  */
 bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visit, void *context);

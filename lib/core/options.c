@@ -87,31 +87,33 @@ static int find(const char *key, size_t length)
     return -1;
 }
 
-static enum hak_option_result read_setting(const char *key, size_t key_length, const char *value,
-                                           size_t value_length, int *option, int64_t *number)
+static enum hak_option_result read_setting(const struct hak_setting *setting, bool debug, int *option,
+                                           int64_t *number)
 {
-    *option = find(key, key_length);
+    *option = find(setting->key, setting->key_length);
+    if (setting->value == NULL)
+        return HAK_OPTION_NO_VALUE;
     if (*option < 0)
         return HAK_OPTION_UNKNOWN;
-    return parse_value(&hak__option_rows[*option], value, value_length, number) ? HAK_OPTION_OK
-                                                                    : HAK_OPTION_BAD_VALUE;
+    const struct hak_option_row *row = &hak__option_rows[*option];
+    if (!parse_value(row, setting->value, setting->value_length, number))
+        return HAK_OPTION_BAD_VALUE;
+    bool unused = row->when == HAK_OPTION_WHEN_DEBUG && !debug && *number != row->initial;
+    return unused ? HAK_OPTION_NO_EFFECT : HAK_OPTION_OK;
 }
 
-enum hak_option_result hak__options_check(const char *key, size_t key_length, const char *value,
-                                          size_t value_length)
+enum hak_option_result hak__options_check(const struct hak_setting *setting, bool debug)
 {
     int option;
     int64_t number = 0;
-    return read_setting(key, key_length, value, value_length, &option, &number);
+    return read_setting(setting, debug, &option, &number);
 }
 
-enum hak_option_result hak__options_set(const char *key, size_t key_length, const char *value,
-                                        size_t value_length)
+enum hak_option_result hak__options_set(const struct hak_setting *setting, bool debug)
 {
     int option;
     int64_t number = 0;
-    enum hak_option_result result =
-        read_setting(key, key_length, value, value_length, &option, &number);
+    enum hak_option_result result = read_setting(setting, debug, &option, &number);
     if (result == HAK_OPTION_OK)
         hak_store_relaxed(&hak__options[option], number);
     return result;
@@ -142,29 +144,90 @@ int hak__options_get(const char *key, char *buffer, size_t size)
     return (int)text.used;
 }
 
-void hak__options_complain(const char *where, unsigned line, enum hak_option_result result,
-                           const char *key, size_t key_length, const char *value,
-                           size_t value_length)
+void hak__options_text(struct hak_text *text, enum hak_option option, int64_t value)
 {
-    struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: ");
-    hak__text_string(&text, where);
-    if (line != 0) {
-        hak__text_string(&text, ":");
-        hak__text_unsigned(&text, line);
+    static const char units[] = "KMG";
+    const char *unit = NULL;
+    switch (hak__option_rows[option].kind) {
+    case HAK_OPTION_KIND_STATS:
+        hak__text_string(text, stats_words[value]);
+        return;
+    case HAK_OPTION_KIND_SIZE:
+        for (const char *next = units; value != 0 && value % 1024 == 0 && *next != '\0'; next++) {
+            value /= 1024;
+            unit = next;
+        }
+        break;
+    default:
+        break;
     }
-    hak__text_string(&text, ": ");
-    if (result == HAK_OPTION_BAD_VALUE) {
-        hak__text_string(&text, "bad value '");
-        hak__text_bytes(&text, value, value_length);
-        hak__text_string(&text, "' for '");
+    hak__text_signed(text, value);
+    if (unit != NULL)
+        hak__text_bytes(text, unit, 1);
+}
+
+/* A bound that only the type sets is none worth a word. */
+static void say_allowed(struct hak_text *text, enum hak_option option)
+{
+    const struct hak_option_row *row = &hak__option_rows[option];
+    if (row->kind == HAK_OPTION_KIND_BOOL) {
+        hak__text_string(text, "0 or 1");
+    } else if (row->kind == HAK_OPTION_KIND_STATS) {
+        hak__text_string(text, "none, text or json");
     } else {
-        hak__text_string(&text, result == HAK_OPTION_UNKNOWN ? "unknown option '" : "no '=' in '");
+        hak__options_text(text, option, row->minimum);
+        if (row->maximum >= PTRDIFF_MAX) {
+            hak__text_string(text, " or more");
+        } else {
+            hak__text_string(text, " to ");
+            hak__options_text(text, option, row->maximum);
+        }
     }
-    hak__text_bytes(&text, key, key_length);
-    hak__text_string(&text, "' ignored\n");
-    hak__text_end(&text);
+}
+
+void hak__options_explain(struct hak_text *text, enum hak_option_result result,
+                          const struct hak_setting *setting)
+{
+    bool has_value = result == HAK_OPTION_BAD_VALUE;
+    hak__text_string(text, result == HAK_OPTION_NO_VALUE   ? "no '=' in '"
+                           : result == HAK_OPTION_UNKNOWN  ? "unknown option '"
+                           : result == HAK_OPTION_NO_EFFECT ? "option "
+                                                           : "invalid value '");
+    if (has_value) {
+        hak__text_printable(text, setting->value, setting->value_length);
+        hak__text_string(text, "' for option ");
+    }
+    hak__text_printable(text, setting->key, setting->key_length);
+    if (has_value) {
+        hak__text_string(text, " (allowed: ");
+        say_allowed(text, (enum hak_option)find(setting->key, setting->key_length));
+        hak__text_string(text, ")");
+    } else {
+        hak__text_string(text, result == HAK_OPTION_NO_EFFECT
+                                   ? " has no effect in this build (it needs the debug variant)"
+                                   : "'");
+    }
+}
+
+void hak__options_complain(struct hak_text *text, const char *where, unsigned line,
+                           enum hak_option_result result, const struct hak_setting *setting)
+{
+    hak__text_printable(text, where, strlen(where));
+    if (line != 0) {
+        hak__text_string(text, ":");
+        hak__text_unsigned(text, line);
+    }
+    hak__text_string(text, ": ");
+    hak__options_explain(text, result, setting);
+    if (result == HAK_OPTION_BAD_VALUE) {
+        enum hak_option option = (enum hak_option)find(setting->key, setting->key_length);
+        hak__text_string(text, "; using ");
+        hak__options_text(text, option, hak__option(option));
+        hak__text_string(text, "\n");
+    } else {
+        hak__text_string(text, "; ignored\n");
+    }
+    hak__text_end(text);
 }
 
 void hak__options_each(const char *text, hak_setting_visit *visit, void *context)
@@ -173,7 +236,6 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
         size_t length = strcspn(text, ",");
         const char *equal = memchr(text, '=', length);
         struct hak_setting setting = {.key = text, .key_length = length};
-        setting.value = text + length;
         if (equal != NULL) {
             setting.key_length = (size_t)(equal - text);
             setting.value = equal + 1;
@@ -188,11 +250,12 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
 static void apply(const struct hak_setting *setting, void *context)
 {
     (void)context;
-    enum hak_option_result result = hak__options_set(setting->key, setting->key_length,
-                                                     setting->value, setting->value_length);
-    if (result != HAK_OPTION_OK)
-        hak__options_complain("HAKMEM_CONF", 0, result, setting->key, setting->key_length,
-                              setting->value, setting->value_length);
+    enum hak_option_result result = hak__options_set(setting, HAK_DEBUG);
+    if (result != HAK_OPTION_OK) {
+        struct hak_text text;
+        hak__text_message(&text);
+        hak__options_complain(&text, "HAKMEM_CONF", 0, result, setting);
+    }
 }
 
 void hak__options_parse(const char *text)

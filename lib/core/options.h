@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "core/report.h"
 
 enum hak_option {
 #define HAK_OPTION(id, ...) HAK_OPTION_##id,
@@ -17,7 +18,13 @@ enum hak_option {
     HAK_OPTION_COUNT
 };
 
-enum hak_option_result { HAK_OPTION_OK, HAK_OPTION_UNKNOWN, HAK_OPTION_BAD_VALUE, HAK_OPTION_NO_VALUE };
+enum hak_option_result {
+    HAK_OPTION_OK,
+    HAK_OPTION_UNKNOWN,
+    HAK_OPTION_BAD_VALUE,
+    HAK_OPTION_NO_VALUE,
+    HAK_OPTION_NO_EFFECT /* the value is good, but this build has no use for it */
+};
 
 enum hak_option_kind {
     HAK_OPTION_KIND_BOOL,
@@ -26,7 +33,7 @@ enum hak_option_kind {
     HAK_OPTION_KIND_STATS
 };
 
-enum hak_option_when { HAK_OPTION_WHEN_START, HAK_OPTION_WHEN_RUN };
+enum hak_option_when { HAK_OPTION_WHEN_START, HAK_OPTION_WHEN_RUN, HAK_OPTION_WHEN_DEBUG };
 
 struct hak_option_row {
     const char *key;
@@ -46,7 +53,7 @@ HAK_INLINE int64_t hak__option(enum hak_option option)
 
 /* One "key=value" of a text, of which the parts are parts: they end in no null byte. */
 struct hak_setting {
-    const char *key, *value; /* without a '=' the value is empty */
+    const char *key, *value; /* without a '=' the key is all of it and the value NULL */
     size_t key_length, value_length;
 };
 
@@ -58,18 +65,22 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
 /* Reads "key=value,…"; every unknown key and bad value is reported once and ignored. */
 void hak__options_parse(const char *text);
 
-/* Sets one option from text; key and value need not end in a null byte. */
-enum hak_option_result hak__options_set(const char *key, size_t key_length, const char *value,
-                                        size_t value_length);
+/* Sets one option, of the build with debug or that without; what is wrong is the result. */
+enum hak_option_result hak__options_set(const struct hak_setting *setting, bool debug);
 
 /* What setting would say, without setting. */
-enum hak_option_result hak__options_check(const char *key, size_t key_length, const char *value,
-                                          size_t value_length);
+enum hak_option_result hak__options_check(const struct hak_setting *setting, bool debug);
 
-/* Reports what is wrong with a setting that was found in a line of where; line 0: in no line. */
-void hak__options_complain(const char *where, unsigned line, enum hak_option_result result,
-                           const char *key, size_t key_length, const char *value,
-                           size_t value_length);
+/* Says what is wrong with a setting: text for a sentence, and which values are allowed. */
+void hak__options_explain(struct hak_text *text, enum hak_option_result result,
+                          const struct hak_setting *setting);
+
+/* Reports that a setting in a line of where is ignored, and what is used instead; line 0: no line. */
+void hak__options_complain(struct hak_text *text, const char *where, unsigned line,
+                           enum hak_option_result result, const struct hak_setting *setting);
+
+/* A value as it may be written: sizes as a whole number of the largest unit, words as words. */
+void hak__options_text(struct hak_text *text, enum hak_option option, int64_t value);
 
 /* Writes an option's value as HAKMEM_CONF takes it; the length, or -1 when there is none. */
 int hak__options_get(const char *key, char *buffer, size_t size);

@@ -10,7 +10,7 @@
 #include "os/lock.h"
 #include "os/os.h"
 
-enum { STANDARD_ERROR = 2 };
+enum { STANDARD_ERROR = 2, PROGRAM_NAME_MAX = 64 };
 
 void hak__text_begin(struct hak_text *text, int fd)
 {
@@ -51,6 +51,14 @@ void hak__text_string(struct hak_text *text, const char *string)
     hak__text_bytes(text, string, strlen(string));
 }
 
+void hak__text_printable(struct hak_text *text, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+        hak__text_bytes(text, byte < ' ' || byte == 0x7f ? "?" : bytes + i, 1);
+    }
+}
+
 static void number(struct hak_text *text, uint64_t value, unsigned base)
 {
     char digits[20];
@@ -78,6 +86,18 @@ void hak__text_pointer(struct hak_text *text, const void *pointer)
 {
     hak__text_string(text, "0x");
     number(text, (uintptr_t)pointer, 16);
+}
+
+/* The name is the kernel's copy of what the caller of exec gave: whatever that was. */
+void hak__text_message(struct hak_text *text)
+{
+    const char *name = hak__os_program_name();
+    hak__text_begin(text, STANDARD_ERROR);
+    hak__text_string(text, "hakmem[");
+    hak__text_printable(text, name, strnlen(name, PROGRAM_NAME_MAX));
+    hak__text_string(text, ":");
+    hak__text_signed(text, hak__os_process());
+    hak__text_string(text, "]: ");
 }
 
 int hak__text_end(struct hak_text *text)
@@ -114,8 +134,8 @@ HAK_NORETURN void hak__text_abort(struct hak_text *text)
 HAK_NORETURN void hak__assert_failed(const char *file, int line, const char *expression)
 {
     struct hak_text text;
-    hak__text_begin(&text, STANDARD_ERROR);
-    hak__text_string(&text, "hakmem: invariant broken: ");
+    hak__text_message(&text);
+    hak__text_string(&text, "invariant broken: ");
     hak__text_string(&text, expression);
     hak__text_string(&text, " (");
     hak__text_string(&text, file);
@@ -128,9 +148,9 @@ HAK_NORETURN void hak__assert_failed(const char *file, int line, const char *exp
 HAK_NORETURN void hak__lock_never(void)
 {
     struct hak_text text;
-    hak__text_begin(&text, STANDARD_ERROR);
+    hak__text_message(&text);
     hak__text_string(&text,
-                     "hakmem: malloc or free was called by a signal handler, or by a replacement of "
+                     "malloc or free was called by a signal handler, or by a replacement of "
                      "a system call, inside malloc or free of the same thread, and would wait for "
                      "itself\n");
     hak__text_abort(&text);

@@ -20,8 +20,15 @@ struct hak_text {
 };
 
 void hak__text_begin(struct hak_text *text, int fd);
+/*
+ * Begins a message to standard error with the program and the process, "hakmem[PROGRAM:PID]: ": the
+ * library speaks from inside of any of them. Needs nothing that starts with the library.
+ */
+void hak__text_message(struct hak_text *text);
 void hak__text_string(struct hak_text *text, const char *string);
 void hak__text_bytes(struct hak_text *text, const char *bytes, size_t size);
+/* Text that others chose: '?' stands for each byte that a terminal might obey. */
+void hak__text_printable(struct hak_text *text, const char *bytes, size_t size);
 void hak__text_signed(struct hak_text *text, int64_t value);
 void hak__text_unsigned(struct hak_text *text, uint64_t value);
 void hak__text_pointer(struct hak_text *text, const void *pointer);

@@ -100,8 +100,7 @@ static bool say_place(struct hak_text *text, uintptr_t address)
 
 static void line(struct hak_text *text, const char *start)
 {
-    hak__text_begin(text, 2);
-    hak__text_string(text, "hakmem: ");
+    hak__text_message(text);
     hak__text_string(text, start);
 }
 

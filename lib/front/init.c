@@ -27,8 +27,8 @@ static uintptr_t brk_start;      /* where libc's heap began when we did */
 static void report_no_other(void)
 {
     struct hak_text report;
-    hak__text_begin(&report, 2);
-    hak__text_string(&report, "hakmem: not disabled: this program has no other malloc\n");
+    hak__text_message(&report);
+    hak__text_string(&report, "not disabled: this program has no other malloc\n");
     hak__text_end(&report);
 }
 

@@ -12,8 +12,7 @@
 HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size)
 {
     struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: ");
+    hak__text_message(&text);
     hak__text_string(&text, call);
     hak__text_string(&text, "(");
     hak__text_pointer(&text, block);

@@ -77,6 +77,13 @@ HAK_INLINE bool hak__os_is_past(int64_t until)
 bool hak__os_is_secure(void);
 /* The value of an environment variable, or NULL; does not call getenv. */
 const char *hak__os_environment(const char *name);
+/* The number of the process. Not cached: also right in the child of vfork. */
+int hak__os_process(void);
+/* The last part of the path by which the program was started; empty when that is not known. */
+const char *hak__os_program_name(void);
+/* Opens a file to write at its end, a new one if there is none; or an errno value, negated. */
+int hak__os_append(const char *path);
+void hak__os_close(int fd);
 /* The path by which the program was started, or NULL; of a script its own, not its interpreter's. */
 const char *hak__os_program_path(void);
 /*

@@ -65,6 +65,29 @@ bool hak__os_program_file(char *path, size_t size)
     return whole;
 }
 
+int hak__os_process(void)
+{
+    return (int)hak__call(SYS_getpid);
+}
+
+const char *hak__os_program_name(void)
+{
+    const char *path = hak__os_program_path();
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    return slash != NULL ? slash + 1 : path != NULL ? path : "";
+}
+
+int hak__os_append(const char *path)
+{
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    return (int)hak__call(SYS_openat, AT_FDCWD, path, flags, 0666);
+}
+
+void hak__os_close(int fd)
+{
+    hak__call(SYS_close, fd);
+}
+
 /* Whether an open file is root's and nobody else may write to it. */
 static bool is_trusted(long fd)
 {

@@ -18,8 +18,8 @@ uint64_t hak__slab_link_secret;
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node)
 {
     struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: heap(");
+    hak__text_message(&text);
+    hak__text_string(&text, "heap(");
     hak__text_pointer(&text, node);
     hak__text_string(&text, "): free list of ");
     hak__text_unsigned(&text, meta->size);
@@ -33,8 +33,8 @@ void hak__pool_trace(const char *what, const TinySlabMeta *slab)
     if (!HAK_DEBUG || hak_likely(hak__option(HAK_OPTION_TRACE) == 0))
         return;
     struct hak_text text;
-    hak__text_begin(&text, 2);
-    hak__text_string(&text, "hakmem: pool: ");
+    hak__text_message(&text);
+    hak__text_string(&text, "pool: ");
     hak__text_string(&text, what);
     hak__text_string(&text, " slab ");
     hak__text_pointer(&text, (void *)slab->base);

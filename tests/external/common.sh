@@ -207,7 +207,7 @@ compare() {
     ! grep -q '^with ' "$scratch/libc/loaded" || fails 'the library is there in the pass without it'
     [ -s "$scratch/libc/result" ] || fails 'has nothing to compare'
     run_pass library || status=$?
-    reports=$(grep -las '^hakmem: ' "$scratch"/library/*.log | wc -l)
+    reports=$(grep -las '^hakmem\[' "$scratch"/library/*.log | wc -l)
     [ "$reports" -eq 0 ] || fails "the library reported a mistake, exit $status"
     [ "$status" -ne 124 ] || fails "not ready after $limit seconds"
     # the two work in places of different names

@@ -4,6 +4,7 @@
  * call, the pointer and the reason, and SIGABRT.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -171,13 +172,14 @@ static void check(void (*sin)(int), int argument, const char *call, const char *
     close(told[1]);
     close(said[1]);
     void *pointer = NULL;
-    char text[1000], expected[100];
+    char text[1000], expected[200];
     REQUIRE(read(told[0], &pointer, sizeof pointer) == (ssize_t)sizeof pointer);
     size_t length = read_all(said[0], text, sizeof text - 1);
     text[length] = '\0';
     int status = 0;
     REQUIRE(waitpid(child, &status, 0) == child);
-    snprintf(expected, sizeof expected, "hakmem: %s(%p): ", call, pointer);
+    snprintf(expected, sizeof expected, "hakmem[%.64s:%d]: %s(%p): ",
+             program_invocation_short_name, (int)child, call, pointer);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT ||
         strncmp(text, expected, strlen(expected)) != 0 || strstr(text, reason) == NULL ||
         strchr(text, '\n') != text + length - 1) {
@@ -274,9 +276,12 @@ static void check_twice(enum where where)
     text[read_all(said[0], text, sizeof text - 1)] = '\0';
     close(said[0]);
     REQUIRE(waitpid(child, &status, 0) == child);
+    char expected[200];
+    snprintf(expected, sizeof expected, "hakmem[%.64s:%d]: free(", program_invocation_short_name,
+             (int)child);
     const char *second = strchr(text, '\n');
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || *handled != 1 || second == NULL ||
-        strncmp(second + 1, "hakmem: free(", 13) != 0) {
+        strncmp(second + 1, expected, strlen(expected)) != 0) {
         fprintf(stderr, "place %d: %d handlers, status %d, '%s'\n", where, *handled, status, text);
         exit(1);
     }

@@ -15,7 +15,18 @@ shows() {
     [ "$got" = "$2|$3" ] || fail "$1 is shown as $got, not $2|$3"
 }
 
-[ "$("$hakmem" conf | head -n 1)" = "# $file: No such file or directory" ] || fail "nothing said of a missing file"
+status=0
+said=$("$hakmem" conf 2>&1 > /dev/null) || status=$?
+[ "$status" -eq 1 ] && [ "$said" = "hakmem: $file: No such file or directory" ] ||
+    fail "a missing file that was named: status $status, '$said'"
+mkdir "$file"
+! "$hakmem" conf > /dev/null 2>&1 || fail "a folder in the file's place is accepted"
+rmdir "$file"
+# the file where it is by default may be missing
+if [ "$(env -u HAKMEM_CONF_FILE "$hakmem" conf 2>&1 | sed -n 's/^# .*: No such file .*/none/p')" = none ]; then
+    env -u HAKMEM_CONF_FILE "$hakmem" conf > /dev/null || fail "a missing default file is a fault"
+fi
+: > "$file"
 options=$(sed -n 's/^HAK_OPTION([A-Z_]*, "\([a-z_0-9]*\)".*/\1/p' "$srcdir/lib/core/options.def")
 [ "$("$hakmem" conf | awk '!/^#/ { print $1 }')" = "$options" ] || fail "not every option is shown"
 [ "$("$hakmem" conf | awk '!/^#/ { print $3 }' | sort -u)" = default ] || fail "not all options are at their defaults"
@@ -41,20 +52,27 @@ export HAKMEM_CONF=other=1,decay_ms=x,trace
 status=0
 complaints=$("$hakmem" conf 2>&1 > "$work/shown") || status=$?
 [ "$status" -eq 1 ] || fail "status $status for a file with mistakes"
-expected="hakmem: $file:1: unknown option 'no_such' ignored
-hakmem: $file:2: no '=' in 'just words' ignored
-hakmem: $file:3: bad value 'zz' for 'cache_max' ignored
-hakmem: $file:5: bad value 'yy' for 'cache_max' ignored
-hakmem: HAKMEM_CONF: unknown option 'other' ignored
-hakmem: HAKMEM_CONF: bad value 'x' for 'decay_ms' ignored
-hakmem: HAKMEM_CONF: bad value '' for 'trace' ignored"
+expected="hakmem: $file:1: unknown option 'no_such'; ignored
+hakmem: $file:2: no '=' in 'just words'; ignored
+hakmem: $file:3: invalid value 'zz' for option cache_max (allowed: 0 to 1G); using 16M
+hakmem: $file:5: invalid value 'yy' for option cache_max (allowed: 0 to 1G); using 1M
+hakmem: HAKMEM_CONF: unknown option 'other'; ignored
+hakmem: HAKMEM_CONF: invalid value 'x' for option decay_ms (allowed: -1 to 2147483647); using 10000
+hakmem: HAKMEM_CONF: no '=' in 'trace'; ignored"
 [ "$complaints" = "$expected" ] || fail "complains of $complaints"
 grep -q "^cache_max  *1M  *$file:4\$" "$work/shown" || fail "a bad value took the place of a good one"
 grep -q '^decay_ms  *10000  *default$' "$work/shown" || fail "a bad value has an origin"
 
+# what only one variant has
+: > "$file"
+export HAKMEM_CONF=trace=1
+said=$("$hakmem" conf 2>&1 > /dev/null) || true
+[ "$said" = "hakmem: HAKMEM_CONF: option trace has no effect in this build (it needs the debug variant); ignored" ] ||
+    fail "trace without the debug variant: $said"
+"$hakmem" conf --debug > /dev/null || fail "trace with the debug variant is a fault"
 unset HAKMEM_CONF
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
-[ "$("$hakmem" conf 2>&1 > /dev/null)" = "hakmem: $file: longer than 32 KiB, ignored" ] || fail "wrong about a long file"
+[ "$("$hakmem" conf 2>&1 > /dev/null)" = "hakmem: $file: longer than 32 KiB; ignored" ] || fail "wrong about a long file"
 chmod 666 "$file"
 "$hakmem" conf 2> /dev/null | head -n 1 | grep -q "not root's alone" || fail "nothing said of a file that others may write"
 HAKMEM_DISABLE=1 "$hakmem" conf 2> /dev/null | grep -q '^# HAKMEM_DISABLE=1' || fail "nothing said of HAKMEM_DISABLE"

@@ -9,6 +9,7 @@ trap 'rm -rf "$work"' EXIT
 hakmem=$builddir/tools/hakmem
 unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD
 export HAKMEM_CONF_FILE="$work/hakmem.conf" HAKMEM_LIBRARY="$HAK_LIBRARY"
+: > "$HAKMEM_CONF_FILE"
 # says EXPECTED COMMAND ...: the output of both kinds
 says() {
     expected=$1
@@ -36,6 +37,28 @@ hakmem*live\ bytes*) ;;
 *) fail "not the library that was given" ;;
 esac
 
+# each process says which it is; or each has a file of its own
+case $("$hakmem" run --stats perl -e '1' 2>&1) in
+"hakmem "*" statistics of perl (process "[1-9]*")"*) ;;
+*) fail "the statistics do not say of which process they are" ;;
+esac
+mkdir "$work/stats"
+(cd "$work" && "$hakmem" run --stats=json --stats-file=stats/%n-%p-%% sh -c 'cd / && perl -e 1; perl -e 1') 2> "$work/err"
+[ ! -s "$work/err" ] || fail "statistics that go to a file are said as well: $(cat "$work/err")"
+[ "$(find "$work/stats" -name 'perl-[1-9]*-%' | wc -l)" -eq 2 ] || fail "files: $(ls "$work/stats")"
+for file in "$work/stats/perl"-*; do
+    pid=${file##*/perl-}
+    grep -q "^{\"version\":.*\"program\":\"perl\",\"pid\":${pid%-%}," "$file" || fail "$file is another's"
+done
+"$hakmem" run -o "$work/stats/text" perl -e 1
+grep -q 'live bytes' "$work/stats/text" || fail "--stats-file alone writes no statistics"
+case $("$hakmem" run --stats-file="$work/no/such" perl -e 1 2>&1) in
+"hakmem[perl:"*"]: cannot write statistics to $work/no/such (error 2)") ;;
+*) fail "nothing said of a file that cannot be written" ;;
+esac
+ends 125 "$hakmem" run --stats=text --stats=json true
+ends 125 "$hakmem" run --stats-file= true
+
 # in front of what is preloaded, behind what is set
 libc=$(LD_TRACE_LOADED_OBJECTS=1 "$hakmem" | sed -n 's/.*libc\.so.* => \([^ ]*\) .*/\1/p')
 [ -z "$libc" ] || says "$HAK_LIBRARY:$libc" env LD_PRELOAD="$libc" "$hakmem" run -- sh -c 'printf %s "$LD_PRELOAD"'
@@ -62,7 +85,7 @@ ends 125 "$hakmem" run --conf decay_ms=x true
 ends 125 "$hakmem" run --stats=xml true
 ends 125 "$hakmem" run --library=/no/such true
 says "hakmem: --conf: unknown option 'no_such'" "$hakmem" run --conf decay_ms=1,no_such=1 true
-says "hakmem: --conf: bad value 'x' for 'decay_ms'" "$hakmem" run --conf decay_ms=x true
+says "hakmem: --conf: invalid value 'x' for option decay_ms (allowed: -1 to 2147483647)" "$hakmem" run --conf decay_ms=x true
 says "hakmem: /no/such: No such file or directory" "$hakmem" run --library=/no/such true
 says "hakmem run: unrecognized option '--no-such'" "$hakmem" run --no-such true
 says "hakmem: $work: not a shared library" "$hakmem" run --library="$work" true
@@ -94,11 +117,21 @@ ends 127 "$hakmem" run "$work/script"
 printf 'stats=text\nexclude = true\n' > "$HAKMEM_CONF_FILE"
 says "hakmem: warning: $HAKMEM_CONF_FILE:2 excludes true: the C library allocates" "$hakmem" run true
 rm "$HAKMEM_CONF_FILE"
+says "hakmem: warning: $HAKMEM_CONF_FILE: No such file or directory; the options have their defaults" "$hakmem" run true
+: > "$HAKMEM_CONF_FILE"
 says "hakmem: warning: HAKMEM_DISABLE=1 is set: the C library allocates" env HAKMEM_DISABLE=1 "$hakmem" run true
 static=$builddir/tools/hakmem-static
 if [ -x "$static" ]; then
     says "hakmem: warning: $static: linked static: it runs without the library, what it starts may not
 $("$static" --version)" "$hakmem" run "$static" --version
+fi
+# nobody is missing where it is linked in
+archive=$(echo "$builddir"/libhakmem*.a)
+printf '#include <stdlib.h>\nint main(void) { void *volatile block = malloc(9); free(block); return 0; }\n' > "$work/linked.c"
+# shellcheck disable=SC2086
+if [ -e "$archive" ] && $CC -static -o "$work/linked" "$work/linked.c" -Wl,-u,malloc -L"$builddir" "-l:${archive##*/}" \
+    -pthread 2> /dev/null; then
+    says "" "$hakmem" run "$work/linked"
 fi
 true=$(command -v perl)
 cp "$true" "$work/foreign"
@@ -116,8 +149,19 @@ fi
 printf '%s\n' 'no_such = 1' 'just words' 'cache_max=zz' > "$HAKMEM_CONF_FILE"
 complaints=$(HAKMEM_CONF=other=1,trace "$hakmem" conf 2>&1 > /dev/null) || true
 [ "$(echo "$complaints" | wc -l)" -eq 5 ] || fail "hakmem conf complains of $complaints"
-says "$complaints" env HAKMEM_CONF=other=1,trace LD_PRELOAD="$HAK_LIBRARY" "$(command -v perl)" -e 1
-rm "$HAKMEM_CONF_FILE"
+complaints=$(echo "$complaints" | sed 's/^hakmem: /hakmem[perl]: /')
+numberless() { "$@" 2>&1 | sed 's/^hakmem\[perl:[0-9]*\]/hakmem[perl]/'; }
+says "$complaints" numberless env HAKMEM_CONF=other=1,trace LD_PRELOAD="$HAK_LIBRARY" "$(command -v perl)" -e 1
+: > "$HAKMEM_CONF_FILE"
+
+# options of one variant, wherever in the line that is named
+case $HAK_LIBRARY in
+*-debug.so*) ends 0 "$hakmem" run --conf trace=1 --debug true ;;
+*)
+    ends 125 "$hakmem" run --conf trace=1 true
+    says "hakmem: --conf: option trace has no effect in this build (it needs the debug variant)" \
+        "$hakmem" run --conf trace=1 true ;;
+esac
 
 # a file with more rights than we have: one of our own making, or one that is there
 privileged=

@@ -93,10 +93,10 @@ if ! "$hakmem" stat "$resting" > "$work/outside" 2> "$work/message"; then
     grep -q 'may not be read' "$work/message" && exit 77
     exit 1
 fi
-sed "1s/\$/ of process $resting/" "$work/text" | diff - "$work/outside" ||
+sed "1s/\$/ of inside (process $resting)/" "$work/text" | diff - "$work/outside" ||
     fail 'the text differs from inside'
 "$hakmem" stat --json "$resting" > "$work/outside"
-sed "s/,\"allocated_bytes/,\"pid\":$resting&/" "$work/json" | diff - "$work/outside" ||
+sed "s/,\"allocated_bytes/,\"program\":\"inside\",\"pid\":$resting&/" "$work/json" | diff - "$work/outside" ||
     fail 'the JSON differs from inside'
 if command -v python3 > /dev/null; then
     schema=$srcdir/doc/statistics.schema.json
@@ -122,7 +122,7 @@ awk -v pid="$resting" '
         if (($4 == "counter") != ($3 ~ /_total$/)) bad("name")
         next
     }
-    $0 ~ "^hakmem_[a-z0-9_]*\\{pid=\"" pid "\"(,[a-z]*=\"[0-9a-z._]*\")?\\} [0-9]+$" {
+    $0 ~ "^hakmem_[a-z0-9_]*\\{pid=\"" pid "\",program=\"inside\"(,[a-z]*=\"[0-9a-z._]*\")?\\} [0-9]+$" {
         name = $1; sub(/\{.*/, "", name)
         if (name != help || seen[$1]++) bad("value")
         values++
@@ -146,18 +146,51 @@ done
 kill "$pid"
 status=0
 wait "$watcher" || status=$?
-[ "$status" -eq 1 ] || fail "ends with $status when the process does"
+[ "$status" -eq 0 ] || fail "ends with $status when the process does"
 grep -q "process $pid " "$work/message" || fail 'does not say that the process has ended'
 [ "$(wc -l < "$work/watched")" -ge 3 ] || fail 'does not look again'
 
+# several, by number and by name: an array, and metrics that are each in one place
+cp "$work/inside" "$work/hak-named"
+begin "$work/hak-named"
+named=$pid
+begin "$work/hak-named"
+"$hakmem" stat "$named" "$resting" > "$work/several"
+[ "$(grep -c '^hakmem .* statistics of ' "$work/several")" -eq 2 ] || fail 'not two texts for two processes'
+"$hakmem" stat --json hak-named "$resting" "$named" > "$work/several"
+"$hakmem" stat --prometheus hak-named "$resting" > "$work/metrics"
+for process in "$named" "$pid"; do
+    grep -q "\"program\":\"hak-named\",\"pid\":$process," "$work/several" || fail "$process is not found by its name"
+    grep -q "^hakmem_heaps{pid=\"$process\",program=\"hak-named\"} " "$work/metrics" || fail "no metric of $process"
+done
+[ "$(grep -c '^hakmem_heaps{' "$work/metrics")" -eq 3 ] || fail 'not a metric for each of three processes'
+[ -z "$(grep '^# TYPE ' "$work/metrics" | sort | uniq -d)" ] || fail 'a metric begins twice'
+if command -v python3 > /dev/null; then
+    [ "$(python3 -c 'import json, sys; print(len(json.load(sys.stdin)))' < "$work/several")" -eq 3 ] ||
+        fail 'not an array of three'
+    "$hakmem" stat --json hak-named | python3 -c 'import json, sys; assert len(json.load(sys.stdin)) == 2' ||
+        fail 'not an array of two'
+fi
+# one that cannot be read keeps the others from nothing but status 0
+status=0
+"$hakmem" stat --json "$named" 99999999 > "$work/several" 2> "$work/message" || status=$?
+[ "$status" -eq 1 ] && grep -q "\"pid\":$named" "$work/several" || fail "one of two: status $status"
+# a name is text, whatever it is
+odd=$work/$(printf 'a"b\\c\nd\033')
+cp "$work/inside" "$odd"
+begin "$odd"
+"$hakmem" stat --json "$pid" | grep -qF '"program":"a\"b\\c?d?","pid"' || fail 'a name breaks the JSON'
+"$hakmem" stat --prometheus "$pid" | grep -qF ',program="a\"b\\c?d?"} ' || fail 'a name breaks the metrics'
+
 # what cannot be read
-says 'there is no process' 99999999
-says 'no number of a process' 0
-says 'no number of a process' 1.5
-says 'no number of a process' nothing
-says 'no number of seconds' --watch=-1 1
+says 'does not exist, or has ended' 99999999
+says 'invalid process ID' 0
+says 'invalid process ID' 1.5
+says "no process named 'nothing-of-that-name' runs on libhakmem" nothing-of-that-name
+says 'invalid number of seconds' --watch=-1 1
 says 'usage:' 
-says 'usage:' 1 2
+says 'exclude each other' --json --prometheus 1
+says 'exclude each other' --prometheus --watch=1 1
 says 'unrecognized option' --nothing 1
 begin sh -c 'echo ready; exec sleep 60'
 sleep 0.2
@@ -169,7 +202,7 @@ sed 's/hakstat\x00\x01/hakstat\x00\x63/' "$HAK_LIBRARY" > "$work/libother.so"
 chmod +x "$work/libother.so"
 cmp -s "$HAK_LIBRARY" "$work/libother.so" && fail 'no block was found in the library'
 begin env LD_PRELOAD="$work/libother.so" sh -c 'echo ready; read -r never < /dev/zero'
-says 'whose statistics are not those of this command' "$pid"
+says 'whose statistics this command' "$pid"
 if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
     status=0
     message=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$hakmem" stat "$resting" 2>&1) ||

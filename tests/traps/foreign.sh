@@ -18,7 +18,7 @@ for call in free realloc malloc_usable_size; do
         libc-mapped libc-thread; do
         run "$HAK_LIBRARY" env HAKMEM_CONF=crash_report=0 "$WORK/foreign" "$kind" "$call"
         [ "$STATUS" -eq 134 ] || fail "$call of $kind: ends with $STATUS, not by abort"
-        grep -q "^hakmem: $call(0x[0-9a-f]*): ." "$WORK/said" || fail "$call of $kind: $(cat "$WORK/said")"
+        grep -q "^hakmem\[foreign:[0-9]*\]: $call(0x[0-9a-f]*): ." "$WORK/said" || fail "$call of $kind: $(cat "$WORK/said")"
         [ "$(grep -c hakmem "$WORK/said")" -eq 1 ] || fail "$call of $kind: more than one line"
     done
     passes "$call of a block of libc's" "$HAK_LIBRARY" "$WORK/foreign" libc "$call"

@@ -140,22 +140,33 @@ START_TEST(memory_that_is_zero_comes_first_when_asked_for)
 }
 END_TEST
 
+static enum hak_option_result set(const char *key, const char *value)
+{
+    return hak__options_set(&(struct hak_setting){.key = key,
+                                                  .value = value,
+                                                  .key_length = strlen(key),
+                                                  .value_length = value != NULL ? strlen(value) : 0},
+                            false);
+}
+
 START_TEST(options_are_parsed_and_refused)
 {
     char text[32];
-    ck_assert_int_eq(hak__options_set("retain_min", 10, "3M", 2), HAK_OPTION_OK);
+    ck_assert_int_eq(set("retain_min", "3M"), HAK_OPTION_OK);
     ck_assert_int_eq(hak__options_get("retain_min", text, sizeof text), 7);
     ck_assert_str_eq(text, "3145728");
-    ck_assert_int_eq(hak__options_set("retain_min", 10, "-1", 2), HAK_OPTION_BAD_VALUE);
-    ck_assert_int_eq(hak__options_set("retain_min", 10, "1X", 2), HAK_OPTION_BAD_VALUE);
-    ck_assert_int_eq(hak__options_set("retain_min", 10, "", 0), HAK_OPTION_BAD_VALUE);
-    ck_assert_int_eq(hak__options_set("retain_min", 10, "99999999999999999999", 20),
-                     HAK_OPTION_BAD_VALUE);
-    ck_assert_int_eq(hak__options_set("retain", 6, "1", 1), HAK_OPTION_UNKNOWN);
-    ck_assert_int_eq(hak__options_set("stats", 5, "json", 4), HAK_OPTION_OK);
+    ck_assert_int_eq(set("retain_min", "-1"), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(set("retain_min", "1X"), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(set("retain_min", ""), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(set("retain_min", "99999999999999999999"), HAK_OPTION_BAD_VALUE);
+    ck_assert_int_eq(set("retain", "1"), HAK_OPTION_UNKNOWN);
+    ck_assert_int_eq(set("retain_min", NULL), HAK_OPTION_NO_VALUE);
+    ck_assert_int_eq(set("trace", "1"), HAK_OPTION_NO_EFFECT);
+    ck_assert_int_eq(set("trace", "0"), HAK_OPTION_OK);
+    ck_assert_int_eq(set("stats", "json"), HAK_OPTION_OK);
     ck_assert_int_eq(hak__options_get("stats", text, 3), 4);
     ck_assert_str_eq(text, "js");
-    ck_assert_int_eq(hak__options_set("stats", 5, "none", 4), HAK_OPTION_OK);
+    ck_assert_int_eq(set("stats", "none"), HAK_OPTION_OK);
     ck_assert_int_eq(hak__options_get("nothing", text, sizeof text), -1);
 }
 END_TEST

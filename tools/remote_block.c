@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "remote_block.h"
+
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+
+/* A segment of notes larger than this, more of them, and more program headers are none of ours. */
+enum { NOTES_MAX = 4096, SEGMENTS_MAX = 8, HEADERS_MAX = 64 };
+
+static bool read_memory(const struct remote_memory *memory, uintptr_t from, void *to, size_t size)
+{
+    return memory->read(memory->context, (const void *)from, to, size);
+}
+
+static size_t padded(size_t size)
+{
+    return (size + 3) & ~(size_t)3;
+}
+
+/* The block's address, from a segment of notes and where it is; 0 when no note is ours. */
+static uintptr_t block_of_notes(const unsigned char *notes, size_t size, uintptr_t address)
+{
+    ElfW(Nhdr) note;
+    for (size_t at = 0; at + sizeof note <= size;) {
+        memcpy(&note, notes + at, sizeof note);
+        if (note.n_namesz > size || note.n_descsz > size)
+            return 0;
+        size_t name = at + sizeof note, text = name + padded(note.n_namesz);
+        size_t end = text + padded(note.n_descsz);
+        int32_t distance;
+        if (end > size)
+            return 0;
+        if (note.n_type == HAK_STATS_NOTE_TYPE && note.n_namesz == sizeof HAK_STATS_NOTE &&
+            note.n_descsz == sizeof distance &&
+            memcmp(notes + name, HAK_STATS_NOTE, sizeof HAK_STATS_NOTE) == 0) {
+            memcpy(&distance, notes + text, sizeof distance);
+            return address + text + (uintptr_t)(intptr_t)distance;
+        }
+        at = end;
+    }
+    return 0;
+}
+
+static uintptr_t block_of_segment(const struct remote_memory *memory, uintptr_t address, size_t size)
+{
+    unsigned char notes[NOTES_MAX];
+    if (size > sizeof notes || !read_memory(memory, address, notes, size))
+        return 0;
+    return block_of_notes(notes, size, address);
+}
+
+enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
+                                     uintptr_t *block)
+{
+    ElfW(Ehdr) file;
+    ElfW(Phdr) segment[HEADERS_MAX];
+    if (!read_memory(memory, start, &file, sizeof file))
+        return REMOTE_UNREADABLE;
+    if (memcmp(file.e_ident, ELFMAG, SELFMAG) != 0)
+        return REMOTE_NONE;
+    if (file.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
+        return REMOTE_OTHER_CLASS;
+    if (file.e_phnum > HEADERS_MAX || file.e_phentsize != sizeof *segment ||
+        !read_memory(memory, start + file.e_phoff, segment, file.e_phnum * sizeof *segment))
+        return REMOTE_NONE;
+    uintptr_t bias = 0;
+    for (int i = 0; i < file.e_phnum; i++)
+        if (segment[i].p_type == PT_LOAD && segment[i].p_offset == 0)
+            bias = start - segment[i].p_vaddr;
+    *block = 0;
+    for (int i = 0, seen = 0; i < file.e_phnum && seen < SEGMENTS_MAX && *block == 0; i++)
+        if (segment[i].p_type == PT_NOTE) {
+            seen++;
+            *block = block_of_segment(memory, bias + segment[i].p_vaddr, segment[i].p_filesz);
+        }
+    return *block != 0 ? REMOTE_FOUND : REMOTE_NONE;
+}
+
+static bool layout_is_known(const struct hak_stats_block *block)
+{
+    static const struct hak_stats_block own = {
+        .layout = HAK_STATS_LAYOUT, .size = sizeof own, .pointer_size = sizeof(void *),
+        .super_chunk_size = sizeof(struct super_chunk), .superslab_size = sizeof(SuperSlab),
+        .heap_size = sizeof(struct hak_heap), .counters_size = sizeof(struct hak_counters),
+        .lock_size = sizeof(struct hak_lock), .class_count = HAK_CLASS_COUNT,
+        .stat_count = HAK_STAT_COUNT, .lock_count = HAK_LOCK_COUNT};
+    return block->layout == own.layout && block->size == own.size &&
+           block->pointer_size == own.pointer_size &&
+           memcmp(&block->super_chunk_size, &own.super_chunk_size,
+                  offsetof(struct hak_stats_block, live_bytes) -
+                      offsetof(struct hak_stats_block, super_chunk_size)) == 0;
+}
+
+/* A text of letters, digits and what else versions are written with. */
+static bool is_version(const char *version, size_t size)
+{
+    static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.+~-_";
+    size_t length = strnlen(version, size);
+    return length > 0 && length < size && strspn(version, allowed) == length;
+}
+
+enum remote_result remote_block_read(const struct remote_memory *memory, uintptr_t address,
+                                     struct hak_stats_block *block)
+{
+    unsigned char disabled = 0;
+    if (!read_memory(memory, address, block, sizeof *block)) {
+        strcpy(block->version, "?");
+        return REMOTE_UNREADABLE;
+    }
+    if (!is_version(block->version, sizeof block->version)) {
+        strcpy(block->version, "?");
+        return REMOTE_OTHER_BLOCK;
+    }
+    if (memcmp(block->magic, HAK_STATS_MAGIC, sizeof HAK_STATS_MAGIC) != 0 || !layout_is_known(block))
+        return REMOTE_OTHER_BLOCK;
+    if (!read_memory(memory, (uintptr_t)block->disabled, &disabled, sizeof disabled))
+        return REMOTE_UNREADABLE;
+    return disabled != 0 ? REMOTE_DISABLED : REMOTE_FOUND;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The statistics block in memory that is not ours: of another process, or of a test. Nothing there
+ * is believed; addresses, lengths and texts are whatever its owner wants them to be.
+ */
+#ifndef HAK_TOOLS_REMOTE_BLOCK_H
+#define HAK_TOOLS_REMOTE_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/snapshot.h"
+
+struct remote_memory {
+    hak_peek *read; /* false with errno */
+    const void *context;
+};
+
+enum remote_result {
+    REMOTE_FOUND,
+    REMOTE_NONE,        /* no library starts here */
+    REMOTE_UNREADABLE,  /* errno says why */
+    REMOTE_OTHER_CLASS, /* an ELF file of another word size */
+    REMOTE_OTHER_BLOCK, /* the block of another version: only the version is known */
+    REMOTE_DISABLED     /* the library passes everything on */
+};
+
+/* The address of the block whose library is mapped from start on, by its ELF headers. */
+enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
+                                     uintptr_t *block);
+
+/* Copies the block: its version is a text in any case, the rest as wanted where it was FOUND. */
+enum remote_result remote_block_read(const struct remote_memory *memory, uintptr_t address,
+                                     struct hak_stats_block *block);
+
+#endif
