@@ -16,6 +16,32 @@ tls=$("$READELF" -lW "$HAK_LIBRARY" | awk '$1 == "TLS" { print $6 }')
 ! "$READELF" -lW "$HAK_LIBRARY" | grep -q 'LOAD.*RWE' || fail "writable code"
 ! "$READELF" -dW "$HAK_LIBRARY" | grep -q 'RPATH\|RUNPATH\|TEXTREL' || fail "a search path or text relocations"
 
+# What every free reads stands apart from what is written all the time: no variable from outside of
+# it begins or ends in a cache line of the section of the one, or of the page map.
+$NM -n -S "$HAK_LIBRARY" | awk '
+    function number(hex,   i, sum) {
+        for (i = 1; i <= length(hex); i++) sum = sum * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+        return sum
+    }
+    NF == 4 && $3 ~ /^[bBdD]$/ && $4 !~ /^hak__(heap|counters|thread_anchor)$/ {
+        first[++count] = int(number($1) / 64)
+        last[count] = int((number($1) + number($2) - 1) / 64)
+        name[count] = $4
+        calm[count] = $4 ~ /^hak__(heap_secret|slab_link_secret|heaps|heaps_in_use|flushes_wanted|lock_forker|disabled|oom_handler|options|pagemap)$/ ||
+                      $4 ~ /^(initialised|libc_is_ready)$/
+        found += calm[count]
+    }
+    END {
+        if (found < 12) { print "only " found + 0 " of the variables that are read all the time"; exit 1 }
+        for (i = 1; i <= count; i++)
+            for (j = 1; calm[i] && j <= count; j++)
+                if (!calm[j] && first[i] <= last[j] && first[j] <= last[i]) {
+                    print name[i] " shares a cache line with " name[j]
+                    bad = 1
+                }
+        exit bad
+    }' || fail "what is read all the time is not alone"
+
 # No symbol needs a newer C library than it must. Those that were in libraries of their own before
 # 2.34 cannot be older: nothing but libc is needed here, and so they have to be in it.
 # shellcheck disable=SC2086

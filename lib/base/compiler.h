@@ -14,6 +14,13 @@
 #define HAK_NORETURN __attribute__((noreturn, noinline, cold))
 #define HAK_EXPORT __attribute__((visibility("default")))
 #define HAK_CACHE_ALIGNED __attribute__((aligned(64)))
+/*
+ * Variables that all threads read all the time and that change seldom stand together, and apart
+ * from those that change all the time, which have a cache line each: a write to one would take the
+ * others from every processor. tests/elf.sh looks at where they are.
+ */
+#define HAK_READ_MOSTLY __attribute__((section("hak_read")))
+#define HAK_WRITTEN_OFTEN __attribute__((section("hak_written"))) HAK_CACHE_ALIGNED
 #define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
 /* Hides from the compiler how a value came about, so that it goes on from there. */
 #define hak_opaque(value) __asm__("" : "+r"(value))

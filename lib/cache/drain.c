@@ -325,7 +325,7 @@ static size_t purge_unless_refused(size_t bytes, bool pinned_too)
     return gone;
 }
 
-_Atomic uint32_t hak__flushes_wanted;
+HAK_READ_MOSTLY _Atomic uint32_t hak__flushes_wanted;
 
 void hak__cache_ask_for_flush(void)
 {

@@ -25,17 +25,17 @@ const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNE
 
 /* not const to those who write to it, for they only do when it is real */
 HAK_TLS struct hak_heap *hak__heap = (struct hak_heap *)&hak__heap_none;
-uint64_t hak__heap_secret;
+HAK_READ_MOSTLY uint64_t hak__heap_secret;
 
 struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
 /* prepended to under hak__heap_lock; release publishes a heap's fields */
-_Atomic(struct hak_heap *) hak__heaps;
+HAK_READ_MOSTLY _Atomic(struct hak_heap *) hak__heaps;
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
-_Atomic size_t hak__heaps_in_use;
+HAK_READ_MOSTLY _Atomic size_t hak__heaps_in_use;
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
 static struct hak_heap *create_locked(bool for_thread)

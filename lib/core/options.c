@@ -12,7 +12,7 @@ const struct hak_option_row hak__option_rows[HAK_OPTION_COUNT] = {
 #undef HAK_OPTION
 };
 
-_Atomic int64_t hak__options[HAK_OPTION_COUNT] = {
+HAK_READ_MOSTLY HAK_CACHE_ALIGNED _Atomic int64_t hak__options[HAK_OPTION_COUNT] = {
 #define HAK_OPTION(id, key, kind, initial, ...) initial,
 #include "core/options.def"
 #undef HAK_OPTION

@@ -16,7 +16,7 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-_Atomic(hak__oom_handler_fn *) hak__oom_handler;
+HAK_READ_MOSTLY _Atomic(hak__oom_handler_fn *) hak__oom_handler;
 
 bool hak__try_again(size_t size)
 {

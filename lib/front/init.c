@@ -13,10 +13,10 @@
 #include "os/os.h"
 #include "slab/slab_freelist_atomic.h"
 
-_Atomic bool hak__disabled;
+HAK_READ_MOSTLY _Atomic bool hak__disabled;
 
 static struct hak_lock init_lock;
-static _Atomic bool initialised; /* release after everything below is set; acquire by all */
+static HAK_READ_MOSTLY _Atomic bool initialised; /* release after everything below is set; acquire by all */
 static bool settings_read;       /* under init_lock */
 /* Whether another allocator is to serve; changed once, under init_lock. */
 enum { UNWANTED_NOT, UNWANTED_IF_OTHER, UNWANTED_ALWAYS };

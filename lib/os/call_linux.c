@@ -7,7 +7,7 @@
 
 #include "base/atomic.h"
 
-static _Atomic bool libc_is_ready; /* to true, by the library's constructor */
+static HAK_READ_MOSTLY _Atomic bool libc_is_ready; /* to true, by the library's constructor */
 
 void hak__call_libc_from_now_on(void)
 {

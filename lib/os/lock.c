@@ -4,7 +4,7 @@
 #include "os/guest.h"
 #include "os/os.h"
 
-_Atomic uintptr_t hak__lock_forker;
+HAK_READ_MOSTLY _Atomic uintptr_t hak__lock_forker;
 
 enum { SPINS = 64 };
 

@@ -20,7 +20,7 @@
 #include "os/thread.h"
 
 struct hak_lock {
-    _Atomic uint32_t word;
+    HAK_CACHE_ALIGNED _Atomic uint32_t word;
     _Atomic uintptr_t holder; /* hak__thread_self() of the holder; written by it alone */
     /* written by the holder, by a relaxed load and store; read by any thread */
     _Atomic uint64_t acquisitions, waits;

@@ -70,7 +70,7 @@ struct hak_pagemap_leaf {
 
 struct hak_pagemap {
     /* 0, then for good the leaf's distance from none, in words of a leaf; any thread, by CAS-release */
-    _Atomic uintptr_t root[HAK_ROOT_SIZE];
+    HAK_CACHE_ALIGNED _Atomic uintptr_t root[HAK_ROOT_SIZE];
     uint32_t none[HAK_LEAF_SIZE]; /* never written: the words of a leaf without records */
 };
 

@@ -8,9 +8,9 @@
 #include "os/os.h"
 #include "page/purge.h"
 
-_Atomic size_t hak__live_bytes;
-_Atomic size_t hak__retained_bytes;
-_Atomic size_t hak__taken_bytes;
+HAK_WRITTEN_OFTEN _Atomic size_t hak__live_bytes;
+HAK_WRITTEN_OFTEN _Atomic size_t hak__retained_bytes;
+HAK_WRITTEN_OFTEN _Atomic size_t hak__taken_bytes;
 
 enum { SOON_MS = 1000, PINNED_MS = 1000 };
 

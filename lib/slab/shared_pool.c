@@ -13,7 +13,7 @@
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
 
-uint64_t hak__slab_link_secret;
+HAK_READ_MOSTLY uint64_t hak__slab_link_secret;
 
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node)
 {
