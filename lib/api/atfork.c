@@ -19,13 +19,29 @@ typedef int register_fn(void (*prepare)(void), void (*parent)(void), void (*chil
                         void *object);
 HAK_EXPORT __attribute__((weak)) register_fn __register_atfork;
 
+/*
+ * A function in front of dlsym that hands on RTLD_NEXT asks as itself, and next to it comes ours. The
+ * version is that of the architecture's first release, or of the function's.
+ */
+static register_fn *find_next(void)
+{
+    static const char *const versions[] = {"GLIBC_2.3.2", "GLIBC_2.17", "GLIBC_2.27", "GLIBC_2.36"};
+    register_fn *function = (register_fn *)dlsym(RTLD_NEXT, "__register_atfork");
+    if (function != __register_atfork)
+        return function;
+    function = NULL;
+    for (size_t i = 0; function == NULL && i < sizeof versions / sizeof *versions; i++)
+        function = (register_fn *)dlvsym(RTLD_NEXT, "__register_atfork", versions[i]);
+    return function != __register_atfork ? function : NULL;
+}
+
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
                       void *object)
 {
     static _Atomic(register_fn *) next;
     register_fn *function = hak_load_relaxed(&next);
     if (function == NULL) {
-        function = (register_fn *)dlsym(RTLD_NEXT, "__register_atfork");
+        function = find_next();
         if (function == NULL)
             return ENOMEM;
         hak_store_relaxed(&next, function);

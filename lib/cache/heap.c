@@ -34,6 +34,7 @@ static struct hak_heap *free_heaps;           /* under hak__heap_lock */
 HAK_READ_MOSTLY _Atomic(struct hak_heap *) hak__heaps;
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
+static bool looking;                          /* somebody does; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 HAK_READ_MOSTLY _Atomic size_t hak__heaps_in_use;
 
@@ -147,20 +148,17 @@ static void adopt(struct hak_heap *heap)
  * thread whose first allocation comes in the last rounds of destructors, of one in a program that
  * left no key, and of one that ended by exit(2). They are looked for when no heap is free, each
  * time after so many threads that it costs a constant for each; so there are no more of them than
- * of the others, and a few.
+ * of the others, and a few. Only what is attached has a life that can be over, and it stays attached.
  */
-static struct hak_heap *ended_locked(void)
+static struct hak_heap *find_ended(uint32_t *others)
 {
     struct hak_heap *ended = NULL;
-    if (threads_to_look > 0)
-        return NULL;
-    threads_to_look = LOOK_LEAST;
-    for (struct hak_heap *heap = hak_load_relaxed(&hak__heaps); heap != NULL; heap = heap->older) {
-        if (heap->attached && hak__life_is_over(&heap->life)) {
+    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
+        if (hak__life_is_over(&heap->life)) {
             heap->next_free = ended;
             ended = heap;
         } else {
-            threads_to_look += heap->attached;
+            *others += 1;
         }
     }
     return ended;
@@ -182,10 +180,18 @@ static void bury(struct hak_heap *heap)
 
 static void look_for_ended(void)
 {
-    struct hak_heap *ended = NULL, *next;
+    struct hak_heap *ended, *next;
+    uint32_t others = 0;
     hak__lock_acquire(&hak__heap_lock);
-    if (free_heaps == NULL)
-        ended = ended_locked();
+    bool look = free_heaps == NULL && threads_to_look == 0 && !looking;
+    looking |= look;
+    hak__lock_release(&hak__heap_lock);
+    if (!look)
+        return;
+    ended = find_ended(&others);
+    hak__lock_acquire(&hak__heap_lock);
+    threads_to_look = LOOK_LEAST + others;
+    looking = false;
     hak__lock_release(&hak__heap_lock);
     for (; ended != NULL; ended = next) {
         next = ended->next_free;
@@ -208,7 +214,6 @@ static struct hak_heap *acquire(bool for_thread)
         heap = create_locked(for_thread);
     if (heap != NULL && for_thread) {
         heap->attached = true;
-        hak__life_prepare(&heap->life);
         threads_to_look -= threads_to_look > 0;
         hak_add_relaxed(&hak__heaps_in_use, 1);
     }
@@ -264,6 +269,8 @@ struct hak_heap *hak__heap_attach(void)
     if (HAK_FREELIST_PLAIN && hak__heap_count() > 0)
         refuse_second_thread();
     look_for_ended();
+    if (hak__heap_is_real(hak__heap)) /* a function in front of one of the system's has allocated */
+        return hak__heap;
     struct hak_heap *heap = acquire(true);
     if (heap == NULL)
         return NULL;
@@ -273,6 +280,7 @@ struct hak_heap *hak__heap_attach(void)
     hak__heap = heap;
     hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);
+    hak__life_prepare(&heap->life);
     bool found_if_ended = hak__life_begin(&heap->life);
     if (hak_unlikely(!hak__thread_at_exit(thread_ends, heap)) && !found_if_ended) {
         leave(heap, &hak__heap_none); /* nobody would give it up when the thread ends */
@@ -293,6 +301,7 @@ void hak__heap_fork_child(void)
 {
     if (hak__heap_is_real(hak__heap) && hak__heap->busy)
         abandon(hak__heap);
+    looking = false;
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
         hak__life_forget(&heap->life);
         if (heap->attached && heap != hak__heap)

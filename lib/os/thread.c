@@ -21,13 +21,19 @@ static bool key_ready(void (*function)(void *))
     int state = hak_load_acquire(&key_state);
     if (hak_likely(state != KEY_NONE))
         return state == KEY_READY;
+    pthread_key_t fresh; /* not under the lock: a function in front of this may allocate */
+    bool created = pthread_key_create(&fresh, function) == 0;
     hak__lock_acquire(&key_lock);
     state = hak_load_acquire(&key_state);
-    if (state == KEY_NONE) {
-        state = pthread_key_create(&key, function) == 0 ? KEY_READY : KEY_FAILED;
+    bool first = state == KEY_NONE;
+    if (first) {
+        state = created ? KEY_READY : KEY_FAILED;
+        key = fresh;
         hak_store_release(&key_state, state);
     }
     hak__lock_release(&key_lock);
+    if (created && !first)
+        pthread_key_delete(fresh);
     return state == KEY_READY;
 }
 
@@ -56,31 +62,33 @@ extern char __tsan_init[] __attribute__((weak));
 void hak__life_prepare(struct hak_life *life)
 {
     pthread_mutexattr_t attributes;
-    if (!life->known && __tsan_init == NULL)
-        life->known = pthread_mutexattr_init(&attributes) == 0 &&
-                      pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
-                      pthread_mutex_init(&life->mutex, &attributes) == 0;
+    if (hak_load_relaxed(&life->known) || __tsan_init != NULL)
+        return;
+    if (pthread_mutexattr_init(&attributes) == 0 &&
+        pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
+        pthread_mutex_init(&life->mutex, &attributes) == 0)
+        hak_store_release(&life->known, true);
 }
 
 bool hak__life_begin(struct hak_life *life)
 {
-    return life->known && pthread_mutex_trylock(&life->mutex) == 0;
+    return hak_load_relaxed(&life->known) && pthread_mutex_trylock(&life->mutex) == 0;
 }
 
 void hak__life_end(struct hak_life *life)
 {
-    if (life->known)
+    if (hak_load_relaxed(&life->known))
         pthread_mutex_unlock(&life->mutex);
 }
 
 void hak__life_forget(struct hak_life *life)
 {
-    life->known = false;
+    hak_store_relaxed(&life->known, false);
 }
 
 bool hak__life_is_over(struct hak_life *life)
 {
-    if (!life->known)
+    if (!hak_load_acquire(&life->known))
         return false;
     int result = pthread_mutex_trylock(&life->mutex);
     if (result == EOWNERDEAD)

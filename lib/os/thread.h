@@ -34,10 +34,14 @@ void hak__thread_reserve(void (*function)(void *value));
  */
 struct hak_life {
     pthread_mutex_t mutex;
-    bool known; /* the mutex can be used, by this process */
+    _Atomic bool known; /* the mutex can be used, by this process; release, read by acquire */
 };
 
-/* Before a thread begins, if it has not been done in this process; one thread at a time. */
+/*
+ * These call functions of the C library, in front of which there may be others that allocate: the
+ * caller holds no lock, and its thread has a heap or needs none.
+ */
+/* The thread that will begin, if it has not been done in this process. */
 void hak__life_prepare(struct hak_life *life);
 /* The calling thread holds it from now on; false where the system has no such thing. */
 bool hak__life_begin(struct hak_life *life);

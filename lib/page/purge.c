@@ -105,6 +105,9 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
         hak__arena_look_at_limit();
     if (pinned_too && hak_load_relaxed(&hak__pinned_bytes) != 0)
         hak__arena_unpin();
+    /* not what is freed meanwhile: a function in front of mmap that allocates would never let it end */
+    size_t kept = hak_load_relaxed(&hak__retained_bytes);
+    bytes = bytes < kept ? bytes : kept;
     for (int refused = 0; done < bytes && refused < HAK_PURGE_REFUSALS && !hak__os_is_past(until);) {
         unsigned ways = 0;
         struct hak_span *span = hak__arena_take_dirty(most, &ways);

@@ -9,7 +9,7 @@ NM=${NM:-nm}
 # NM may hold options
 # shellcheck disable=SC2086
 imports=$($NM -D --undefined-only "$HAK_LIBRARY" | awk '{ sub(/@.*/, "", $NF); print $NF }' |
-    grep -v '^_' | grep -vx environ)
+    grep -v '^_' | grep -vx -e environ -e dlvsym) # by which hook.c finds what it stands in front of
 usual='dlsym getenv secure_getenv open openat read close mmap munmap mprotect madvise getauxval syscall
     sysconf getpagesize getpid sched_getcpu sched_yield pthread_atfork pthread_key_create
     pthread_setspecific pthread_mutex_lock pthread_mutex_unlock pthread_self clock_gettime write'
