@@ -59,9 +59,9 @@ static unsigned class_of(size_t alignment, size_t size)
 
 void *hak__aligned(size_t alignment, size_t size)
 {
+    HAK_UNSEEN;
     if (alignment <= HAK_ALIGNMENT && !hak__passes_through())
         return hak__malloc(size);
-    HAK_UNSEEN;
     unsigned class_idx = class_of(alignment, size);
     if (hak_likely(class_idx < HAK_CLASS_COUNT)) {
         void *block = hak__cache_malloc(hak__heap, class_idx);

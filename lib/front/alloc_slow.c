@@ -147,6 +147,7 @@ void *hak__calloc(size_t count, size_t size)
 
 size_t hak__good_size(size_t size)
 {
+    HAK_UNSEEN;
     if (hak_unlikely(hak__passes_through()))
         return size; /* how the other allocator rounds is not known */
     if (size <= HAK_SMALL_MAX)
