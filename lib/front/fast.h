@@ -88,6 +88,7 @@ HAK_INLINE void hak__block_gone(void *block)
 /* Whether another allocator serves the caller; only a thread without a heap can find that it does. */
 HAK_INLINE bool hak__passes_through(void)
 {
+    HAK_UNSEEN;
     if (hak_likely(hak__heap_is_real(hak__heap)))
         return false;
     hak__init();
