@@ -22,6 +22,7 @@
 #include "command.h"
 #include "library.h"
 #include "preload_file.h"
+#include "preload_library.h"
 #include "preload_text.h"
 #include "trial.h"
 
@@ -63,53 +64,51 @@ static bool is_writable_path(const char *path)
     return false;
 }
 
-/* Who can change a file that is under every program is everybody. */
-static bool is_safe(const char *path, const struct stat *library, const struct stat *root)
+/* The entry is found again by its name alone, also when its file is gone or broken. */
+static bool is_removable_name(const char *path)
 {
-    if (library->st_uid != 0 && library->st_uid != root->st_uid)
-        command_error("%s: belongs to user %u, not to root", path, (unsigned)library->st_uid);
-    else if ((library->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        command_error("%s: can be written by others than its owner", path);
-    else
+    if (preload_is_ours(path, strlen(path), NULL))
         return true;
+    command_error("%s: the file name must be libhakmem.so or libhakmem-debug.so, or begin with one "
+                  "of them and a dot, because \"hakmem preload disable\" finds the entry by it",
+                  path);
     return false;
 }
 
 /* The path of the library in the system; false after a message if it cannot be used. */
 static bool find_library(const struct options *options, bool to_write, char path[PATH_MAX])
 {
-    struct stat library, root_status;
-
+    char reason[PRELOAD_REASON_SIZE];
     if (options->root == NULL && options->library == NULL && !to_write) {
         if (!library_find(path, NULL, false))
             return false;
     } else {
-        snprintf(path, PATH_MAX, "%s",
-                 options->library ? options->library : library_installed(false));
+        const char *given = options->library ? options->library : library_installed(false);
+        if (snprintf(path, PATH_MAX, "%s", given) >= PATH_MAX) {
+            command_error("%s: %s", given, strerror(ENAMETOOLONG));
+            return false;
+        }
     }
-    if (!is_writable_path(path))
+    if (!is_writable_path(path) || (to_write && !is_removable_name(path)))
         return false;
     int root = open(options->root ? options->root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fd = root >= 0 ? preload_resolve(root, path) : -1;
-    bool there = fd >= 0 && fstat(fd, &library) == 0 && fstat(root, &root_status) == 0;
-    if (!there)
-        command_error("%s%s: %s", options->root ? options->root : "", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
+    if (root < 0)
+        snprintf(reason, sizeof reason, "%s", strerror(errno));
+    bool usable = root >= 0 && preload_library_is_usable(root, path, to_write, reason);
+    if (!usable)
+        command_error("%s%s: refused: %s", options->root ? options->root : "", path, reason);
     if (root >= 0)
         close(root);
-    if (there && !S_ISREG(library.st_mode)) {
-        command_error("%s: not a regular file", path);
-        return false;
-    }
-    return there && (!to_write || is_safe(path, &library, &root_status));
+    return usable;
 }
 
 /*
  * /usr/$LIB/NAME if the loader finds exactly this file by it: then programs of another word size
- * look for a library of theirs instead of complaining about this one's. The path itself otherwise.
+ * look for a library of theirs instead of complaining about this one's. The path itself otherwise,
+ * and where one of theirs is none that may be used.
  */
-static void choose_entry(const struct options *options, const char *library, char entry[PATH_MAX])
+static void choose_entry(const struct options *options, int root, const char *library,
+                         char entry[PATH_MAX])
 {
     const char *name = strrchr(library, '/');
     const char *end = name;
@@ -124,8 +123,13 @@ static void choose_entry(const struct options *options, const char *library, cha
             continue;
         snprintf(entry, PATH_MAX, "%.*s/$LIB%s", (int)(ends[i] - library), library, name);
         trial_probe(&options->trial, entry, library, &probe);
-        if (probe.verdict == TRIAL_PASSED && strcmp(probe.path, library) == 0)
+        char reason[PRELOAD_REASON_SIZE];
+        if (probe.verdict != TRIAL_PASSED || strcmp(probe.path, library) != 0)
+            continue;
+        if (preload_library_others_usable(root, entry, reason))
             return;
+        command_warning("%s is not used, because programs would load a library that is refused: %s",
+                        entry, reason);
     }
     snprintf(entry, PATH_MAX, "%s", library);
 }
@@ -236,7 +240,10 @@ static bool write_entry(const struct options *options, const struct preload_file
     else
         done = preload_file_replace(file, &new);
     if (done) {
-        printf("%s: %s %s\n", file->shown, already ? "already has" : "has now", entry);
+        if (already)
+            printf("%s is already listed in %s; nothing to do\n", entry, file->shown);
+        else
+            printf("added %s to %s\n", entry, file->shown);
         warn_of_misread(file, &new);
     }
     free(old.bytes);
@@ -279,13 +286,13 @@ static int run_enable(const struct options *options)
     if (!find_library(options, true, library) || !preload_file_locate(&file, options->root))
         return COMMAND_FAILED;
     bool good = true;
-    if (options->no_check)
-        command_warning("%s is written down untried", library);
-    else
+    if (!options->no_check)
         good = check(options, library);
     if (good) {
-        choose_entry(options, library, entry);
+        choose_entry(options, file.root, library, entry);
         good = preload_file_lock(&file) && write_entry(options, &file, entry, library);
+        if (good && options->no_check)
+            command_warning("%s: added without testing (--no-check)", entry);
         if (good)
             warn_of_32_bit(&file, entry);
     }
@@ -324,7 +331,9 @@ static int run_disable(const struct options *options)
     if (done && (found || !preload_file_is_clean(&file)))
         done = preload_file_lock(&file) && remove_entries(options, &file, true, &found);
     if (done)
-        printf("%s: %s\n", file.shown, found ? "the library is out of it" : "has no such library");
+        printf(found ? "removed libhakmem from %s\n"
+                     : "libhakmem is not listed in %s; nothing to do\n",
+               file.shown);
     preload_file_close(&file);
     return done ? COMMAND_OK : COMMAND_FAILED;
 }

@@ -65,13 +65,30 @@ bool preload_next_name(const char *bytes, size_t size, struct preload_name *name
     return end > start;
 }
 
+/*
+ * Whether it is this path, or the form with $LIB by which a loader finds it. Versions that wrote
+ * the names of any libraries wrote that form, too.
+ */
+static bool leads_to(const char *name, size_t length, const char *path)
+{
+    static const char variable[] = "/$LIB/";
+    size_t whole = strlen(path);
+    const char *at = memmem(name, length, variable, strlen(variable));
+    if (at == NULL)
+        return whole == length && memcmp(name, path, length) == 0;
+    size_t start = (size_t)(at - name) + 1, end = length - start - strlen("$LIB");
+    return whole > start + end && memcmp(name, path, start) == 0 &&
+           strncmp(path + start, "lib", 3) == 0 &&
+           memcmp(name + length - end, path + whole - end, end) == 0;
+}
+
 bool preload_is_ours(const char *name, size_t length, const char *other)
 {
     static const char *const files[] = {"libhakmem.so", "libhakmem-debug.so"};
 
     if (length > 0 && name[length - 1] == '\r')
         length--;
-    if (other != NULL && strlen(other) == length && memcmp(name, other, length) == 0)
+    if (other != NULL && leads_to(name, length, other))
         return true;
     const char *slash = memrchr(name, '/', length);
     if (slash != NULL) {

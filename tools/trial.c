@@ -280,9 +280,10 @@ enum trial_verdict trial_programs(const struct trial *trial, const char *preload
     for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
         if (!try_program(trial, programs[i], preload, &tally))
             return TRIAL_IMPOSSIBLE;
-    printf("programs that run the same with the library: %u, differently: %u, "
-           "that vary by themselves: %u, not there: %u\n",
-           tally.same, tally.different, tally.varying, tally.absent);
+    printf(
+        "tested %u programs: %u identical, %u different, %u nondeterministic (%u not installed)\n",
+        tally.same + tally.different + tally.varying, tally.same, tally.different, tally.varying,
+        tally.absent);
     if (tally.different > 0)
         return TRIAL_REFUSED;
     return tally.same > 0 ? TRIAL_PASSED : TRIAL_IMPOSSIBLE;

@@ -44,7 +44,7 @@ becomes() {
     cmp -s "$file" "$work/enabled" || fail "'$1' becomes '$(cat "$file")'"
     inode=$(stat -c %i "$file")
     untried
-    says 'already has'
+    says 'is already listed in'
     [ "$(stat -c %i "$file")" = "$inode" ] || fail "'$1': written twice"
     preload disable --root "$bare" || fail "disable on '$1': $(cat "$work/out")"
     [ -e "$file" ] || : > "$file"
@@ -158,7 +158,7 @@ fi
 says 'absolute path'
 chmod g+w "$bare$lib"
 if untried; then fail "a library that others can write is no matter"; fi
-says 'written by others'
+says 'refused: /usr/lib/libhakmem.so.1 is writable by users other than its owner'
 chmod g-w "$bare$lib"
 mv "$bare$lib" "$bare$lib.away"
 if untried; then fail "a missing library is no matter"; fi
@@ -168,8 +168,119 @@ refuses enable --root "$bare"
 says 'cannot be tried'
 [ ! -e "$file" ] || fail "written untried"
 untried
-says 'written down untried'
+says 'added without testing'
 preload disable --root "$bare"
+# what is not the library is neither written nor tried
+other() {
+    rm -f "$file"
+    for no_check in '' --no-check; do
+        # shellcheck disable=SC2086
+        if "$hakmem" preload enable $no_check --root "$bare" --library "$1" > "$work/out" 2>&1; then fail "not refused: $1 $no_check"; fi
+        says "$1.*$2"
+        [ ! -e "$file" ] || fail "$1 is written down: $(cat "$file")"
+    done
+}
+# stands_in FILE REASON: under the library's own name
+stands_in() {
+    cp -L "$1" "$bare$lib"
+    chmod 755 "$bare$lib"
+    other $lib "refused: $2"
+}
+plain() { echo 'int plain;' | ${CC:-cc} -x c -shared -fPIC -o "$work/plain.so" - "$@"; }
+named=-Wl,-soname,libhakmem.so.1
+for name in libm.so.6 libc.so.6; do
+    object=$(ldd "$(command -v awk)" "$hakmem" | sed -n "s,.*$name => \([^ ]*\).*,\1,p" | head -n 1)
+    [ -n "$object" ] || object=$(${CC:-cc} -print-file-name=$name)
+    stands_in "$object" "not libhakmem: its soname is '$name'"
+    cp -L "$object" "$bare/usr/lib/$name"
+    other /usr/lib/$name 'the file name must be libhakmem.so'
+done
+echo text > "$work/text"
+stands_in "$work/text" 'not libhakmem: not an ELF shared library'
+stands_in /etc/passwd 'not libhakmem: not an ELF shared library'
+stands_in "$hakmem" 'not libhakmem: '
+mkdir -p "$bare/etc"
+cp /etc/passwd "$bare/etc/passwd"
+other /etc/passwd 'the file name must be libhakmem.so'
+other $lib/ 'the file name must be libhakmem.so'
+plain
+stands_in "$work/plain.so" "not libhakmem: its soname is ''"
+plain $named
+stands_in "$work/plain.so" 'not libhakmem: it lacks the ELF note'
+head -c 5000 "$HAK_LIBRARY" > "$work/half"
+stands_in "$work/half" 'not libhakmem: '
+head -c 20 "$HAK_LIBRARY" > "$work/half"
+stands_in "$work/half" 'not libhakmem: not an ELF'
+# byte OFFSET VALUE: of the library, in octal
+byte() {
+    cp "$HAK_LIBRARY" "$work/other"
+    # shellcheck disable=SC2059
+    printf "\\$2" | dd of="$work/other" bs=1 seek="$1" conv=notrunc 2> "$work/dd"
+}
+byte 18 377 # e_machine
+stands_in "$work/other" 'built for another architecture'
+case $(getconf LONG_BIT) in 64) byte 4 1 ;; *) byte 4 2 ;; esac # EI_CLASS
+stands_in "$work/other" ''
+byte 5 3 # EI_DATA
+stands_in "$work/other" 'built for another architecture'
+if plain -m32 $named 2> "$work/out"; then
+    ${CC:-cc} -m32 -shared -fPIC $named -DKIND=crash -nostdlib -o "$work/narrow.so" "$srcdir/tests/tools/crash.c"
+    stands_in "$work/narrow.so" 'built for another architecture: 32-bit'
+fi
+
+# each folder on the way to it, also behind links
+use "${quick:-$work}"
+for folder in / /usr /usr/lib; do
+    mode=$(stat -c %a "$bare$folder")
+    for bad in 775 757 1777; do
+        chmod $bad "$bare$folder"
+        other $lib "$folder is writable by users other than its owner (mode 0*$bad)"
+    done
+    chmod "$mode" "$bare$folder"
+done
+chmod 750 "$bare/usr"
+other $lib 'refused: /usr is not accessible to all users'
+chmod 755 "$bare/usr"
+chmod 640 "$bare$lib"
+other $lib "refused: $lib is not accessible to all users"
+chmod 755 "$bare$lib"
+mkdir -p "$bare/opt/deep" "$bare/linked"
+cp "$HAK_LIBRARY" "$bare/opt/deep/real"
+chmod 644 "$bare/opt/deep/real"
+for target in ../opt/deep/real /opt/deep/real ../../../../opt/./deep/../deep/real; do
+    ln -sf $target "$bare/linked/libhakmem.so.1"
+    chmod 777 "$bare/opt"
+    other /linked/libhakmem.so.1 'opt is writable by users other'
+    chmod 755 "$bare/opt"
+    "$hakmem" preload enable --no-check --root "$bare" --library /linked/libhakmem.so.1 > "$work/out" 2>&1 || fail "$target is refused: $(cat "$work/out")"
+    # disable needs no file
+    rm "$bare/linked/libhakmem.so.1"
+    preload disable --root "$bare"
+    [ ! -e "$file" ] || fail "not disabled without its file: $(cat "$file")"
+done
+ln -s loop "$bare/linked/loop"
+ln -sf loop "$bare/linked/libhakmem.so.1"
+other /linked/libhakmem.so.1 'Too many levels'
+ln -sfn real "$bare/opt/deep/libhakmem.so.1"
+ln -sfn /opt/deep "$bare/linked/deep"
+chmod 777 "$bare/opt/deep"
+other /linked/deep/libhakmem.so.1 '/opt/deep is writable'
+rm -r "$bare/linked" "$bare/opt"
+if [ "$(id -u)" -eq 0 ]; then
+    chown 12 "$bare/usr"
+    other $lib 'refused: /usr belongs to user 12, not to root'
+    chown 0 "$bare/usr"
+fi
+# entries that were written before only the library was
+printf '/usr/lib/x/libm.so.6\n/a.so\n/usr/$LIB/libm.so.6\n/usr/$LIB/libm.so.6.1\n/x/$LIB/libm.so.6\n' > "$file"
+"$hakmem" preload disable --root "$bare" --library /usr/lib/x/libm.so.6 > "$work/out"
+printf '/a.so\n/usr/$LIB/libm.so.6.1\n/x/$LIB/libm.so.6\n' | cmp -s - "$file" || fail "left: $(cat "$file")"
+rm "$file"
+untried || fail "not enabled: $(cat "$work/out")"
+echo text > "$bare$lib"
+preload disable --root "$bare"
+[ ! -e "$file" ] || fail "not disabled when its file is broken"
+use "${quick:-$work}"
 for wrong in '' nothing 'enable disable' 'status --canary' 'check --time-limit 0' 'disable --no-check'; do
     # shellcheck disable=SC2086
     preload $wrong --root "$bare" && code=0 || code=$?
@@ -285,7 +396,7 @@ unshare $user -m sh -c "$inner" sh "$bare" "$work/old" "$hakmem" $lib > "$work/o
 if [ "$code" = 0 ]; then
     says 'No space left'
     says 'Read-only file system'
-    says 'has no such library'
+    says 'is not listed in'
 else
     grep -qE 'mount|unshare' "$work/out" || fail "full or read-only: $code: $(cat "$work/out")"
     echo "left out: full and read-only file systems, since nothing can be mounted"
@@ -313,7 +424,7 @@ is_enabled() {
     [ "$code" = "$1" ] || fail "status $code, not $1: $(cat "$work/out")"
 }
 install_kind() {
-    ${CC:-cc} -shared -fPIC -DKIND="$1" -o "$tree$lib" "$srcdir/tests/tools/crash.c"
+    ${CC:-cc} -shared -fPIC -Wl,-soname,libhakmem.so.1 -DKIND="$1" -o "$tree$lib" "$srcdir/tests/tools/crash.c"
 }
 cp "$HAK_LIBRARY" "$tree$lib"
 chmod 755 "$tree$lib"
@@ -324,10 +435,10 @@ preload check -v --root "$tree" || fail "refused: $(cat "$work/out")"
 says 'cat /etc/passwd: same'
 is_enabled 1
 preload enable --canary --root "$tree" || fail "not enabled: $(cat "$work/out")"
-says 'has now'
+says '^added /usr/lib/libhakmem.so.1 to '
 is_enabled 0
 preload enable --root "$tree"
-says 'already has'
+says 'is already listed in'
 preload disable --root "$tree"
 is_enabled 1
 
@@ -342,7 +453,14 @@ case $libdir in /lib/* | /lib64)
     is_enabled 0
     says "library: /usr$libdir/libhakmem"
     preload disable --root "$tree"
-    rm "$tree/usr$libdir/libhakmem.so.1" ;;
+    # another file that some loader finds by it must be the library as well
+    mkdir -p "$tree/usr/lib32"
+    echo text > "$tree/usr/lib32/libhakmem.so.1"
+    "$hakmem" preload enable --root "$tree" --library "/usr$libdir/libhakmem.so.1" > "$work/out" 2>&1
+    says '/usr/lib32/libhakmem.so.1: not libhakmem'
+    [ "$(cat "$file")" = "/usr$libdir/libhakmem.so.1" ] || fail "written as $(cat "$file")"
+    preload disable --root "$tree"
+    rm "$tree/usr$libdir/libhakmem.so.1" "$tree/usr/lib32/libhakmem.so.1" ;;
 esac
 
 echo '# others' > "$file"
@@ -384,7 +502,7 @@ inside sh -c : || fail "does not run again"
 # a library that is not one
 echo text > "$tree$lib"
 refuses enable --root "$tree"
-says 'cannot be used: object'
+says 'refused: not libhakmem: not an ELF shared library'
 
 # killed with its programs: enable with check and canary
 cp "$HAK_LIBRARY" "$tree$lib"

@@ -17,6 +17,13 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
+/* By this and its soname hakmem preload takes it for the library, or it would not be tried. */
+static const struct {
+    unsigned name_size, size, type;
+    char name[8];
+    int distance;
+} note __attribute__((used, aligned(4), section(".note.hakmem"))) = {7, 4, 1, "hakmem", 0};
+
 #ifdef MISSING_SYMBOL
 extern void nobody_has_this(void);
 #endif

@@ -7,7 +7,7 @@ library_file=/usr/lib/$multiarch/libhakmem.so.1.7.0
 # break_library MACRO: the installed library is one of broken.c now
 break_library() {
     cp "$parts/broken.c" "$tree/root/"
-    in_tree gcc -shared -fPIC -fno-builtin -Wall "-D$1" -o /root/broken.so /root/broken.c
+    in_tree gcc -shared -fPIC -fno-builtin -Wall -Wl,-soname,libhakmem.so.1 "-D$1" -o /root/broken.so /root/broken.c
     mv -f "$tree/root/broken.so" "$tree$library_file"
 }
 
