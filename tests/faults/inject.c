@@ -36,6 +36,7 @@ static const struct {
     {SYS_fcntl, ANY, {EINVAL, EMFILE, EBADF}},
     {SYS_openat, ANY, {ENOENT, EACCES, EMFILE, ENFILE, ENOMEM, EINTR}},
     {SYS_statx, ANY, {ENOSYS, EACCES, ENOMEM, EPERM}},
+    {SYS_readlinkat, ANY, {EACCES, ENOENT, ENOMEM, EINVAL}},
     {SYS_read, ANY, {EIO, EAGAIN, EINTR, EISDIR}},
     {SYS_close, ANY, {EIO, EINTR}},
     {SYS_write, ANY, {EIO, EAGAIN, EBADF, EINTR, ENOSPC, EPIPE}},
@@ -45,6 +46,7 @@ static const struct {
 #endif
     {SYS_nanosleep, ANY, {EINTR}},
     {SYS_brk, ANY, {0}},
+    {SYS_getpid, ANY, {0}},
     {SYS_sched_yield, ANY, {0}},
 };
 

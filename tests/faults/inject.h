@@ -97,5 +97,12 @@ unsigned long fault_auxiliary(unsigned long type);
     })
 #define pthread_key_create(...) FAULT_OR("pthread_key_create", pthread_key_create(__VA_ARGS__))
 #define pthread_setspecific(...) FAULT_OR("pthread_setspecific", pthread_setspecific(__VA_ARGS__))
+#define pthread_mutexattr_init(...)                                                                \
+    FAULT_OR("pthread_mutexattr_init", pthread_mutexattr_init(__VA_ARGS__))
+#define pthread_mutexattr_setrobust(...)                                                           \
+    FAULT_OR("pthread_mutexattr_setrobust", pthread_mutexattr_setrobust(__VA_ARGS__))
+#define pthread_mutex_init(...) FAULT_OR("pthread_mutex_init", pthread_mutex_init(__VA_ARGS__))
+#define pthread_mutex_trylock(...)                                                                 \
+    FAULT_OR("pthread_mutex_trylock", pthread_mutex_trylock(__VA_ARGS__))
 
 #endif

@@ -383,6 +383,8 @@ static void rest(uint32_t seed)
     for (int i = 0; i < 8; i++) {
         errno = UNTOUCHED;
         hak__os_read_file("/etc/passwd", text, sizeof text, i % 2 != 0);
+        hak__os_program_file(text, sizeof text);
+        hak__os_process();
         hak__os_random();
         int copy = hak__os_duplicate(fd);
         if (errno != UNTOUCHED)
@@ -432,6 +434,7 @@ static void brief(uint32_t seed)
     end_all();
     hak_stats_print(fd, HAK_STATS_TEXT);
     hak__os_read_file("/etc/passwd", text, sizeof text, true);
+    hak__os_program_file(text, sizeof text);
     hak__os_random();
     int copy = hak__os_duplicate(fd);
     if (copy >= 0)
