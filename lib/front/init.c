@@ -36,12 +36,18 @@ static void report_no_other(void)
  * Sanitizers bring a malloc that has to see all blocks. A library that is under all programs cannot
  * ask for them to be built otherwise; that of the unit tests, which has no malloc, stays in use.
  */
-extern char __asan_init[] __attribute__((weak));
-extern char __hwasan_init[] __attribute__((weak));
-extern char __lsan_init[] __attribute__((weak));
-extern char __msan_init[] __attribute__((weak));
-extern char __tsan_init[] __attribute__((weak));
+extern void __asan_init(void) __attribute__((weak));
+extern void __hwasan_init(void) __attribute__((weak));
+extern void __lsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
 extern void *hak__own_malloc(size_t size) __attribute__((weak, visibility("hidden")));
+
+/* The blocks of hak_malloc are this library's, which AddressSanitizer is told of (base/annotate.h). */
+static bool tells_asan(void)
+{
+    return HAK_ANNOTATIONS && __asan_init != NULL;
+}
 
 /*
  * The program has a malloc of its own, or only a library of it is linked with this one: what hak_malloc
@@ -52,13 +58,13 @@ static bool seems_invisible(void)
 {
     void *visible = (void *)&malloc;
     hak_opaque(visible); /* or the compiler takes two names for two functions */
-    return hak__own_malloc != NULL && visible != (void *)&hak__own_malloc;
+    return hak__own_malloc != NULL && visible != (void *)&hak__own_malloc && !tells_asan();
 }
 
 static bool has_sanitizer(void)
 {
     return hak__own_malloc != NULL &&
-           (__asan_init != NULL || __hwasan_init != NULL || __lsan_init != NULL ||
+           ((__asan_init != NULL && !tells_asan()) || __hwasan_init != NULL || __lsan_init != NULL ||
             __msan_init != NULL || __tsan_init != NULL);
 }
 

@@ -53,7 +53,7 @@ void hak__thread_reserve(void (*function)(void *value))
 }
 
 /* Of a program with the thread sanitizer, which puts functions in front of those of mutexes. */
-extern char __tsan_init[] __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
 
 /*
  * The thread sanitizer would take it for one of the program's; and while it starts, when blocks are
