@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dlopen(3) without RTLD_DEEPBIND.
+ * dlopen(3), which looks at RTLD_DEEPBIND.
  *
  * A library that is opened with that flag looks for free in its own dependencies first, which is
- * the C library's, and hands it blocks of ours. So the flag is dropped, unless the program does
- * not run on this malloc or the option deepbind asks for it.
+ * the C library's, and hands it blocks of ours. So before the first one the C library's names are
+ * taken (deepbind.c), and where that cannot be the flag is dropped; unless the program does not
+ * run on this malloc or the option deepbind asks for two heaps.
  *
  * The C library's dlopen goes by its return address to find out whose search path counts. So
  * this one leaves by a jump, with nothing on the stack: in assembly, since no compiler promises
@@ -13,7 +14,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 
-#include "api/visible.h"
+#include "api/deepbind.h"
 #include "base/atomic.h"
 #include "core/options.h"
 #include "front/front.h"
@@ -102,10 +103,12 @@ __asm__(".text\n"
 
 __attribute__((used)) int hak__dlopen_flags(int flags)
 {
-    hak__init();
-    if (hak__is_disabled() || !hak__malloc_is_visible() || hak__option(HAK_OPTION_DEEPBIND))
+    if ((flags & RTLD_DEEPBIND) == 0)
         return flags;
-    return flags & ~RTLD_DEEPBIND;
+    hak__init();
+    if (hak__is_disabled() || hak__option(HAK_OPTION_DEEPBIND) || !hak__malloc_is_ours())
+        return flags;
+    return hak__take_libc_names() ? flags : flags & ~RTLD_DEEPBIND;
 }
 
 static void *cannot(const char *path, int flags)

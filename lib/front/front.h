@@ -121,6 +121,8 @@ size_t hak__libc_usable_size(const void *block);
  * program's malloc is not ours; whether it was. The calls set errno.
  */
 bool hak__other_find(bool always);
+/* Whether what the program's malloc returns is ours, if perhaps through a wrapper. */
+bool hak__malloc_is_ours(void);
 void *hak__other_malloc(size_t size);
 void *hak__other_calloc(size_t count, size_t size);
 void *hak__other_realloc(void *block, size_t size);

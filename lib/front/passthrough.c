@@ -104,7 +104,7 @@ static bool take_functions(void *where)
 }
 
 /* Asked before anything is passed on: what is allocated here comes from this library. */
-static bool malloc_is_ours(void)
+bool hak__malloc_is_ours(void)
 {
     void *block = malloc(1);
     hak_opaque(block);
@@ -115,7 +115,7 @@ static bool malloc_is_ours(void)
 
 bool hak__other_find(bool always)
 {
-    bool ours = malloc_is_ours();
+    bool ours = hak__malloc_is_ours();
     if (ours && !always)
         return false;
     if (take_functions(ours ? RTLD_NEXT : RTLD_DEFAULT) || !always)

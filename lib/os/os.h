@@ -28,6 +28,8 @@ void *hak__os_map_aligned(size_t size, size_t alignment);
 void *hak__os_reserve(size_t size, size_t alignment);
 /* Makes a part of a reservation readable and writable; it then reads as zero. */
 bool hak__os_commit(void *address, size_t size);
+/* Makes pages that may only be read writable, or so again; they are the program's, not ours. */
+bool hak__os_protect(void *address, size_t size, bool writable);
 /* Gives address space back; false leaves it mapped. Told. */
 bool hak__os_unmap(void *address, size_t size);
 /* The same for address space in which no program has had a block; not told. */

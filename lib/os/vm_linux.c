@@ -104,6 +104,12 @@ bool hak__os_commit(void *address, size_t size)
     return !hak__call_failed(hak__call(SYS_mprotect, address, size, PROT_READ | PROT_WRITE));
 }
 
+bool hak__os_protect(void *address, size_t size, bool writable)
+{
+    int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+    return !hak__call_failed(hak__call(SYS_mprotect, address, size, protection));
+}
+
 /* Whoever maps something there next may use it. */
 bool hak__os_unmap(void *address, size_t size)
 {

@@ -439,6 +439,12 @@ static void brief(uint32_t seed)
     int copy = hak__os_duplicate(fd);
     if (copy >= 0)
         close(copy);
+    void *page = hak__os_map(WHOLE);
+    if (page != NULL) {
+        hak__os_protect(page, WHOLE, false);
+        hak__os_protect(page, WHOLE, true);
+        hak__os_unmap_unused(page, WHOLE);
+    }
     hak__os_yield();
     hak__os_sleep_us(1);
     close(fd);

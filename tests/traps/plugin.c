@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A plugin that allocates through libc, and frees what its host gives it. */
+/*
+ * A plugin that allocates through libc, and frees what its host gives it. It has a function whose
+ * name is one of the host, and so has the library that it needs.
+ */
 #define _GNU_SOURCE
 #include "plugin.h"
 
@@ -53,4 +56,59 @@ static void drop(void *block)
     free(block);
 }
 
-const struct plugin plugin = {round_trip, read_lines, make, grow, drop};
+static char *print(int value)
+{
+    char *text = NULL;
+    return asprintf(&text, "%020d", value) == 20 ? text : NULL;
+}
+
+static char *copy(const char *text)
+{
+    return strdup(text);
+}
+
+static char *read_line(const char *text)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    FILE *file = fmemopen((char *)text, strlen(text), "r");
+    if (file != NULL && getline(&line, &capacity, file) < 0)
+        line = NULL;
+    if (file != NULL)
+        fclose(file);
+    return line;
+}
+
+int codec_of_plugin(void)
+{
+    return 2;
+}
+
+static int symbol(void)
+{
+    return codec_of_plugin();
+}
+
+static int needed(void)
+{
+    return codec_of_library();
+}
+
+struct plugin plugin = {
+    .round_trip = round_trip,
+    .read_lines = read_lines,
+    .make = make,
+    .grow = grow,
+    .drop = drop,
+    .symbol = symbol,
+    .needed = needed,
+    .print = print,
+    .copy = copy,
+    .read = read_line,
+};
+
+static __attribute__((constructor)) void start(void)
+{
+    plugin.made[0] = malloc(16);
+    plugin.made[1] = malloc(1 << 20);
+}
