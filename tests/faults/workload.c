@@ -385,6 +385,9 @@ static void rest(uint32_t seed)
         hak__os_read_file("/etc/passwd", text, sizeof text, i % 2 != 0);
         hak__os_program_file(text, sizeof text);
         hak__os_process();
+        int file = hak__os_append("/dev/null");
+        if (file >= 0)
+            hak__os_close(file);
         hak__os_random();
         int copy = hak__os_duplicate(fd);
         if (errno != UNTOUCHED)
