@@ -46,7 +46,7 @@ $NM -n -S "$HAK_LIBRARY" | awk '
 # 2.34 cannot be older: nothing but libc is needed here, and so they have to be in it.
 # shellcheck disable=SC2086
 for symbol in $($NM -D --undefined-only "$HAK_LIBRARY" | sed -n 's/^ *[Uw] \(.*\)@GLIBC_/\1=/p'); do
-    case $symbol in dlsym=2.34 | dladdr=2.34 | dladdr1=2.34 | dlclose=2.34 | pthread_*=2.34) continue ;; esac
+    case $symbol in dlsym=2.34 | dlvsym=2.34 | dladdr=2.34 | dladdr1=2.34 | dlclose=2.34 | pthread_*=2.34) continue ;; esac
     newest=$(printf '%s\n2.17\n' "${symbol#*=}" | sort -V | tail -n 1)
     [ "$newest" = 2.17 ] || fail "$symbol: an older version of it would do"
 done
