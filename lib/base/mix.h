@@ -13,7 +13,12 @@
 
 HAK_INLINE uint64_t hak__mix(uint64_t value, uint64_t key)
 {
-#ifdef __SIZEOF_INT128__
+#if defined(__x86_64__) && defined(__LP64__) && !defined(__clang__)
+    /* gcc keeps a product of 128 bits in memory where registers are few */
+    uint64_t low = value, high;
+    __asm__("mulq %2" : "+a"(low), "=d"(high) : "rm"(key) : "cc");
+    return high ^ low;
+#elif defined(__SIZEOF_INT128__)
     __extension__ typedef unsigned __int128 product_t;
     product_t product = (product_t)value * key;
     return (uint64_t)(product >> 64) ^ (uint64_t)product;

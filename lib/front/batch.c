@@ -56,18 +56,18 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
         count = room;
     uintptr_t mask = heap->slab_mask[class_idx];
     uint64_t reciprocal = heap->reciprocal[class_idx], bound = heap->bound[code - 1];
-    size_t done = 0;
-    for (; done < count; done++) {
-        void *block = blocks[done];
+    void **at = top, **end = top + count;
+    for (; at < end; at++, blocks++) {
+        void *block = *blocks;
         uintptr_t address = (uintptr_t)block;
         if (address >> HAK_GRANULE_SHIFT != granule ||
             (HAK_CHECKS && !hak__is_block_start(address & mask, reciprocal, bound)) ||
             !hak__block_end(block, class_idx, heap))
             break;
-        top[done] = block;
+        *at = block;
     }
-    heap->top[class_idx] = top + done;
-    return done;
+    heap->top[class_idx] = at;
+    return (size_t)(at - top);
 }
 
 void hak__free_batch(void *const *blocks, size_t count, const char *call)
