@@ -17,7 +17,7 @@ build() {
         ! cmp -s "$srcdir/$1" "$work/$1" || { echo "$1 has no '$2'"; exit 1; }
     fi
     sources=$(find "$work/lib" -name '*.c' ! -name 'libc*.c' ! -name cxx.c ! -name dlopen.c \
-        ! -name prctl.c ! -name atfork.c ! -name one_thread.c)
+        ! -name deepbind.c ! -name prctl.c ! -name atfork.c ! -name one_thread.c)
     # the compiler may hold options
     # shellcheck disable=SC2086
     ${CC:-cc} -std=gnu11 -O1 -g -fsanitize=thread -pthread -w -I"$builddir" -I"$srcdir/include" \
