@@ -118,9 +118,9 @@ HAK_INLINE uint32_t hak__pagemap_word_at(struct hak_pagemap_place place)
     hak_opaque(map);
     uintptr_t index =
         hak__add_acquired(place.index, &((const struct hak_pagemap *)map)->root[place.root]);
-    const struct hak_pagemap_leaf *none =
-        (const struct hak_pagemap_leaf *)(map + offsetof(struct hak_pagemap, none));
-    return hak_load_relaxed(&none->word[index]);
+    const _Atomic uint32_t *word =
+        (const _Atomic uint32_t *)(map + offsetof(struct hak_pagemap, none) + index * sizeof *word);
+    return hak_load_relaxed(word);
 }
 
 /* The word of the granule that holds the address; 0 when it is not ours. */
