@@ -53,8 +53,8 @@ bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visi
 
 /*
  * Reads the file of the process: sets options, reports bad lines by number. True when the
- * file excludes the program. With secure the program runs with more rights than its user, who must
- * decide nothing: the file must belong to root alone, and the program is named by the kernel.
+ * file excludes the program. Set secure for a program that runs with more rights than its user: its
+ * user must not influence it, so only root may own and write the file, and the kernel names the program.
  */
 bool hak__conf_read(const char *path, bool secure);
 

@@ -44,8 +44,8 @@ bool hak__os_strip(void *address, size_t size);
 /*
  * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
  * page; false when it may not be there. A system that does not know or allow the call is not asked
- * again; one that has failed for want of memory, or of this range, is asked less often until it has
- * succeeded.
+ * again; after a failure for lack of memory, or for this range, it is asked less often until a call
+ * succeeds.
  */
 bool hak__os_populate(void *address, size_t size);
 /* From now on only system calls that a strict sandbox allows: no populate, no wishes, no limits. */
