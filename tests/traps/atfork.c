@@ -16,17 +16,21 @@
 
 enum { FORKS = 60, THREADS = 2 };
 
-static atomic_bool stop, holding;
+static atomic_bool stop, holding, forking;
 
+/* Holds the mutex until a fork begins, and leaves it to the handler until that is over. */
 static void *allocate_under_mutex(void *unused)
 {
     while (!atomic_load(&stop)) {
         pthread_mutex_lock(&library_mutex);
         atomic_store(&holding, true);
-        library_churn();
+        do
+            library_churn();
+        while (!atomic_load(&forking) && !atomic_load(&stop));
         atomic_store(&holding, false);
         pthread_mutex_unlock(&library_mutex);
-        sched_yield();
+        while (atomic_load(&forking))
+            sched_yield();
     }
     return unused;
 }
@@ -73,12 +77,15 @@ int main(int count, char **arguments)
         for (int i = 0; i < THREADS; i++)
             REQUIRE(pthread_create(&thread[i], NULL, i == 0 ? allocate_under_mutex : allocate,
                                    NULL) == 0);
+    bool mutex = strcmp(library_case, "mutex") == 0;
     for (int i = 0; i < FORKS; i++) {
         if (strcmp(library_case, "join") == 0)
             library_use_worker();
-        while (strcmp(library_case, "mutex") == 0 && !atomic_load(&holding))
+        while (mutex && !atomic_load(&holding))
             sched_yield();
+        atomic_store(&forking, mutex);
         fork_once();
+        atomic_store(&forking, false);
     }
     atomic_store(&stop, true);
     if (strcmp(library_case, "alone") != 0)

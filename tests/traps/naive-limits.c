@@ -76,6 +76,8 @@ static void choose(void)
 
 static __attribute__((constructor)) void begin(void)
 {
+    if (!chosen)
+        choose();
     if (mistake == ATFORK)
         pthread_atfork(take_lock, drop_lock, drop_lock);
 }
