@@ -33,7 +33,7 @@ struct options {
     const char *root;    /* NULL: "/" */
     const char *library; /* NULL: the installed one */
     struct trial trial;
-    bool canary, no_check;
+    bool canary, no_check, all;
 };
 
 static const char usage[] =
@@ -41,13 +41,14 @@ static const char usage[] =
     "       hakmem preload check   [--root DIR] [--library FILE] [--time-limit SECONDS] [-v]\n"
     "       hakmem preload enable  [--root DIR] [--library FILE] [--time-limit SECONDS] [-v]\n"
     "                              [--canary] [--no-check]\n"
-    "       hakmem preload disable [--root DIR] [--library FILE]\n"
+    "       hakmem preload disable [--root DIR] [--all | [--library] FILE]\n"
     "\n"
     "status  tells whether the library is in /etc/ld.so.preload and in new programs:\n"
     "        exit status 0 if so, 1 if not, 2 if something is wrong\n"
     "check   tries it on the programs of this system and refuses it if one runs differently\n"
     "enable  checks, then writes; --canary: takes it back if programs do not run under it\n"
-    "disable removes it; hakmem-static does so where no dynamic program runs any more\n"
+    "disable removes every entry of libhakmem, with and without --all, and each entry that leads\n"
+    "        to FILE; hakmem-static does so where no dynamic program runs any more\n"
     "\n"
     "--root DIR            the system in this folder instead of the running one\n"
     "--library FILE        its path in that system, instead of where it is installed\n"
@@ -415,7 +416,7 @@ static const struct {
 } actions[] = {{"status", run_status, "rl"},
                {"check", run_check, "rltv"},
                {"enable", run_enable, "rltvcn"},
-               {"disable", run_disable, "rl"}};
+               {"disable", run_disable, "rla"}};
 
 static bool parse_limit(const char *text, unsigned *limit_ms)
 {
@@ -458,6 +459,9 @@ static bool take_option(int option, struct options *options)
     case 'n':
         options->no_check = true;
         return true;
+    case 'a':
+        options->all = true;
+        return true;
     default:
         command_error("preload: unknown option or no value; see hakmem preload --help");
         return false;
@@ -472,6 +476,7 @@ int cmd_preload(int argc, char **argv)
                                           {"verbose", no_argument, NULL, 'v'},
                                           {"canary", no_argument, NULL, 'c'},
                                           {"no-check", no_argument, NULL, 'n'},
+                                          {"all", no_argument, NULL, 'a'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     struct options options = {.trial = {.limit_ms = 10000}};
@@ -488,6 +493,12 @@ int cmd_preload(int argc, char **argv)
             return COMMAND_USAGE;
         if (strchr(taken, option) == NULL)
             taken[strlen(taken)] = (char)option;
+    }
+    if (optind + 2 == argc && options.library == NULL && strcmp(argv[optind], "disable") == 0)
+        options.library = argv[--argc];
+    if (options.all && options.library != NULL) {
+        command_error("preload disable takes --all or a library, not both");
+        return COMMAND_USAGE;
     }
     for (size_t i = 0; optind + 1 == argc && i < sizeof actions / sizeof actions[0]; i++)
         if (strcmp(argv[optind], actions[i].name) == 0) {

@@ -73,9 +73,11 @@ static bool leads_to(const char *name, size_t length, const char *path)
 {
     static const char variable[] = "/$LIB/";
     size_t whole = strlen(path);
+    if (whole == length && memcmp(name, path, length) == 0)
+        return true;
     const char *at = memmem(name, length, variable, strlen(variable));
     if (at == NULL)
-        return whole == length && memcmp(name, path, length) == 0;
+        return false;
     size_t start = (size_t)(at - name) + 1, end = length - start - strlen("$LIB");
     return whole > start + end && memcmp(name, path, start) == 0 &&
            strncmp(path + start, "lib", 3) == 0 &&

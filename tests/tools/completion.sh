@@ -53,6 +53,8 @@ done < options
 offers 'hakmem preload ' 'status check enable disable --help'
 offers 'hakmem preload enable --c' '--canary'
 offers 'hakmem preload status --c' ''
+offers 'hakmem preload disable --a' '--all'
+offers 'hakmem preload disable lib' 'library.so'
 offers 'hakmem preload check --root f' 'folder'
 offers 'hakmem preload check --library lib' 'library.so'
 # the command, and what is the command's affair: by itself, and with bash-completion

@@ -275,13 +275,31 @@ fi
 printf '/usr/lib/x/libm.so.6\n/a.so\n/usr/$LIB/libm.so.6\n/usr/$LIB/libm.so.6.1\n/x/$LIB/libm.so.6\n' > "$file"
 "$hakmem" preload disable --root "$bare" --library /usr/lib/x/libm.so.6 > "$work/out"
 printf '/a.so\n/usr/$LIB/libm.so.6.1\n/x/$LIB/libm.so.6\n' | cmp -s - "$file" || fail "left: $(cat "$file")"
+# disabled WORDS: takes out what enable wrote, also when these words say so
+disabled() {
+    untried || fail "not enabled: $(cat "$work/out")"
+    "$hakmem" preload disable --root "$bare" "$@" > "$work/out" 2>&1 || fail "disable $*: $(cat "$work/out")"
+    [ ! -s "$file" ] || fail "disable $* leaves: $(cat "$file")"
+}
 rm "$file"
+disabled
+disabled --all
+disabled $lib
+disabled --library $lib
+# the words that took out any file are words of their own, too, and an entry is named as it stands
+for words in /usr/lib/x/libm.so.6 '/usr/$LIB/libm.so.6'; do
+    printf '/usr/$LIB/libm.so.6\n' > "$file"
+    "$hakmem" preload disable --root "$bare" --all > "$work/out"
+    says 'is not listed in'
+    disabled "$words"
+done
 untried || fail "not enabled: $(cat "$work/out")"
 echo text > "$bare$lib"
 preload disable --root "$bare"
 [ ! -e "$file" ] || fail "not disabled when its file is broken"
 use "${quick:-$work}"
-for wrong in '' nothing 'enable disable' 'status --canary' 'check --time-limit 0' 'disable --no-check'; do
+for wrong in '' nothing 'enable disable' 'status --canary' 'check --time-limit 0' \
+    'disable --no-check' 'disable --all' 'disable /x.so' 'enable --all'; do
     # shellcheck disable=SC2086
     preload $wrong --root "$bare" && code=0 || code=$?
     [ "$code" = 2 ] || fail "'$wrong' ends with $code"
