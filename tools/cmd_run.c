@@ -142,8 +142,8 @@ static bool preload(const char *name, const struct program *program, const char 
     struct elf_file file;
     if (!library_find(library, given, debug))
         return false;
-    if (!elf_file_read(library, &file)) {
-        command_error("%s: not a shared library", library);
+    if (!elf_file_read(library, &file) || file.is_cut) {
+        command_error("%s: %s", library, file.is_cut ? "incomplete" : "not a shared library");
         return false;
     }
     if (strpbrk(library, ": ") != NULL) {

@@ -26,6 +26,7 @@ struct segment {
 struct image {
     int fd;
     bool wide;
+    uint64_t size; /* of the file */
     unsigned count;
     struct segment segment[HEADERS_MAX];
 };
@@ -140,18 +141,29 @@ static void read_interpreter(const struct image *image, const struct segment *se
         file->interpreter[segment->size] = '\0';
 }
 
+/* A loader maps such a segment, and the program dies when it touches the missing part. */
+static bool is_cut(const struct image *image, const struct segment *segment)
+{
+    uint64_t end;
+    return segment->type == PT_LOAD &&
+           (__builtin_add_overflow(segment->offset, segment->size, &end) || end > image->size);
+}
+
 static void read_image(struct image *image, uint64_t offset, unsigned count, size_t stride,
                        struct elf_file *file)
 {
     for (unsigned i = 0; i < count && i < HEADERS_MAX; i++) {
         uint64_t at;
         if (__builtin_add_overflow(offset, (uint64_t)i * stride, &at) ||
-            !read_segment(image->fd, image->wide, at, &image->segment[i]))
+            !read_segment(image->fd, image->wide, at, &image->segment[i])) {
+            file->is_cut = true;
             break;
+        }
         image->count = i + 1;
     }
     for (unsigned i = 0; i < image->count; i++) {
         const struct segment *segment = &image->segment[i];
+        file->is_cut = file->is_cut || is_cut(image, segment);
         if (segment->type == PT_DYNAMIC)
             read_name(image, segment, file);
         else if (segment->type == PT_INTERP)
@@ -175,7 +187,8 @@ bool elf_file_read_from(int fd, struct elf_file *file)
     file->machine = header.e_machine;
     if (file->byte_order != NATIVE_ORDER)
         return true;
-    struct image image = {.fd = fd, .wide = file->width == ELFCLASS64};
+    struct image image = {
+        .fd = fd, .wide = file->width == ELFCLASS64, .size = (uint64_t)status.st_size};
     Elf32_Ehdr narrow;
     if (image.wide && read_at(fd, &header, sizeof header, 0))
         read_image(&image, header.e_phoff, header.e_phnum, header.e_phentsize, file);

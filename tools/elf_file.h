@@ -12,6 +12,7 @@ struct elf_file {
     uint16_t type, machine;          /* e_type, e_machine */
     char name[64];                   /* DT_SONAME: a library, or the loader itself; empty: none */
     bool has_note;                   /* the note of libhakmem: the library, or it is linked in */
+    bool is_cut;                     /* the file ends before what its headers say it has */
     char interpreter[PATH_MAX];      /* PT_INTERP; empty: none, the program is static */
 };
 

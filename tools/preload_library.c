@@ -198,6 +198,8 @@ static bool is_ours(int file, struct elf_file *elf, char *reason)
 {
     if (!elf_file_read_from(file, elf) || elf->type != ET_DYN)
         return refuse(reason, "not libhakmem: not an ELF shared library");
+    if (elf->is_cut)
+        return refuse(reason, "incomplete: the file ends inside a loaded segment");
     if (strcmp(elf->name, "libhakmem.so.1") != 0 &&
         strcmp(elf->name, "libhakmem-debug.so.1") != 0) {
         make_printable(elf->name);

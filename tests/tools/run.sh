@@ -89,6 +89,8 @@ says "hakmem: --conf: invalid value 'x' for option decay_ms (allowed: -1 to 2147
 says "hakmem: /no/such: No such file or directory" "$hakmem" run --library=/no/such true
 says "hakmem run: unrecognized option '--no-such'" "$hakmem" run --no-such true
 says "hakmem: $work: not a shared library" "$hakmem" run --library="$work" true
+head -c 20000 "$HAK_LIBRARY" > "$work/cut.so"
+says "hakmem: $work/cut.so: incomplete" "$hakmem" run --library="$work/cut.so" true
 ends 127 "$hakmem" run /no/such
 ends 127 env PATH=/no/such "$hakmem" run no-such-command
 says "hakmem: no-such-command: No such file or directory" env PATH=/no/such "$hakmem" run no-such-command
