@@ -17,6 +17,9 @@
 #include "command.h"
 #include "remote_block.h"
 
+/* Enough for 2 TiB of small blocks, or for 50,000 threads with all their chains; a few seconds. */
+enum { READS_MAX = 1 << 20 };
+
 static bool peek(const void *context, const void *from, void *to, size_t size)
 {
     struct iovec here = {to, size}, there = {(void *)from, size};
@@ -143,12 +146,12 @@ enum process_result process_read(struct process *process)
     read_name(process);
     memcpy(process->version, block.version, sizeof process->version);
     errno = 0;
-    if (hak__snapshot_read(&block, peek, &process->pid, &process->snapshot))
+    if (hak__snapshot_read(&block, peek, &process->pid, READS_MAX, &process->snapshot))
         return PROCESS_READ;
     if (errno != 0)
         return complain_of(process, errno);
     return complain(process, PROCESS_FAILED,
-                    "has damaged statistics: a list leads back to itself, or does not end");
+                    "has damaged statistics: a list leads back to itself, or is too long");
 }
 
 /* ---- by name ----------------------------------------------------------- */

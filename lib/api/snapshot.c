@@ -7,8 +7,8 @@
  * otherwise.
  *
  * From outside nothing is believed: a process may have overwritten its records, or have made them
- * up. Bounds of loops do not depend on what is read. A list ends at a circle and after as many
- * members as no process has; sums stay at their largest value instead of beginning again.
+ * up. A list ends at a circle; the caller bounds the number of reads, and with it every list; sums
+ * stay at their largest value instead of beginning again.
  */
 #include "api/snapshot.h"
 
@@ -21,21 +21,20 @@ struct reader {
     const struct hak_stats_block *block;
     hak_peek *peek;
     const void *context;
+    uint64_t reads_left;
     struct hak_snapshot *snapshot;
 };
 
-/* A walk along a list: Brent's search for circles, and a bound for lists that grow as they are read. */
+/* A walk along a list: Brent's search for circles. */
 struct walk {
     const void *mark; /* a member that was met; one that comes again closes a circle */
     uint64_t steps, turn;
 };
 
-enum { LIST_MAX = 1 << 20, SUPERSLABS_MAX = 1 << 22 };
-
 /* Whether the walk may go on to the next member. */
 static bool step(struct walk *walk, const void *next)
 {
-    if (next == walk->mark || walk->steps == LIST_MAX)
+    if (next == walk->mark)
         return false;
     if (walk->steps++ == walk->turn) {
         walk->mark = next;
@@ -57,15 +56,18 @@ static uint64_t times(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-static bool peek(const struct reader *reader, const void *from, void *to, size_t size)
+static bool peek(struct reader *reader, const void *from, void *to, size_t size)
 {
+    if (reader->reads_left == 0)
+        return false;
+    reader->reads_left--;
     return reader->peek(reader->context, from, to, size);
 }
 
 /* A word of a record, by name. */
 #define PEEK(reader, field, to) peek(reader, &(field), to, sizeof *(to))
 
-static bool read_size(const struct reader *reader, const void *from, enum hak_stat stat)
+static bool read_size(struct reader *reader, const void *from, enum hak_stat stat)
 {
     size_t value = 0;
     bool read = peek(reader, from, &value, sizeof value);
@@ -73,7 +75,7 @@ static bool read_size(const struct reader *reader, const void *from, enum hak_st
     return read;
 }
 
-static bool read_totals(const struct reader *reader)
+static bool read_totals(struct reader *reader)
 {
     const struct hak_stats_block *block = reader->block;
     return read_size(reader, block->live_bytes, HAK_STAT_LIVE_BYTES) &&
@@ -89,7 +91,7 @@ static bool read_totals(const struct reader *reader)
 
 /* ---- counters and locks ------------------------------------------------ */
 
-static bool read_counters(const struct reader *reader)
+static bool read_counters(struct reader *reader)
 {
     static const uint8_t stat[HAK_COUNTER_COUNT] = {
 #define HAK_COUNTER(id, name, label, help) HAK_STAT_##id,
@@ -108,7 +110,7 @@ static bool read_counters(const struct reader *reader)
     return true;
 }
 
-static bool read_locks(const struct reader *reader)
+static bool read_locks(struct reader *reader)
 {
     struct hak_snapshot *snapshot = reader->snapshot;
     for (int i = 0; i < HAK_LOCK_COUNT; i++) {
@@ -135,7 +137,7 @@ static void add_slab(struct hak_snapshot *snapshot, struct slab_view view)
     class->out += view.carved > view.free ? view.carved - view.free : 0;
 }
 
-static bool read_superslab(const struct reader *reader, const SuperSlab *super)
+static bool read_superslab(struct reader *reader, const SuperSlab *super)
 {
     TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
     if (!PEEK(reader, super->slabs, &slabs))
@@ -145,12 +147,11 @@ static bool read_superslab(const struct reader *reader, const SuperSlab *super)
     return true;
 }
 
-static bool read_superslabs(const struct reader *reader)
+static bool read_superslabs(struct reader *reader)
 {
     enum { BATCH = 31 };
     static_assert(HAK_SET_SIZE % BATCH == 0, "batches end with the chunk");
     struct walk walk = {0};
-    unsigned count = 0;
     for (const struct super_chunk *chunk = reader->block->chunks; chunk != NULL;) {
         const SuperSlab *super[BATCH] = {NULL};
         if (!step(&walk, chunk))
@@ -159,7 +160,7 @@ static bool read_superslabs(const struct reader *reader)
             if (!peek(reader, &chunk->member[n], &super, sizeof super))
                 return false;
             for (unsigned i = 0; i < BATCH && super[i] != NULL; i++)
-                if (count++ == SUPERSLABS_MAX || !read_superslab(reader, super[i]))
+                if (!read_superslab(reader, super[i]))
                     return false;
             if (super[BATCH - 1] == NULL)
                 break;
@@ -182,7 +183,7 @@ static void add_bins(struct hak_snapshot *snapshot, void **const *top, void **co
     }
 }
 
-static bool add_chain(const struct reader *reader, const struct hak_chain *chain)
+static bool add_chain(struct reader *reader, const struct hak_chain *chain)
 {
     if (chain->slab == NULL)
         return true;
@@ -195,7 +196,7 @@ static bool add_chain(const struct reader *reader, const struct hak_chain *chain
     return true;
 }
 
-static bool read_heap(const struct reader *reader, const struct hak_heap *heap)
+static bool read_heap(struct reader *reader, const struct hak_heap *heap)
 {
     void **top[HAK_CLASS_COUNT], **base[HAK_CLASS_COUNT];
     struct hak_chain chains[HAK_CHAINS];
@@ -212,7 +213,7 @@ static bool read_heap(const struct reader *reader, const struct hak_heap *heap)
     return true;
 }
 
-static bool read_heaps(const struct reader *reader)
+static bool read_heaps(struct reader *reader)
 {
     const struct hak_heap *heap = NULL;
     if (!peek(reader, reader->block->all_heaps, &heap, sizeof heap))
@@ -255,9 +256,9 @@ static void add_up(struct hak_snapshot *snapshot)
 }
 
 bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function, const void *context,
-                        struct hak_snapshot *snapshot)
+                        uint64_t reads, struct hak_snapshot *snapshot)
 {
-    const struct reader reader = {block, function, context, snapshot};
+    struct reader reader = {block, function, context, reads, snapshot};
     memset(snapshot, 0, sizeof *snapshot);
     if (!read_totals(&reader) || !read_counters(&reader) || !read_locks(&reader) ||
         !read_superslabs(&reader) || !read_heaps(&reader))

@@ -26,9 +26,12 @@ struct hak_snapshot {
 /* Copies memory of the process; false when it cannot be read. Sizes and addresses: words. */
 typedef bool hak_peek(const void *context, const void *from, void *to, size_t size);
 
-/* Reads all; false when memory cannot be read, or leads astray. The block is a copy or the own. */
+/*
+ * Reads all, by no more than so many calls of peek; false when they do not suffice, or when memory
+ * cannot be read or leads astray. The block is a copy or the own.
+ */
 bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *peek, const void *context,
-                        struct hak_snapshot *snapshot);
+                        uint64_t reads, struct hak_snapshot *snapshot);
 
 /* The same of this process; in stats_block.c. Any thread. */
 void hak__snapshot(struct hak_snapshot *snapshot);

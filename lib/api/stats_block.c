@@ -76,5 +76,5 @@ __attribute__((no_sanitize("thread"))) static bool peek_here(const void *context
 void hak__snapshot(struct hak_snapshot *snapshot)
 {
     HAK_UNSEEN;
-    hak__snapshot_read(&hak__stats_block, peek_here, NULL, snapshot);
+    hak__snapshot_read(&hak__stats_block, peek_here, NULL, UINT64_MAX, snapshot);
 }

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# hakmem stat looks at a process that deceives it: it ends soon, with valid text or with one error.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+work=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill "$pid"; rm -rf "$work"' EXIT
+hakmem=$builddir/tools/hakmem
+hostile=$builddir/tests/tools/hostile
+schema=$srcdir/doc/statistics.schema.json
+unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD
+
+# begin ARGUMENT ...: the process deceives from now on; it is $pid
+begin() {
+    : > "$work/said"
+    LD_PRELOAD=$HAK_LIBRARY "$hostile" "$@" > "$work/said" &
+    pid=$!
+    for _ in $(seq 500); do
+        ! grep -q ready "$work/said" || return 0
+        sleep 0.02
+    done
+    fail "$what: is not ready"
+}
+is_text() {
+    head -n 1 "$1" | grep -q '^hakmem [0-9].* statistics of hostile (process [0-9]*)$' &&
+        ! LC_ALL=C grep -q '[^ -~]' "$1"
+}
+is_json() {
+    ! command -v python3 > /dev/null ||
+        python3 "$srcdir/tests/tools/stats-schema.py" "$schema" "$1"
+}
+is_metrics() {
+    ! grep -qvE -e '^# (HELP|TYPE) hakmem_[a-z0-9_]+ .*[^ ]$' \
+        -e '^hakmem_[a-z0-9_]+\{pid="[0-9]+",program="hostile"(,[a-z]+="[0-9A-Za-z.~+_-]+")?\} [0-9]+$' "$1"
+}
+# look FORM: $status and a checked answer
+look() {
+    form=$1
+    case $form in
+    text) option= ;;
+    json) option=--json ;;
+    metrics) option=--prometheus ;;
+    esac
+    status=0
+    timeout -s KILL 30 "$hakmem" stat ${option:+"$option"} "$pid" > "$work/out" 2> "$work/message" || status=$?
+    case $status in
+    0) "is_$form" "$work/out" && [ ! -s "$work/message" ] || fail "$what: what is said is no $form" ;;
+    1)
+        [ ! -s "$work/out" ] || fail "$what: $form beside an error"
+        [ "$(wc -l < "$work/message")" -eq 1 ] || fail "$what: not one error for $form"
+        grep -q "^hakmem: process $pid [ -~]*\$" "$work/message" || fail "$what: not told of the process"
+        ;;
+    *) fail "$what: $form ends with $status" ;;
+    esac
+}
+end() {
+    kill "$pid"
+    wait "$pid" 2> /dev/null || true
+    pid=
+}
+# seen STATUS MESSAGE ARGUMENT ...: all forms end with one of these, and say this when they fail
+seen() {
+    allowed=$1 message=$2
+    shift 2
+    what=$*
+    begin "$@"
+    for form in text json metrics; do
+        look $form
+        case $allowed in
+        *$status*) ;;
+        *) fail "$what: $form ends with $status: $(cat "$work/message")" ;;
+        esac
+        [ "$status" -eq 0 ] || grep -q -e "$message" "$work/message" ||
+            fail "$what: says $(cat "$work/message")"
+    done
+    end
+}
+
+what=nothing
+begin field 44 0
+look text
+if [ "$status" -ne 0 ]; then
+    cat "$work/message"
+    grep -q 'may not be read' "$work/message" && exit 77
+    exit 1
+fi
+end
+
+# an address of the block leads astray
+LD_PRELOAD=$HAK_LIBRARY "$hostile" names > "$work/names"
+[ "$(wc -l < "$work/names")" -gt 10 ] || fail 'the block has no addresses'
+while read -r name; do
+    for pattern in circle zeros ones; do
+        seen '0 1' 'has damaged statistics\|is disabled there' $pattern "$name"
+    done
+    seen 1 'has damaged statistics: they lead to memory that does not exist' nowhere "$name"
+done < "$work/names"
+# lists without an end; the long ones in one form, since each look takes a while
+endless='has damaged statistics: a list leads back to itself, or is too long'
+for name in counters all_heaps chunks; do
+    seen 1 "$endless" circle $name
+    what="long $name"
+    begin long $name
+    look text
+    [ "$status" -eq 1 ] && grep -q "$endless" "$work/message" || fail "$what: $(cat "$work/message")"
+    end
+done
+
+# numbers of the block: layout, sizes, lengths of tables; and all in the records
+for offset in 8 12 40 48 52 56 60 64 68 72 76; do
+    for value in 0 1 0x7fffffff 0xffffffff; do
+        [ $offset$value = 81 ] || seen 1 'whose statistics this command, .*, cannot read' field $offset $value
+    done
+done
+seen 0 '' field 44 0xffffffff
+seen 0 '' numbers
+
+# the version
+for version in '1", "x": "2' '1\' '1 2' "$(printf '1\nhakmem_x 1')" "$(printf '1\033[2J')" \
+    "$(printf '1\377')" ''; do
+    seen 1 'runs on libhakmem ?, whose statistics' version "$version"
+done
+seen 0 '' version 1.0.0~rc1+git-2
