@@ -53,3 +53,18 @@ printf 'stats=text\nexclude = perl\n' > "$file"
 
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
 [ "$(victim)" = "hakmem[perl]: $file: longer than 32 KiB; ignored" ] || fail "wrong about a long file: $(victim)"
+
+# a tree of processes reports a file once: its first process does, until the file changes
+printf 'no_such=3\n' > "$file"
+reports() {
+    got=$(LD_PRELOAD=$HAK_LIBRARY sh -c "$2" 2>&1 | grep -c "$file.*:1: unknown option") || true
+    [ "$got" = "$1" ] || fail "'$2': $got reports, not $1"
+}
+reports 1 'sh -c "perl -e 1; :"; (perl -e 1; sh -c "perl -e 1; :"; :); sh -c "exec perl -e 1"; :'
+reports 2 "sh -c 'perl -e 1; :'; echo no_such=4 > '$file'; sh -c 'perl -e 1; :'; :"
+reports 2 "mv '$file' '$file.old'; cp '$file.old' '$file'; sh -c 'perl -e 1; :'; :"
+reports 2 "sh -c 'perl -e 1; :'; HAKMEM_CONF_FILE='$file.old'; sh -c 'perl -e 1; :'; :"
+if command -v setsid > "$work/out"; then
+    # a service or a login says it again
+    reports 2 "setsid -w sh -c 'perl -e 1; :'; :"
+fi

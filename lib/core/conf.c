@@ -88,7 +88,16 @@ bool hak__conf_excludes(const struct hak_conf_line *line, const char *path)
 struct reading {
     const char *path, *program;
     bool excluded;
+    enum { FAULTS_NONE, FAULTS_REPORTED, FAULTS_KNOWN } faults; /* in the file */
 };
+
+/* A file that is under every program of a machine is not reported by each of them. */
+static bool reports_faults(struct reading *reading)
+{
+    if (reading->faults == FAULTS_NONE)
+        reading->faults = hak__os_mark_file(reading->path) ? FAULTS_KNOWN : FAULTS_REPORTED;
+    return reading->faults == FAULTS_REPORTED;
+}
 
 static void apply(const struct hak_conf_line *line, void *context)
 {
@@ -99,7 +108,7 @@ static void apply(const struct hak_conf_line *line, void *context)
         return;
     }
     enum hak_option_result result = hak__options_set(&line->setting, HAK_DEBUG);
-    if (result != HAK_OPTION_OK) {
+    if (result != HAK_OPTION_OK && reports_faults(reading)) {
         struct hak_text text;
         hak__text_message(&text);
         hak__options_complain(&text, reading->path, line->number, result, &line->setting);
@@ -123,8 +132,8 @@ bool hak__conf_read(const char *path, bool secure)
     /* AT_EXECFN is any name that the user gave to a link; only the kernel's name is the program's */
     if (secure)
         program = hak__os_program_file(file, sizeof file) ? file : NULL;
-    struct reading reading = {path, program, false};
-    if (!hak__conf_each_of_file(path, secure, apply, &reading)) {
+    struct reading reading = {path, program, false, FAULTS_NONE};
+    if (!hak__conf_each_of_file(path, secure, apply, &reading) && reports_faults(&reading)) {
         struct hak_text report;
         hak__text_message(&report);
         hak__text_printable(&report, path, strlen(path));

@@ -52,8 +52,8 @@ bool hak__conf_excludes(const struct hak_conf_line *line, const char *path);
 bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visit, void *context);
 
 /*
- * Reads the file of the process: sets options, reports bad lines by number. True when the
- * file excludes the program. Set secure for a program that runs with more rights than its user: its
+ * Reads the file of the process: sets options, reports bad lines by number unless the parent has
+ * met them. True when the file excludes the program. Set secure for a program that runs with more rights than its user: its
  * user must not influence it, so only root may own and write the file, and the kernel names the program.
  */
 bool hak__conf_read(const char *path, bool secure);

@@ -106,11 +106,13 @@ HAK_INLINE long hak__call6(long number, long a, long b, long c, long d, long e, 
     hak__told6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 long hak__told6(long number, long a, long b, long c, long d, long e, long f);
 
-/* Which call maps memory differs; offsets are always zero here. */
+/* Which call maps memory differs, and in which units it counts offsets. */
 #ifdef SYS_mmap2
 #define HAK_SYS_MMAP SYS_mmap2
+#define HAK_MMAP_UNIT_SHIFT 12
 #else
 #define HAK_SYS_MMAP SYS_mmap
+#define HAK_MMAP_UNIT_SHIFT 0
 #endif
 
 /* By the library's constructor. */

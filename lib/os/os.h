@@ -98,6 +98,12 @@ bool hak__os_program_file(char *path, size_t size);
  * file must belong to root and be writable by nobody else.
  */
 size_t hak__os_read_file(const char *path, char *bytes, size_t size, bool trusted);
+/*
+ * Leaves a mark in this process, which exec removes, that it has met a file as the file is now. True
+ * if its parent has this mark and both are of one session; false when that cannot be known.
+ * For one thread at a time.
+ */
+bool hak__os_mark_file(const char *path);
 /* Writes all bytes; 0, or an errno value. */
 int hak__os_write(int fd, const char *bytes, size_t size);
 /* The same file under a number that programs seldom get, closed by exec; -1 when it cannot be. */

@@ -47,6 +47,8 @@ static const struct {
     {SYS_nanosleep, ANY, {EINTR}},
     {SYS_brk, ANY, {0}},
     {SYS_getpid, ANY, {0}},
+    {SYS_getppid, ANY, {0}},
+    {SYS_getsid, ANY, {0}},
     {SYS_sched_yield, ANY, {0}},
 };
 
@@ -276,7 +278,7 @@ long fault_system(long number, long a, long b, long c, long d, long e, long f)
         return 0;
     if (page_size == 0)
         return hak__call6(number, a, b, c, d, e, f);
-    if (number == MAPPING_CALL && (d & MAP_FIXED) == 0)
+    if (number == MAPPING_CALL && (d & (MAP_FIXED | MAP_ANONYMOUS)) == MAP_ANONYMOUS)
         return map_pages(number, whole_pages(b), c, d);
     if (number != MAPPING_CALL && number != SYS_munmap && number != SYS_mprotect && number != SYS_madvise &&
         number != SYS_mremap)

@@ -384,6 +384,7 @@ static void rest(uint32_t seed)
         errno = UNTOUCHED;
         hak__os_read_file("/etc/passwd", text, sizeof text, i % 2 != 0);
         hak__os_program_file(text, sizeof text);
+        hak__os_mark_file("/etc/passwd");
         hak__os_process();
         int file = hak__os_append("/dev/null");
         if (file >= 0)
@@ -438,6 +439,7 @@ static void brief(uint32_t seed)
     hak_stats_print(fd, HAK_STATS_TEXT);
     hak__os_read_file("/etc/passwd", text, sizeof text, true);
     hak__os_program_file(text, sizeof text);
+    hak__os_mark_file("/etc/passwd");
     hak__os_random();
     int copy = hak__os_duplicate(fd);
     if (copy >= 0)
