@@ -64,8 +64,16 @@ built() {
     configured --enable-werror "$@" || { tail -n 3 "$work/said"; exit 1; }
     (cd "$place" && make -s -j"$(nproc)" && make -s -j"$(nproc)" check TESTS=) > "$work/log" 2>&1 ||
         { tail -n 20 "$work/log"; exit 1; }
-    grep -q '^CORE_ONLY_TRUE = #' "$place/Makefile" ||
-        { echo "    built; the malloc of the sanitizer stays in programs"; return 0; }
+    case " $* " in
+    *-sanitizer=address* | *-sanitizer=thread*)
+        echo "    built; the malloc of the sanitizer stays in programs"
+        return 0
+        ;;
+    *' --disable-override '*)
+        echo "    built; programs keep their malloc"
+        return 0
+        ;;
+    esac
     library=$(echo "$place"/.libs/libhakmem*.so.1)
     said=$(LD_PRELOAD=$library perl -e 'my @list = map { "<$_>" } 1..100000;
         open my $maps, "<", "/proc/self/maps"; print scalar(@list), " ", scalar(grep /libhakmem/, <$maps>)')
