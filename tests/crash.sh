@@ -35,12 +35,12 @@ says 'preload/crash(\(|\[)' null
 asked freed 139 SIGSEGV
 says "^hakmem\[crash:[0-9]+\]: the address is in a freed block of 112 bytes at $(cat out), offset 20$" freed
 asked freed-large 139 SIGSEGV
-says "^hakmem\[crash:[0-9]+\]: the address is in a freed large block of 262144 bytes at $(cat out), offset 20$" freed-large
+says "^hakmem\[crash:[0-9]+\]: the address is in a freed large block of 2[0-9]* bytes at $(cat out), offset 20$" freed-large
 asked live 139 SIGSEGV
 says "^hakmem\[crash:[0-9]+\]: the address is in a live block of (112|128) bytes at $(cat out), offset 20$" live
 says "^hakmem\[crash:[0-9]+\]: [a-z0-9]+ 0x[0-9a-f]+ points in a live block of (112|128) bytes at " live
 asked inside 139 SIGSEGV
-says "^hakmem\[crash:[0-9]+\]: the address is in a live large block of 1048576 bytes at 0x[0-9a-f]*, offset 3000" inside
+says "^hakmem\[crash:[0-9]+\]: the address is in a live large block of 10[0-9]* bytes at 0x[0-9a-f]*, offset 3000" inside
 asked thread 139 SIGSEGV
 says ' at address 0x1230, ' thread
 asked abort 134 SIGABRT

@@ -375,7 +375,7 @@ typedef struct hak_stats {
     uint64_t committed_bytes;
     /** Of the allocated bytes those of blocks in slabs. */
     uint64_t small_bytes;
-    /** Of the allocated bytes those of blocks that are spans or mappings. */
+    /** Of the allocated bytes those of spans and mappings with one block each. */
     uint64_t large_bytes;
     /** Of the large bytes those of mappings of their own. */
     uint64_t huge_bytes;

@@ -114,10 +114,10 @@ static void visit_heap(struct hak_heap *heap, void *context)
             continue;
         const struct hak_span *span = heap->kept[i].span;
         if (hak__pagemap_word(span->base) != HAK_CODE_LARGE || span->units != heap->kept[i].units ||
-            span->base != (uintptr_t)heap->kept[i].block ||
+            hak__span_block(span) != heap->kept[i].block ||
             (HAK_CHECKS && !hak__span_is_kept(heap->kept[i].block)))
             contradict(walk, "a kept span is not shown as one", span);
-        walk->kept_bytes += span->size;
+        walk->kept_bytes += hak__span_bytes(span);
     }
     if (capacity != heap->capacity_bytes)
         contradict(walk, "the capacity of a heap's bins is not what it counts", heap);

@@ -40,12 +40,13 @@ struct hak_l0 {
 };
 
 /*
- * A place of the span cache; without units it is empty. The span's base and units stand
- * here, too: looking for one and taking it does not touch the record.
+ * A place of the span cache; without units it is empty. The block, its span's units and its size
+ * stand here, too: looking for one and taking it does not touch the record.
  */
 struct hak_kept {
     void *block;
     size_t units;
+    size_t size;
     struct hak_span *span;
 };
 

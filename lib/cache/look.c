@@ -58,11 +58,12 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
 static bool look_at_span_locked(uintptr_t address, struct hak_look *look)
 {
     const struct hak_span *span = hak__pagemap_record(address);
-    look->base = span->base;
+    uint32_t offset = hak_load_relaxed(&span->offset);
+    look->base = span->base + offset;
     look->size = look->block_size =
-        look->code == HAK_CODE_HUGE ? span->size : span->units << HAK_GRANULE_SHIFT;
+        look->code == HAK_CODE_HUGE ? span->size : hak__span_bytes(span) - offset;
     look->carved = 1;
-    look->live[0] = look->code == HAK_CODE_HUGE || is_live(span->base);
+    look->live[0] = look->code == HAK_CODE_HUGE || is_live(look->base);
     return span->base == address;
 }
 

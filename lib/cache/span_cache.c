@@ -8,7 +8,7 @@
 void hak__span_free(struct hak_span *span)
 {
     hak__pagemap_set_words(span->base, span->units, HAK_CODE_SPAN_INSIDE);
-    hak__live_sub(span->size);
+    hak__live_sub(hak__span_bytes(span));
     span->dirty = true;
     span->advised |= span->units >= HAK_ADVISED_UNITS;
     hak__arena_free(span);

@@ -47,14 +47,17 @@ HAK_INLINE void *hak__span_cache_remove(struct hak_heap *heap, unsigned place)
 }
 
 /*
- * A kept block of 1 to HAK_SPAN_CACHE_UNITS granules, live again and with anything in it,
- * or NULL. Owner thread only.
+ * Takes a block of 1 to HAK_SPAN_CACHE_UNITS granules, live again and with anything in it; what was
+ * known of it, or NULL. Owner thread only.
  */
-HAK_INLINE void *hak__span_cache_take(struct hak_heap *heap, size_t units)
+HAK_INLINE const struct hak_kept *hak__span_cache_take(struct hak_heap *heap, size_t units)
 {
-    for (unsigned i = 0; i < HAK_SPAN_PLACES; i++)
-        if (heap->kept[i].units == units)
-            return hak__span_cache_remove(heap, i);
+    for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
+        if (heap->kept[i].units != units)
+            continue;
+        hak__span_cache_remove(heap, i);
+        return &heap->kept[i];
+    }
     return NULL;
 }
 
@@ -72,7 +75,8 @@ HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span
         hak__span_cache_make_room(heap); /* while it purges, an interposer's frees may fill the place */
     unsigned place = heap->span_place;
     span->dirty = true;
-    heap->kept[place] = (struct hak_kept){.block = block, .units = span->units, .span = span};
+    heap->kept[place] = (struct hak_kept){
+        .block = block, .units = span->units, .size = span->size, .span = span};
     if (HAK_CHECKS)
         *hak__block_mark(block) = hak__mark_of(heap->secret, block);
     return true;

@@ -115,7 +115,7 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
         if (hak_likely(size <= HAK_SMALL_MAX))
             block = alloc_class(hak__class_of(size), true);
         else if (size <= PTRDIFF_MAX)
-            block = hak__large_fresh(size, HAK_GRANULE, false);
+            block = hak__large_fresh(size, HAK_ALIGNMENT, false);
     } while (hak_unlikely(block == NULL) && hak__try_again(size));
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
@@ -140,7 +140,7 @@ void *hak__calloc(size_t count, size_t size)
     void *block = NULL;
     do {
         if (bytes <= PTRDIFF_MAX)
-            block = hak__large_alloc(bytes, HAK_GRANULE, true);
+            block = hak__large_alloc(bytes, HAK_ALIGNMENT, true);
     } while (block == NULL && hak__try_again(bytes));
     return block != NULL ? hak__block_live(block, bytes, true) : out_of_memory();
 }
@@ -154,7 +154,7 @@ size_t hak__good_size(size_t size)
         return hak__class_size(hak__class_of(size));
     if (size > PTRDIFF_MAX)
         return size;
-    return hak__align_up(size, size <= HAK_LARGE_MAX ? HAK_GRANULE : hak__os_page_size());
+    return hak__align_up(size, size <= HAK_LARGE_MAX ? HAK_CACHE_LINE : hak__os_page_size());
 }
 
 void hak__thread_flush(void)

@@ -76,8 +76,16 @@ static void say_large(struct hak_text *text, uintptr_t address)
         hak__text_string(text, "in a large block that is changing");
         return;
     }
-    const char *state = code == HAK_CODE_LARGE ? state_of(span->base) : "live ";
-    say_block(text, state, "large block of ", span->size, span->base, address);
+    uintptr_t block = (uintptr_t)hak__span_block(span);
+    if (address < block) {
+        hak__text_string(text, "in front of a large block of ");
+        hak__text_unsigned(text, span->size);
+        hak__text_string(text, " bytes at ");
+        hak__text_pointer(text, (void *)block);
+        return;
+    }
+    say_block(text, code == HAK_CODE_LARGE ? state_of(block) : "live ", "large block of ",
+              span->size, block, address);
 }
 
 /* What the heap knows of an address: a part of a sentence. False, and nothing, if nothing. */

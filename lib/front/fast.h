@@ -74,7 +74,7 @@ HAK_INLINE size_t hak__block_extent(const void *block)
     if (code != HAK_CODE_LARGE && code != HAK_CODE_HUGE)
         return 0;
     const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
-    return span->base == (uintptr_t)block ? span->size : 0;
+    return hak__span_block(span) == block ? span->size : 0;
 }
 
 /* What the program gives back, before anybody else can get it. */

@@ -24,6 +24,38 @@ static size_t units_of(size_t size)
 /* Zeroed blocks up to this size may be cleared by hand; above, memory that is zero is sought first. */
 #define CLEARED_MAX ((size_t)2 << 20)
 
+/*
+ * Where in its first granule a block begins, by the granule alone: within what the block's last one
+ * has to spare, else within the first page. Blocks of one size that all began with a granule would
+ * lie in the same few sets of each cache, and a walk over the same field of many would miss all the
+ * time. A granule has two such places, whatever the sizes that come to begin there: who uses but the
+ * start of his blocks shall not touch new pages each time.
+ */
+static uint32_t offset_of(uintptr_t base, size_t spare, size_t alignment)
+{
+    enum { FIRST_PAGE = 4096 };
+    if (alignment > HAK_CACHE_LINE)
+        return 0;
+    uint32_t offset = (uint32_t)(base >> HAK_GRANULE_SHIFT) * 0x9e3779b1u >> 16;
+    if (offset > spare)
+        offset %= FIRST_PAGE;
+    if (offset > spare)
+        offset = 0;
+    return offset & ~(uint32_t)(HAK_CACHE_LINE - 1);
+}
+
+/* The block of a span whose memory is there, for whom it shall be live next. */
+static HAK_NOINLINE void *place(struct hak_span *span, size_t size, size_t alignment)
+{
+    uint32_t offset = offset_of(span->base, hak__span_bytes(span) - size, alignment);
+    hak_store_relaxed(&span->offset, offset);
+    span->size = hak__span_bytes(span) - offset;
+    void *block = hak__span_block(span);
+    if (HAK_CHECKS && span->dirty)
+        *hak__block_mark(block) = 0; /* left by a block that began here */
+    return block;
+}
+
 static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 {
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
@@ -31,16 +63,14 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     if (span == NULL)
         return NULL;
     if (!span->dirty) {
-        if (!hak__memory_take(span->units << HAK_GRANULE_SHIFT)) {
+        if (!hak__memory_take(hak__span_bytes(span))) {
             hak__arena_free(span);
             return NULL;
         }
         hak__retain_missed(size);
     }
-    span->size = span->units << HAK_GRANULE_SHIFT;
-    if (HAK_CHECKS && span->dirty)
-        *hak__block_mark((void *)span->base) = 0; /* left by a small block that began here */
-    hak__live_add(span->size);
+    place(span, size, alignment);
+    hak__live_add(hak__span_bytes(span));
     hak__pagemap_show(span->base, span->units, HAK_CODE_LARGE, span);
     hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);
     return span;
@@ -85,11 +115,16 @@ static bool purging_may_help(size_t size, size_t alignment)
 }
 
 /* A block that the thread keeps, with anything in it, or NULL. */
-HAK_INLINE void *take_kept(size_t size)
+HAK_INLINE void *take_kept(size_t size, size_t alignment)
 {
-    return hak_likely(size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)
-               ? hak__span_cache_take(hak__heap, units_of(size))
-               : NULL;
+    if (hak_unlikely(size > HAK_SPAN_CACHE_UNITS * HAK_GRANULE))
+        return NULL;
+    const struct hak_kept *kept = hak__span_cache_take(hak__heap, units_of(size));
+    if (kept == NULL)
+        return NULL;
+    if (hak_likely(kept->size >= size && ((uintptr_t)kept->block & (alignment - 1)) == 0))
+        return kept->block;
+    return place(kept->span, size, alignment);
 }
 
 /* A block that is not the program's yet. */
@@ -101,7 +136,7 @@ HAK_INLINE void *clear(void *block, size_t size)
 
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    void *kept = alignment <= HAK_GRANULE ? take_kept(size) : NULL;
+    void *kept = take_kept(size, alignment);
     if (kept != NULL)
         return zero ? clear(kept, size) : kept;
     return hak__large_fresh(size, alignment, zero);
@@ -119,7 +154,7 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
     }
     if (span == NULL)
         return NULL;
-    void *block = (void *)span->base;
+    void *block = hak__span_block(span);
     if (zero && span->dirty)
         clear(block, size);
     return block;
@@ -127,12 +162,14 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
 
 HAK_NOINLINE void *hak__malloc_large(size_t size)
 {
-    void *kept = take_kept(size);
+    void *kept = take_kept(size, HAK_ALIGNMENT);
     return hak_likely(kept != NULL) ? kept : hak__malloc_slow(size);
 }
 
 void *hak__large_alloc_to_grow(size_t size)
 {
+    if (size < HAK_GROWN_MIN)
+        return hak__large_alloc(size, HAK_GRANULE, false); /* at the start: all behind it is room */
     struct hak_span *span = within_soft_limit(hak__huge_alloc(size, HAK_GRANULE));
     return span != NULL ? (void *)span->base : NULL;
 }
@@ -147,7 +184,7 @@ void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
 HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
-    if (hak_unlikely(span->base != (uintptr_t)block))
+    if (hak_unlikely(hak__span_block(span) != block))
         hak__misuse_foreign(call, block, word);
     if (hak_unlikely(hak__span_is_kept(block)))
         hak__misuse_foreign(call, block, HAK_CODE_SPAN_FREE);
@@ -192,9 +229,8 @@ static bool resize_span(struct hak_span *span, size_t units)
             return false;
         hak__pagemap_set_words(span->base + old * HAK_GRANULE, units - old, HAK_CODE_INSIDE);
     }
-    size_t size = units << HAK_GRANULE_SHIFT;
-    hak__live_add(size - span->size); /* wraps as intended when the block shrinks */
-    span->size = size;
+    hak__live_add((units - old) << HAK_GRANULE_SHIFT); /* wraps as intended when the block shrinks */
+    span->size = hak__span_bytes(span) - hak_load_relaxed(&span->offset);
     return true;
 }
 
@@ -206,12 +242,12 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
         if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size, true))
             return NULL;
     } else if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX ||
-               !resize_span(span, units_of(size))) {
+               !resize_span(span, units_of(hak_load_relaxed(&span->offset) + size))) {
         return NULL;
     }
     if (span->size < old)
         hak__cache_poll(hak__heap);
-    return (void *)span->base;
+    return hak__span_block(span);
 }
 
 size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max)
@@ -229,9 +265,11 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
         }
     } else {
         size_t room = hak__arena_room(span);
-        size_t units = units_of(most) < room ? units_of(most) : room;
-        if (units >= units_of(least) && !resize_span(span, units) && span->size < min)
-            resize_span(span, units_of(least));
+        size_t offset = hak_load_relaxed(&span->offset);
+        size_t wanted = units_of(offset + most), needed = units_of(offset + least);
+        size_t units = wanted < room ? wanted : room;
+        if (units >= needed && !resize_span(span, units) && span->size < min)
+            resize_span(span, needed);
     }
     size_t now = span->size;
     if (now < old)

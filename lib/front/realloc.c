@@ -25,8 +25,9 @@ static void *foreign(void *block, size_t size, const char *call)
 
 static void *copy(void *block, uint32_t word, size_t usable, size_t size, const char *call)
 {
-    bool grown = size > usable && size >= HAK_GROWN_MIN;
-    void *fresh = grown ? hak__block_live(hak__large_alloc_to_grow(size), size, false) : NULL;
+    void *fresh = NULL;
+    if (size > usable && size > HAK_SMALL_MAX)
+        fresh = hak__block_live(hak__large_alloc_to_grow(size), size, false);
     if (fresh == NULL)
         fresh = hak__malloc(size);
     if (fresh == NULL)

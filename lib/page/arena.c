@@ -226,13 +226,32 @@ static bool dress_locked(struct hak_span *span)
     return true;
 }
 
+/*
+ * After one span in eight a granule stays free, of which nothing is used: else spans of an even
+ * number would all lie on even granules, which are half of the sets of the processor's page tables.
+ */
+static uintptr_t take_fresh_locked(size_t units, size_t align_units, size_t *gap)
+{
+    enum { PERIOD = 8, SMALL = 32 };
+    static unsigned count;
+    bool apart = align_units == 1 && units <= SMALL && ++count % PERIOD == 0;
+    uintptr_t base = 0;
+    if (apart)
+        base = hak__region_take_locked((units + 1) * HAK_GRANULE, HAK_GRANULE, gap);
+    if (base != 0)
+        *gap += HAK_GRANULE;
+    else
+        base = hak__region_take_locked(units * HAK_GRANULE, align_units * HAK_GRANULE, gap);
+    return base;
+}
+
 static struct hak_span *fresh_locked(size_t units, size_t align_units)
 {
     struct hak_span *span = record_acquire_locked(), *rest = record_acquire_locked();
     size_t gap = 0;
     uintptr_t base = 0;
     if (span != NULL && rest != NULL)
-        base = hak__region_take_locked(units * HAK_GRANULE, align_units * HAK_GRANULE, &gap);
+        base = take_fresh_locked(units, align_units, &gap);
     if (base != 0) {
         span->base = base;
         span->units = units;

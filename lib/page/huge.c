@@ -123,6 +123,7 @@ static struct hak_span *map_new(size_t size, size_t alignment)
     span->base = (uintptr_t)base;
     span->units = 0;
     span->size = size;
+    hak_store_relaxed(&span->offset, 0);
     span->dirty = span->pinned = span->advised = false;
     return span;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/params.h"
 
 /*
  * A span of the arena from here on may have been advised. Blocks of less hold no whole huge page, or
@@ -27,11 +28,26 @@ struct hak_span {
     uintptr_t base;
     size_t units;         /* granules */
     size_t size;          /* usable bytes of a live block */
+    /*
+     * Where that begins, from the base on; less than a granule. Whoever has a block changes it before
+     * the program gets it; others read it under the lock, as a guess.
+     */
+    _Atomic uint32_t offset;
     uint8_t state;        /* hak_span_state */
     bool dirty;           /* may hold something else than zeroes */
     bool pinned;          /* a free one that is dirty: the system has refused to take it (purge.h) */
     bool bare;            /* free, and neither readable nor writable */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
 };
+
+HAK_INLINE void *hak__span_block(const struct hak_span *span)
+{
+    return (void *)(span->base + hak_load_relaxed(&span->offset));
+}
+
+HAK_INLINE size_t hak__span_bytes(const struct hak_span *span)
+{
+    return span->units << HAK_GRANULE_SHIFT;
+}
 
 #endif

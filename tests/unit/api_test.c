@@ -105,6 +105,67 @@ static size_t kept_units(void)
     return units;
 }
 
+static unsigned count_set(const bool *set, unsigned size)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < size; i++)
+        count += set[i];
+    return count;
+}
+
+START_TEST(large_blocks_of_a_size_lie_in_many_sets)
+{
+    enum { BLOCKS = 512, LINES = 64, PAGES = 32 };
+    bool line[LINES] = {false}, page[PAGES] = {false};
+    char *block[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++) {
+        block[i] = hak_malloc(70000);
+        ck_assert_ptr_nonnull(block[i]);
+        line[(uintptr_t)block[i] / 64 % LINES] = true;
+        page[(uintptr_t)block[i] / 4096 % PAGES] = true;
+    }
+    for (int i = 0; i < BLOCKS; i++)
+        hak_free(block[i]);
+    ck_assert_uint_ge(count_set(line, LINES), LINES / 4 * 3);
+    ck_assert_uint_ge(count_set(page, PAGES), PAGES / 4 * 3);
+}
+END_TEST
+
+START_TEST(a_kept_block_serves_what_fits)
+{
+    enum { BLOCKS = 64, SIZE = 70000, WHOLE = 131072 };
+    char *block[BLOCKS], *whole[BLOCKS], *aligned[BLOCKS];
+    unsigned shorter = 0, odd = 0;
+    for (int i = 0; i < BLOCKS; i++)
+        block[i] = hak_malloc(SIZE);
+    for (int i = 0; i < BLOCKS; i++) {
+        shorter += hak_usable_size(block[i]) < WHOLE;
+        odd += (uintptr_t)block[i] % 4096 != 0;
+        hak_free(block[i]);
+        whole[i] = hak_malloc(WHOLE);
+        ck_assert_uint_ge(hak_usable_size(whole[i]), WHOLE);
+        aligned[i] = hak_aligned_alloc(4096, SIZE);
+        ck_assert_uint_eq((uintptr_t)aligned[i] % 4096, 0);
+    }
+    ck_assert_uint_gt(shorter, BLOCKS / 2);
+    ck_assert_uint_gt(odd, BLOCKS / 2);
+    for (int i = 0; i < BLOCKS; i++) {
+        hak_free(whole[i]);
+        hak_free(aligned[i]);
+    }
+}
+END_TEST
+
+START_TEST(a_block_that_grows_has_all_that_is_behind_it)
+{
+    for (size_t size = 70000; size < 130000; size += 5000) {
+        char *block = hak_realloc(hak_malloc(100), size);
+        ck_assert_uint_eq(hak_usable_size(block), 131072);
+        hak_free(block);
+    }
+}
+END_TEST
+
 START_TEST(large_blocks_are_kept_for_the_thread)
 {
     enum { MORE = 6 };
@@ -187,7 +248,9 @@ START_TEST(sizes_are_what_is_promised)
         void *block = hak_malloc(size);
         ck_assert_ptr_nonnull(block);
         ck_assert_uint_ge(hak_usable_size(block), size);
-        ck_assert_uint_eq(hak_usable_size(block), hak_good_size(size));
+        ck_assert_uint_ge(hak_usable_size(block), hak_good_size(size));
+        if (size <= HAK_SMALL_MAX)
+            ck_assert_uint_eq(hak_usable_size(block), hak_good_size(size));
         ck_assert(hak_owns(block));
         hak_free_sized(block, size);
     }
@@ -278,6 +341,9 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_freed_block_comes_back_first);
     tcase_add_test(tests, a_bin_has_the_size_of_the_swings);
     tcase_add_test(tests, first_blocks_are_borrowed_from_larger_classes);
+    tcase_add_test(tests, large_blocks_of_a_size_lie_in_many_sets);
+    tcase_add_test(tests, a_kept_block_serves_what_fits);
+    tcase_add_test(tests, a_block_that_grows_has_all_that_is_behind_it);
     tcase_add_test(tests, large_blocks_are_kept_for_the_thread);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
     tcase_add_test(tests, slabs_of_a_dead_thread_are_adopted);

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bits.h"
+#include "base/params.h"
 #include "statistics.h"
 
 /* ---- control --------------------------------------------------------------- */
@@ -337,7 +339,10 @@ START_TEST(statistics_add_up)
     uint64_t small = 0, large = 0, live = 0;
     for (size_t i = 0; i < BLOCKS; i++) {
         block[i] = hak_malloc(i * 100);
-        *(i * 100 > 65536 ? &large : &small) += hak_usable_size(block[i]);
+        if (i * 100 <= HAK_SMALL_MAX)
+            small += hak_usable_size(block[i]);
+        else
+            large += hak__align_up(i * 100, HAK_GRANULE);
     }
     hak_free(hak_malloc(20));
     hak_stats_t stats = statistics();

@@ -155,7 +155,7 @@ class Library:
         if self.word(first)[1] in (self.code("NONE"), self.code("INSIDE"), self.code("SPAN_INSIDE")):
             first = self.first_other(address)
         code = self.word(first)[1] if first is not None else 0
-        if code not in (self.code("LARGE"), self.code("HUGE"), self.code("SPAN_FREE")):
+        if all(code != self.code(name) for name in ("LARGE", "HUGE", "SPAN_FREE")):
             return None
         span = self.record(first, "hak_span")
         size = max(int(span["size"]), int(span["units"]) << GRANULE_SHIFT)
@@ -296,12 +296,14 @@ class Library:
     def large_block(self, address, code, span):
         if code == self.code("SPAN_FREE"):
             return f"{address:#x} is in free memory of the page arena: no block is there."
-        block, size = int(span["base"]), int(span["size"])
+        block, size = int(span["base"] + span["offset"]), int(span["size"])
+        if address < block:
+            return f"{address:#x} is in front of the large block at {block:#x}."
         huge = code == self.code("HUGE")
         return [
             ("block", f"{block:#x}, {size} bytes usable, offset {address - block}"),
             ("kind", "huge, a mapping of its own" if huge else "large, of the page arena"),
-            ("state", "live" if huge else self.large_state(block)),
+            ("state", self.large_state(block)),
             ("span", where(span)),
         ]
 
