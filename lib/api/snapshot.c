@@ -56,21 +56,22 @@ static uint64_t times(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-static bool peek(struct reader *reader, const void *from, void *to, size_t size)
+static bool peek(struct reader *reader, uintptr_t from, void *to, size_t size)
 {
     if (reader->reads_left == 0)
         return false;
     reader->reads_left--;
-    return reader->peek(reader->context, from, to, size);
+    return reader->peek(reader->context, (const void *)from, to, size);
 }
 
-/* A word of a record, by name. */
-#define PEEK(reader, field, to) peek(reader, &(field), to, sizeof *(to))
+/* A field of a record; the record's address may be none, so it is a number, not a pointer to the field. */
+#define PEEK(reader, record, field, to) \
+    peek(reader, (uintptr_t)(record) + offsetof(__typeof__(*(record)), field), to, sizeof *(to))
 
 static bool read_size(struct reader *reader, const void *from, enum hak_stat stat)
 {
     size_t value = 0;
-    bool read = peek(reader, from, &value, sizeof value);
+    bool read = peek(reader, (uintptr_t)from, &value, sizeof value);
     reader->snapshot->value[stat] = value;
     return read;
 }
@@ -98,11 +99,11 @@ static bool read_counters(struct reader *reader)
 #include "core/stats.def"
     };
     const struct hak_counters *from = NULL;
-    if (!peek(reader, reader->block->counters, &from, sizeof from))
+    if (!peek(reader, (uintptr_t)reader->block->counters, &from, sizeof from))
         return false;
     for (struct walk walk = {0}; from != NULL;) {
         uint64_t value[HAK_COUNTER_COUNT];
-        if (!step(&walk, from) || !PEEK(reader, from->value, &value) || !PEEK(reader, from->older, &from))
+        if (!step(&walk, from) || !PEEK(reader, from, value, &value) || !PEEK(reader, from, older, &from))
             return false;
         for (int i = 0; i < HAK_COUNTER_COUNT; i++)
             add(&reader->snapshot->value[stat[i]], value[i]);
@@ -113,11 +114,13 @@ static bool read_counters(struct reader *reader)
 static bool read_locks(struct reader *reader)
 {
     struct hak_snapshot *snapshot = reader->snapshot;
+    struct hak_named_lock named[HAK_LOCK_COUNT];
+    if (!peek(reader, (uintptr_t)reader->block->locks, &named, sizeof named))
+        return false;
     for (int i = 0; i < HAK_LOCK_COUNT; i++) {
-        const struct hak_lock *lock = NULL;
-        if (!PEEK(reader, reader->block->locks[i].lock, &lock) ||
-            !PEEK(reader, lock->acquisitions, &snapshot->lock[i].acquisitions) ||
-            !PEEK(reader, lock->waits, &snapshot->lock[i].waits))
+        const struct hak_lock *lock = named[i].lock;
+        if (!PEEK(reader, lock, acquisitions, &snapshot->lock[i].acquisitions) ||
+            !PEEK(reader, lock, waits, &snapshot->lock[i].waits))
             return false;
         add(&snapshot->value[HAK_STAT_LOCK_WAITS], snapshot->lock[i].waits);
     }
@@ -140,7 +143,7 @@ static void add_slab(struct hak_snapshot *snapshot, struct slab_view view)
 static bool read_superslab(struct reader *reader, const SuperSlab *super)
 {
     TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
-    if (!PEEK(reader, super->slabs, &slabs))
+    if (!PEEK(reader, super, slabs, &slabs))
         return false;
     for (unsigned i = 0; i < HAK_SUPERSLAB_UNITS; i++)
         add_slab(reader->snapshot, slab_freelist_view_copy(&slabs[i]));
@@ -157,7 +160,7 @@ static bool read_superslabs(struct reader *reader)
         if (!step(&walk, chunk))
             return false;
         for (unsigned n = 0; n < HAK_SET_SIZE; n += BATCH) {
-            if (!peek(reader, &chunk->member[n], &super, sizeof super))
+            if (!PEEK(reader, chunk, member[n], &super))
                 return false;
             for (unsigned i = 0; i < BATCH && super[i] != NULL; i++)
                 if (!read_superslab(reader, super[i]))
@@ -165,7 +168,7 @@ static bool read_superslabs(struct reader *reader)
             if (super[BATCH - 1] == NULL)
                 break;
         }
-        if (!PEEK(reader, chunk->next, &chunk))
+        if (!PEEK(reader, chunk, next, &chunk))
             return false;
     }
     return true;
@@ -188,7 +191,7 @@ static bool add_chain(struct reader *reader, const struct hak_chain *chain)
     if (chain->slab == NULL)
         return true;
     TinySlabMeta slab;
-    if (!peek(reader, chain->slab, &slab, sizeof slab))
+    if (!peek(reader, (uintptr_t)chain->slab, &slab, sizeof slab))
         return false;
     unsigned class_idx = slab_freelist_view_copy(&slab).class_idx;
     if (class_idx < HAK_CLASS_COUNT && chain->count <= HAK_CHAIN_BLOCKS)
@@ -201,8 +204,8 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap)
     void **top[HAK_CLASS_COUNT], **base[HAK_CLASS_COUNT];
     struct hak_chain chains[HAK_CHAINS];
     struct hak_kept kept[HAK_SPAN_PLACES];
-    if (!PEEK(reader, heap->top, &top) || !PEEK(reader, heap->base, &base) ||
-        !PEEK(reader, heap->chains, &chains) || !PEEK(reader, heap->kept, &kept))
+    if (!PEEK(reader, heap, top, &top) || !PEEK(reader, heap, base, &base) ||
+        !PEEK(reader, heap, chains, &chains) || !PEEK(reader, heap, kept, &kept))
         return false;
     add_bins(reader->snapshot, top, base);
     for (int i = 0; i < HAK_CHAINS; i++)
@@ -216,10 +219,10 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap)
 static bool read_heaps(struct reader *reader)
 {
     const struct hak_heap *heap = NULL;
-    if (!peek(reader, reader->block->all_heaps, &heap, sizeof heap))
+    if (!peek(reader, (uintptr_t)reader->block->all_heaps, &heap, sizeof heap))
         return false;
     for (struct walk walk = {0}; heap != NULL;)
-        if (!step(&walk, heap) || !read_heap(reader, heap) || !PEEK(reader, heap->older, &heap))
+        if (!step(&walk, heap) || !read_heap(reader, heap) || !PEEK(reader, heap, older, &heap))
             return false;
     return true;
 }
