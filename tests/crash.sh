@@ -31,7 +31,12 @@ asked() {
 asked null 139 SIGSEGV
 says ' at address 0x0, pc 0x' null
 says '^hakmem\[crash:[0-9]+\]: the address is not in the heap$' null
-says 'preload/crash(\(|\[)' null
+frame='^    #[0-9]+ 0x[0-9a-f]+ in'
+says "$frame main\+0x[0-9a-f]+ \(/.*/preload/crash\+0x[0-9a-f]+\)$" null
+if command -v addr2line > out; then
+    place=$(sed -n 's,.* in main+.*(\(.*\)+\(0x[0-9a-f]*\))$,\1 \2,p' err)
+    addr2line -fie "${place% *}" "${place#* }" | grep -qx main || fail "null: not the address of main: $place"
+fi
 asked freed 139 SIGSEGV
 says "^hakmem\[crash:[0-9]+\]: the address is in a freed block of 112 bytes at $(cat out), offset 20$" freed
 asked freed-large 139 SIGSEGV
@@ -49,6 +54,34 @@ silent 'at address' kill
 asked stack 139 SIGSEGV
 asked double-free 134 SIGABRT
 says '^hakmem\[crash:[0-9]+\]: free\(0x[0-9a-f]*\): double free' double-free
+says "$frame abort\+0x[0-9a-f]+ \(/.*/libc[.-].*\+0x[0-9a-f]+\)$" double-free
+says "$frame main\+0x" double-free
+# a file that does not name its functions, and one that is no more there
+cp "$builddir/tests/preload/crash" stripped
+cp stripped gone
+strip stripped
+named() {
+    HAKMEM_CONF=crash_report=1 LD_PRELOAD=$HAK_LIBRARY sh -c "exec ./$1 $1" > out 2> err || true
+    silent ' in main' "$1"
+    says "$2" "$1"
+}
+named stripped "^    #0 0x[0-9a-f]+ \\(/.*/stripped\\+0x[0-9a-f]+\\)$"
+named gone '^    #0 0x[0-9a-f]+$'
+# another thread has the dynamic linker's lock
+# CC may hold options
+# shellcheck disable=SC2086
+${CC:-cc} -x c -shared -fPIC -pthread -o load.so - << 'END'
+#include <pthread.h>
+static void *crash_in_thread(void *null) { *(volatile char *)null = 1; return null; }
+__attribute__((constructor)) static void load(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, 0, crash_in_thread, 0);
+    pthread_join(thread, 0);
+}
+END
+asked load 139 SIGSEGV
+says "$frame crash_in_thread\+0x" load
 asked recover 139 SIGSEGV
 grep -qx recovered out || fail "recover: the handler did not recover"
 says ' at address 0x4560, ' recover

@@ -7,6 +7,8 @@
  * a call that can fail. Each line is whole by itself, so that what comes before a second fault
  * is of use.
  */
+#include <string.h>
+
 #include "base/annotate.h"
 #include "base/params.h"
 #include "cache/thread_cache.h"
@@ -17,6 +19,8 @@
 #include "page/span.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+
+enum { STANDARD_ERROR = 2 };
 
 static bool is_marked(uintptr_t block, bool *known)
 {
@@ -163,6 +167,41 @@ static void say_registers(const struct hak_crash *crash)
     }
 }
 
+/* As sanitizers write it, so that tools can read it:  #1 0x… in main+0x1f (/usr/bin/program+0x1234) */
+static void say_frame(unsigned number, uintptr_t address, bool is_return)
+{
+    static struct hak_code code; /* one thread reports at a time */
+    struct hak_text text;
+    hak__text_begin(&text, STANDARD_ERROR);
+    hak__text_string(&text, "    #");
+    hak__text_unsigned(&text, number);
+    hak__text_string(&text, " ");
+    hak__text_pointer(&text, (void *)address);
+    /* behind the call may be the next function, if this one does not go on after it */
+    if (hak__os_find_code(address - is_return, &code)) {
+        if (code.function[0] != '\0') {
+            hak__text_string(&text, " in ");
+            hak__text_printable(&text, code.function, strlen(code.function));
+            hak__text_string(&text, "+");
+            hak__text_pointer(&text, (void *)(code.function_offset + is_return));
+        }
+        hak__text_string(&text, " (");
+        hak__text_printable(&text, code.file, strlen(code.file));
+        hak__text_string(&text, "+");
+        hak__text_pointer(&text, (void *)(code.offset + is_return));
+        hak__text_string(&text, ")");
+    }
+    end_line(&text);
+}
+
+static void say_backtrace(const struct hak_crash *crash)
+{
+    uintptr_t addresses[HAK_CRASH_FRAMES];
+    int count = hak__os_backtrace(crash, addresses);
+    for (int i = 0; i < count; i++)
+        say_frame((unsigned)i, addresses[i], addresses[i] != crash->pc);
+}
+
 static void report(const struct hak_crash *crash)
 {
     HAK_UNSEEN;
@@ -173,7 +212,7 @@ static void report(const struct hak_crash *crash)
     say_registers(crash);
     line(&text, "backtrace:");
     end_line(&text);
-    hak__os_backtrace(crash, 2);
+    say_backtrace(crash);
 }
 
 void hak__crash_start(void)

@@ -35,8 +35,22 @@ void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_u
 /* Ends the process by SIGABRT, whatever the program has made of that signal. */
 HAK_NORETURN void hak__os_end_by_abort(void);
 
-/* Writes where the crash was reached from, a line each; in report only. */
-void hak__os_backtrace(const struct hak_crash *crash, int fd);
+/*
+ * From where the crash was reached: the addresses of up to as many instructions, the first that which
+ * crashed if it is known, the others those to which calls return. In report only; how many.
+ */
+int hak__os_backtrace(const struct hak_crash *crash, uintptr_t addresses[HAK_CRASH_FRAMES]);
+
+/* What is at an address of the program's code. */
+struct hak_code {
+    const char *file; /* until the next call */
+    uintptr_t offset; /* the address as the file's own tables have it */
+    char function[256]; /* empty if the file does not know; cut if it is longer */
+    uintptr_t function_offset;
+};
+
+/* False where no file is mapped, or the file has changed or cannot be read; in report only. */
+bool hak__os_find_code(uintptr_t address, struct hak_code *code);
 
 /* Copies bytes of this process; false when they cannot be read. */
 bool hak__os_peek(uintptr_t address, void *bytes, size_t size);

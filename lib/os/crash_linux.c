@@ -183,7 +183,7 @@ void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_u
     errno = saved;
 }
 
-void hak__os_backtrace(const struct hak_crash *crash, int fd)
+int hak__os_backtrace(const struct hak_crash *crash, uintptr_t addresses[HAK_CRASH_FRAMES])
 {
     void *frames[HAK_CRASH_FRAMES];
     int count = backtrace(frames, HAK_CRASH_FRAMES);
@@ -192,7 +192,9 @@ void hak__os_backtrace(const struct hak_crash *crash, int fd)
         first++;
     if (first == count)
         first = 0;
-    backtrace_symbols_fd(frames + first, count - first, fd);
+    for (int i = first; i < count; i++)
+        addresses[i - first] = (uintptr_t)frames[i];
+    return count - first;
 }
 
 bool hak__os_peek(uintptr_t address, void *bytes, size_t size)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* crash CASE: crashes in one of many ways; tests/crash.sh looks at what is said. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -111,7 +112,15 @@ int main(int argc, char **argv)
         return deeper(0);
     else if (strcmp(name, "recover") == 0)
         recovering();
-    else if (strcmp(name, "own") == 0) {
+    else if (strcmp(name, "load") == 0) {
+        alarm(60); /* ends a report that waits for the dynamic linker */
+        dlopen("./load.so", RTLD_NOW);
+    } else if (strcmp(name, "stripped") == 0) {
+        write_to(NULL);
+    } else if (strcmp(name, "gone") == 0) {
+        unlink(argv[0]);
+        write_to(NULL);
+    } else if (strcmp(name, "own") == 0) {
         signal(SIGSEGV, own);
         write_to(NULL);
     }
