@@ -43,15 +43,15 @@ ln -s secure "$WORK/link"
 inner='folder=${1%/*}
     while [ ! -d "$folder" ]; do folder=${folder%/*}; done
     mount -t tmpfs -o mode=755 none "${folder:-/}" && mkdir -p "${1%/*}" || exit 125
-    printf "exclude = %s\n" "$2" > "$1"
+    printf "%s\n" "$2" > "$1"
     shift 2
     exec "$@"'
 # excluding WORD PROGRAM EXPECTED
 excluding() {
     # shellcheck disable=SC2086
-    says "$3" unshare -m sh -c "$inner" sh "$conf" "$1" $somebody "$WORK/$2" secure
+    says "$3" unshare -m sh -c "$inner" sh "$conf" "exclude = $1" $somebody "$WORK/$2" secure
 }
-if [ "${conf#/*/}" = "$conf" ] || ! unshare -m sh -c "$inner" sh "$conf" none true 2> "$WORK/said"; then
+if [ "${conf#/*/}" = "$conf" ] || ! unshare -m sh -c "$inner" sh "$conf" '' true 2> "$WORK/said"; then
     echo "left out: excluded programs, since nothing can be mounted for $conf: $(cat "$WORK/said")"
     exit 0
 fi
@@ -61,3 +61,15 @@ excluding link link "$usual"
 excluding "$WORK/link" link "$usual"
 excluding secure link "${usual% *} libc"
 excluding "$WORK/secure" link "${usual% *} libc"
+
+# statistics go to no file that the user names, but to standard error
+cp "$WORK/secure" "$WORK/usual"
+mkdir -m 777 "$WORK/users"
+for program in usual secure; do
+    # shellcheck disable=SC2086
+    run '' unshare -m sh -c "$inner" sh "$conf" 'stats = text' $somebody env "HAKMEM_STATS_FILE=$WORK/users/$program" \
+        "$WORK/$program"
+done
+[ -s "$WORK/users/usual" ] || fail "no statistics in the file"
+[ ! -e "$WORK/users/secure" ] || fail "a program with more rights than its user writes to a file that the user names"
+grep -q 'live bytes' "$WORK/said" || fail "no statistics on standard error: $(cat "$WORK/said")"
