@@ -268,6 +268,14 @@ def lead(block, other):
     for place in places:
         link ^= mix(place, key) >> 16 & 0xFFFFFFFF
     memory.write_memory(places[0], link.to_bytes(4, "little"))
+def fill_chunk():
+    """Lets each member of the chunk of SuperSlabs be the first, and the next chunk this one."""
+    chunk = gdb.parse_and_eval("&hak__super_chunks")
+    member = chunk["member"]
+    memory, size = gdb.selected_inferior(), member[0].type.sizeof
+    first = bytes(memory.read_memory(int(member.address), size))
+    memory.write_memory(int(member.address), first * (member.type.sizeof // size))
+    gdb.execute("set variable hak__super_chunks.next = &hak__super_chunks")
 end
 END
 ask "$work/asked" << 'END'
@@ -280,6 +288,11 @@ python lead("many[13]", "many[12]")
 hak slab many[13]
 python lead("many[14]", "many[22]")
 hak slab many[14]
+set variable hak__heaps->older = hak__heaps
+hak block live
+hak stats
+python fill_chunk()
+hak slab hak__heaps
 END
 cat "$work/asked" >> "$work/broken"
 stopped "$HAK_LIBRARY" "$work/broken"
@@ -289,6 +302,11 @@ broken='^list +broken after [0-9]+ blocks: block [0-9]+ leads to block [0-9]+'
 answers 'hak slab many[11]' "$broken, which was never handed out\$"
 answers 'hak slab many[13]' '^list +broken: it ends after 10 blocks, 11 are counted$'
 answers 'hak slab many[14]' "$broken, which is on it already\$"
+circle='number 1 leads to 0x[0-9a-f]+, which is on it already$'
+answers 'hak block live' "^list broken: heap $circle" '^owner +heap [0-9]+, of which there is no'
+answers 'hak stats' "^list broken: heap $circle" '^ +[0-9]+ +5120 +250 '
+[ "$(grep -c '^list broken' "$work/answer")" -eq 1 ] || fail 'a broken list is told of twice'
+answers 'hak slab hak__heaps' "^list broken: chunk $circle" "$no_slab"
 
 # linked, dynamic and static; where there is no archive, or no static C library, the first alone
 ask "$work/few" << 'END'

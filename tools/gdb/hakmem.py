@@ -11,6 +11,7 @@ import collections
 import functools
 import itertools
 import re
+import types
 
 import gdb
 import gdb.printing
@@ -18,6 +19,8 @@ import gdb.printing
 GRANULE_SHIFT = 16  # HAK_GRANULE_SHIFT
 FIELD = NO_BLOCK = 0x1FFF  # HAK_SLAB_FIELD, HAK_SLAB_NO_BLOCK
 NOBODY = 1  # the owner that a thread without a heap writes
+BIN_MAX = 2048  # HAK_BIN_CAPACITY_MAX
+LIST_MAX = 1 << 18  # more than there are of heaps, or of chunks of SuperSlabs
 
 View = collections.namedtuple("View", "head free carved state class_idx tag")
 
@@ -54,8 +57,21 @@ def where(record):
 
 
 def cached_in(heap, class_idx):
-    """How many blocks a bin has."""
-    return int(heap["top"][class_idx] - heap["base"][class_idx])
+    """How many blocks a bin has; none if it cannot be one."""
+    count = int(heap["top"][class_idx] - heap["base"][class_idx])
+    return count if 0 <= count <= BIN_MAX else 0
+
+
+def records(first, link, kind):
+    """The records of a list of pointers; where it is broken it ends, and that is printed."""
+    seen = {0}
+    while int(first) not in seen and len(seen) <= LIST_MAX:
+        seen.add(int(first))
+        yield first.dereference()
+        first = first[link]
+    if int(first) != 0:
+        fault = "which is on it already" if int(first) in seen else "which is one too many"
+        print(f"list broken: {kind} number {len(seen) - 1} leads to {int(first):#x}, {fault}")
 
 
 def name_of_heap(heap):
@@ -79,9 +95,8 @@ class Library:
 
     def known(self, name, symbol):
         if symbol is None:
-            raise gdb.GdbError(
-                f"{self.objfile.filename} has no {name}: it is of another version than the commands"
-            )
+            other = "it is of another version than the commands"
+            raise gdb.GdbError(f"{self.objfile.filename} has no {name}: {other}")
         return symbol
 
     def variable(self, name):
@@ -169,16 +184,12 @@ class Library:
         return code - 1 if 1 <= code <= length(self.variable("hak__class_info")) else None
 
     def supers(self):
-        chunk = self.variable("hak__super_chunks")
-        while True:
+        for chunk in records(self.variable("hak__super_chunks").address, "next", "chunk"):
             for number in range(length(chunk["member"])):
                 member = chunk["member"][number]
                 if int(member) == 0:
                     return
                 yield member.dereference()
-            if int(chunk["next"]) == 0:
-                return
-            chunk = chunk["next"].dereference()
 
     def slab_record(self, address):
         """The slab whose record has the address, or None."""
@@ -215,12 +226,9 @@ class Library:
 
     # ---- heaps ----
 
+    @functools.cached_property  # a command that uses it twice says once that it is broken
     def heaps(self):
-        heap = self.variable("hak__heaps")
-        while int(heap) != 0:
-            heap = heap.dereference()
-            yield heap
-            heap = heap["older"]
+        return list(records(self.variable("hak__heaps"), "older", "heap"))
 
     def chains(self, heap):
         chains = (heap["chains"][i] for i in range(length(heap["chains"])))
@@ -229,10 +237,8 @@ class Library:
     def owner(self, number):
         if number in (0, NOBODY):
             return ("none", "a thread without a heap")[number]
-        for heap in self.heaps():
-            if int(heap["id"]) == number:
-                return name_of_heap(heap)
-        return f"heap {number}, of which there is no record"
+        names = [name_of_heap(heap) for heap in self.heaps if int(heap["id"]) == number]
+        return names[0] if names else f"heap {number}, of which there is no record"
 
     # ---- blocks ----
 
@@ -246,7 +252,7 @@ class Library:
         view = view_of(slab)
         if is_on(self.free_list(slab), number):
             return "on its slab's list"
-        for heap in self.heaps():
+        for heap in self.heaps:
             first = heap["base"][view.class_idx]
             if any(int(first[i]) == block for i in range(cached_in(heap, view.class_idx))):
                 return f"in the cache of heap {int(heap['id'])}"
@@ -269,7 +275,7 @@ class Library:
         return f"free, {holder}{wrong}"
 
     def large_state(self, block):
-        for heap in self.heaps():
+        for heap in self.heaps:
             for i in range(length(heap["kept"])):
                 kept = heap["kept"][i]
                 if int(kept["units"]) != 0 and int(kept["block"]) == block:
@@ -372,7 +378,7 @@ class Library:
         yield "heaps in use", int(self.variable("hak__heaps_in_use"))
 
     def counters(self):
-        blocks = [heap["counters"]["value"] for heap in self.heaps()]
+        blocks = [heap["counters"]["value"] for heap in self.heaps]
         blocks.append(self.variable("hak__counters_shared")["value"])
         for field in self.type("hak_counter").fields():
             if field.enumval < length(blocks[0]):
@@ -382,7 +388,7 @@ class Library:
     def classes(self):
         """Of each class slabs, blocks out, cached, batched, live, and capacity."""
         info = self.variable("hak__class_info")
-        slabs, out, cached, batched = ([0] * length(info) for _ in range(4))
+        slabs, out, cached, batched = (collections.Counter() for _ in range(4))
         current = self.constant("SLAB_CURRENT")
         for each in self.supers():
             for slot in range(length(each["slabs"])):
@@ -390,7 +396,7 @@ class Library:
                 if view.state >= current:
                     slabs[view.class_idx] += 1
                     out[view.class_idx] += view.carved - view.free
-        for heap in self.heaps():
+        for heap in self.heaps:
             for i in range(length(info)):
                 cached[i] += cached_in(heap, i)
             for chain in self.chains(heap):
@@ -448,7 +454,7 @@ def libraries():
     if gdb.selected_inferior().pid == 0:
         raise gdb.GdbError("there is no process and no core to look into")
     found = [library_in(each) for each in gdb.objfiles() if each.owner is None]
-    found = [each for each in found if each is not None]
+    found = list(filter(None, found))
     if not found:
         raise gdb.GdbError(symbols_missing())
     return found
@@ -485,9 +491,6 @@ class HakSubcommand(HakCommand):
 
 
 class HakOfAddress(HakSubcommand):
-    def __init__(self, name):
-        super().__init__(name, gdb.COMPLETE_EXPRESSION)
-
     def answer(self, argument):
         if not argument:
             raise gdb.GdbError(f"of which address? See 'help {self.name}'")
@@ -561,14 +564,8 @@ def print_heap(_, value):
     return f"{name_of_heap(value)}, {cached} cached blocks"
 
 
-class Printer:
-    """A record of the library as a line of text."""
-
-    def __init__(self, text, library, value):
-        self.to_string = lambda: text(library, value)
-
-
 def add_printers(objfile):
+    """Shows records as lines of text."""
     library = library_in(objfile)
     if library is None:
         return
@@ -579,13 +576,14 @@ def add_printers(objfile):
         ("hak_span", print_span),
         ("hak_heap", print_heap),
     ):
-        printers.add_printer(tag, f"^{tag}$", functools.partial(Printer, text, library))
+        show = lambda it, text=text: types.SimpleNamespace(to_string=lambda: text(library, it))
+        printers.add_printer(tag, f"^{tag}$", show)
     gdb.printing.register_pretty_printer(objfile, printers, replace=True)
 
 
 HakCommand("hak", gdb.COMPLETE_COMMAND, True)
-HakBlock("hak block")
-HakSlab("hak slab")
+HakBlock("hak block", gdb.COMPLETE_EXPRESSION)
+HakSlab("hak slab", gdb.COMPLETE_EXPRESSION)
 HakStats("hak stats")
 
 if "hak_new_objfile" in globals():  # this file was read before
