@@ -51,3 +51,9 @@ case $HAK_LIBRARY in
     # not even the words are there, so that no path can print them
     ! grep -q 'pool: ' "$HAK_LIBRARY" || fail "a release build holds trace lines" ;;
 esac
+# the library has a dlopen of its own where the option deepbind says that it has an effect
+if nm -D "$HAK_LIBRARY" | grep -q ' T dlopen'; then said=; else
+    said="hakmem[perl]: HAKMEM_CONF: option deepbind has no effect in this build (dlopen is the C library's own); ignored"
+fi
+got=$(HAKMEM_CONF=deepbind=1 victim | numberless)
+[ "$got" = "$said" ] || fail "deepbind: says '$got', not '$said'"

@@ -71,7 +71,7 @@ static void complain(struct reading *reading, const char *where, unsigned line,
 static void take(struct reading *reading, const char *where, unsigned line,
                  const struct hak_setting *setting)
 {
-    enum hak_option_result result = hak__options_set(setting, reading->debug);
+    enum hak_option_result result = hak__options_set(setting, hak__features(reading->debug));
     if (result == HAK_OPTION_OK)
         note(reading, setting->key, setting->key_length, where, line);
     else

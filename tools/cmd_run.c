@@ -55,7 +55,7 @@ struct checking {
 static void check_setting(const struct hak_setting *setting, void *context)
 {
     struct checking *checking = context;
-    enum hak_option_result result = hak__options_check(setting, checking->debug);
+    enum hak_option_result result = hak__options_check(setting, hak__features(checking->debug));
     if (result == HAK_OPTION_OK)
         return;
     struct hak_text text;

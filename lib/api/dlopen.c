@@ -99,6 +99,8 @@ __asm__(".text\n"
         "    .cfi_endproc\n"
         ".size dlopen, . - dlopen\n");
 
+#elif HAK_DLOPEN
+#error "core/options.h tells users that there is a dlopen here"
 #endif
 
 __attribute__((used)) int hak__dlopen_flags(int flags)

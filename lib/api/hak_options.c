@@ -25,8 +25,8 @@ int hak_option_set(const char *key, const char *value)
     }
     const struct hak_setting setting = {
         .key = key, .value = value, .key_length = strlen(key), .value_length = strlen(value)};
-    /* a program that sets what only debug builds use runs on both */
-    switch (hak__options_set(&setting, true)) {
+    /* a program that sets what only some builds use runs on all */
+    switch (hak__options_set(&setting, HAK_FEATURES_ALL)) {
     case HAK_OPTION_OK:
         return 0;
     case HAK_OPTION_UNKNOWN:

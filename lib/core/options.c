@@ -87,8 +87,20 @@ static int find(const char *key, size_t length)
     return -1;
 }
 
-static enum hak_option_result read_setting(const struct hak_setting *setting, bool debug, int *option,
-                                           int64_t *number)
+static bool has_effect(const struct hak_option_row *row, unsigned features)
+{
+    switch (row->when) {
+    case HAK_OPTION_WHEN_DEBUG:
+        return (features & HAK_FEATURE_DEBUG) != 0;
+    case HAK_OPTION_WHEN_DLOPEN:
+        return (features & HAK_FEATURE_DLOPEN) != 0;
+    default:
+        return true;
+    }
+}
+
+static enum hak_option_result read_setting(const struct hak_setting *setting, unsigned features,
+                                           int *option, int64_t *number)
 {
     *option = find(setting->key, setting->key_length);
     if (setting->value == NULL)
@@ -98,22 +110,22 @@ static enum hak_option_result read_setting(const struct hak_setting *setting, bo
     const struct hak_option_row *row = &hak__option_rows[*option];
     if (!parse_value(row, setting->value, setting->value_length, number))
         return HAK_OPTION_BAD_VALUE;
-    bool unused = row->when == HAK_OPTION_WHEN_DEBUG && !debug && *number != row->initial;
-    return unused ? HAK_OPTION_NO_EFFECT : HAK_OPTION_OK;
+    bool used = has_effect(row, features) || *number == row->initial;
+    return used ? HAK_OPTION_OK : HAK_OPTION_NO_EFFECT;
 }
 
-enum hak_option_result hak__options_check(const struct hak_setting *setting, bool debug)
+enum hak_option_result hak__options_check(const struct hak_setting *setting, unsigned features)
 {
     int option;
     int64_t number = 0;
-    return read_setting(setting, debug, &option, &number);
+    return read_setting(setting, features, &option, &number);
 }
 
-enum hak_option_result hak__options_set(const struct hak_setting *setting, bool debug)
+enum hak_option_result hak__options_set(const struct hak_setting *setting, unsigned features)
 {
     int option;
     int64_t number = 0;
-    enum hak_option_result result = read_setting(setting, debug, &option, &number);
+    enum hak_option_result result = read_setting(setting, features, &option, &number);
     if (result == HAK_OPTION_OK)
         hak_store_relaxed(&hak__options[option], number);
     return result;
@@ -185,27 +197,35 @@ static void say_allowed(struct hak_text *text, enum hak_option option)
     }
 }
 
+static void say_no_effect(struct hak_text *text, enum hak_option option)
+{
+    hak__text_string(text, " has no effect in this build (");
+    hak__text_string(text, hak__option_rows[option].when == HAK_OPTION_WHEN_DEBUG
+                               ? "it needs the debug variant)"
+                               : "dlopen is the C library's own)");
+}
+
 void hak__options_explain(struct hak_text *text, enum hak_option_result result,
                           const struct hak_setting *setting)
 {
-    bool has_value = result == HAK_OPTION_BAD_VALUE;
-    hak__text_string(text, result == HAK_OPTION_NO_VALUE   ? "no '=' in '"
-                           : result == HAK_OPTION_UNKNOWN  ? "unknown option '"
+    int option = find(setting->key, setting->key_length);
+    hak__text_string(text, result == HAK_OPTION_NO_VALUE    ? "no '=' in '"
+                           : result == HAK_OPTION_UNKNOWN   ? "unknown option '"
                            : result == HAK_OPTION_NO_EFFECT ? "option "
-                                                           : "invalid value '");
-    if (has_value) {
+                                                            : "invalid value '");
+    if (result == HAK_OPTION_BAD_VALUE) {
         hak__text_printable(text, setting->value, setting->value_length);
         hak__text_string(text, "' for option ");
     }
     hak__text_printable(text, setting->key, setting->key_length);
-    if (has_value) {
+    if (result == HAK_OPTION_BAD_VALUE) {
         hak__text_string(text, " (allowed: ");
-        say_allowed(text, (enum hak_option)find(setting->key, setting->key_length));
+        say_allowed(text, (enum hak_option)option);
         hak__text_string(text, ")");
+    } else if (result == HAK_OPTION_NO_EFFECT) {
+        say_no_effect(text, (enum hak_option)option);
     } else {
-        hak__text_string(text, result == HAK_OPTION_NO_EFFECT
-                                   ? " has no effect in this build (it needs the debug variant)"
-                                   : "'");
+        hak__text_string(text, "'");
     }
 }
 
@@ -250,7 +270,7 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
 static void apply(const struct hak_setting *setting, void *context)
 {
     (void)context;
-    enum hak_option_result result = hak__options_set(setting, HAK_DEBUG);
+    enum hak_option_result result = hak__options_set(setting, hak__features(HAK_DEBUG));
     if (result != HAK_OPTION_OK) {
         struct hak_text text;
         hak__text_message(&text);

@@ -33,7 +33,28 @@ enum hak_option_kind {
     HAK_OPTION_KIND_STATS
 };
 
-enum hak_option_when { HAK_OPTION_WHEN_START, HAK_OPTION_WHEN_RUN, HAK_OPTION_WHEN_DEBUG };
+enum hak_option_when {
+    HAK_OPTION_WHEN_START,
+    HAK_OPTION_WHEN_RUN,
+    HAK_OPTION_WHEN_DEBUG,
+    HAK_OPTION_WHEN_DLOPEN
+};
+
+/* What some builds have; an option that needs another has no effect. */
+enum hak_feature { HAK_FEATURE_DEBUG = 1, HAK_FEATURE_DLOPEN = 2, HAK_FEATURES_ALL = 3 };
+
+/* api/dlopen.c has the jump for these. */
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
+#define HAK_DLOPEN HAK_OVERRIDE
+#else
+#define HAK_DLOPEN 0
+#endif
+
+/* Those of this build, or of its other variant. */
+HAK_INLINE unsigned hak__features(bool debug)
+{
+    return (debug ? HAK_FEATURE_DEBUG : 0) | (HAK_DLOPEN ? HAK_FEATURE_DLOPEN : 0);
+}
 
 struct hak_option_row {
     const char *key;
@@ -65,11 +86,11 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
 /* Reads "key=value,…"; every unknown key and bad value is reported once and ignored. */
 void hak__options_parse(const char *text);
 
-/* Sets one option, of the build with debug or that without; what is wrong is the result. */
-enum hak_option_result hak__options_set(const struct hak_setting *setting, bool debug);
+/* Sets one option of a build with these features; what is wrong is the result. */
+enum hak_option_result hak__options_set(const struct hak_setting *setting, unsigned features);
 
 /* What setting would say, without setting. */
-enum hak_option_result hak__options_check(const struct hak_setting *setting, bool debug);
+enum hak_option_result hak__options_check(const struct hak_setting *setting, unsigned features);
 
 /* Says what is wrong with a setting: text for a sentence, and which values are allowed. */
 void hak__options_explain(struct hak_text *text, enum hak_option_result result,

@@ -140,14 +140,41 @@ START_TEST(memory_that_is_zero_comes_first_when_asked_for)
 }
 END_TEST
 
+static struct hak_setting setting(const char *key, const char *value)
+{
+    return (struct hak_setting){.key = key,
+                                .value = value,
+                                .key_length = strlen(key),
+                                .value_length = value != NULL ? strlen(value) : 0};
+}
+
 static enum hak_option_result set(const char *key, const char *value)
 {
-    return hak__options_set(&(struct hak_setting){.key = key,
-                                                  .value = value,
-                                                  .key_length = strlen(key),
-                                                  .value_length = value != NULL ? strlen(value) : 0},
-                            false);
+    struct hak_setting one = setting(key, value);
+    return hak__options_set(&one, hak__features(false));
 }
+
+/* In a build that has no feature but this one, if any. */
+static void needs(enum hak_feature feature, const char *key, const char *reason)
+{
+    struct hak_setting wanted = setting(key, "1"), usual = setting(key, "0");
+    struct hak_text text;
+    ck_assert_int_eq(hak__options_check(&wanted, feature), HAK_OPTION_OK);
+    ck_assert_int_eq(hak__options_check(&usual, 0), HAK_OPTION_OK);
+    ck_assert_int_eq(hak__options_check(&wanted, HAK_FEATURES_ALL & ~feature), HAK_OPTION_NO_EFFECT);
+    hak__text_begin(&text, -1);
+    hak__options_explain(&text, HAK_OPTION_NO_EFFECT, &wanted);
+    hak__text_bytes(&text, "", 1);
+    ck_assert_ptr_nonnull(strstr(text.bytes, reason));
+}
+
+START_TEST(options_without_effect_are_refused)
+{
+    needs(HAK_FEATURE_DEBUG, "trace", "option trace has no effect in this build (it needs the debug variant)");
+    needs(HAK_FEATURE_DEBUG, "race_seed", "option race_seed has no effect in this build");
+    needs(HAK_FEATURE_DLOPEN, "deepbind", "(dlopen is the C library's own)");
+}
+END_TEST
 
 START_TEST(options_are_parsed_and_refused)
 {
@@ -243,6 +270,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, the_bound_learns);
     tcase_add_test(tests, memory_that_is_zero_comes_first_when_asked_for);
     tcase_add_test(tests, options_are_parsed_and_refused);
+    tcase_add_test(tests, options_without_effect_are_refused);
     tcase_add_test(tests, records_are_zero_and_aligned);
     tcase_add_test(tests, text_is_written_whole);
     tcase_add_test(tests, only_files_of_root_are_trusted);

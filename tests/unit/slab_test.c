@@ -220,7 +220,7 @@ START_TEST(superslabs_come_whole_when_asked_to)
     unsigned class_idx = hak__class_of(HAK_SMALL_MAX); /* four to a SuperSlab */
     for (int i = 0; i < 2 * OTHER; i++) {
         if (i == OTHER)
-            ck_assert_int_eq(hak__options_set(&(struct hak_setting){"thp_min", "1K", 7, 2}, false), HAK_OPTION_OK);
+            ck_assert_int_eq(hak__options_set(&(struct hak_setting){"thp_min", "1K", 7, 2}, 0), HAK_OPTION_OK);
         slab[i] = hak__pool_acquire(class_idx, OWNER);
         ck_assert_ptr_nonnull(slab[i]);
         ck_assert_int_eq(slab[i]->warm_units == slab[i]->units, can && i >= OTHER);
