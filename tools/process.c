@@ -11,14 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "remote_block.h"
 
 /* Enough for 2 TiB of small blocks, or for 50,000 threads with all their chains; a few seconds. */
-enum { READS_MAX = 1 << 20 };
+enum { READS_MAX = 1 << 20, SECONDS_MAX = 10 };
 
 static bool peek(const void *context, const void *from, void *to, size_t size)
 {
@@ -127,7 +129,7 @@ static void read_name(struct process *process)
 }
 
 /* Anew each time: the process may have executed another program meanwhile. */
-enum process_result process_read(struct process *process)
+static enum process_result read_here(struct process *process)
 {
     struct search search = {.memory = {peek, &process->pid}};
     struct hak_stats_block block;
@@ -152,6 +154,55 @@ enum process_result process_read(struct process *process)
         return complain_of(process, errno);
     return complain(process, PROCESS_FAILED,
                     "has damaged statistics: a list leads back to itself, or is too long");
+}
+
+/* ---- within a time ----------------------------------------------------- */
+
+/* Shared with the child that reads. */
+struct look {
+    struct process process;
+    enum process_result result;
+    bool done;
+};
+
+static _Noreturn void be_reader(struct look *look)
+{
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    signal(SIGALRM, SIG_DFL);
+    sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+    alarm(SECONDS_MAX);
+    look->result = read_here(&look->process);
+    look->done = true;
+    _exit(0);
+}
+
+/*
+ * A process can let those wait who read its memory, for ever: by userfaultfd(2), or with a file of a
+ * file system of its own. Only a signal that kills ends such a read, so a child does it.
+ */
+enum process_result process_read(struct process *process)
+{
+    struct look *look =
+        mmap(NULL, sizeof *look, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (look == MAP_FAILED)
+        return complain_of(process, errno);
+    *look = (struct look){.process = *process};
+    pid_t child = fork();
+    if (child == 0)
+        be_reader(look);
+    if (child < 0)
+        look->result = complain_of(process, errno);
+    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    if (child > 0 && !look->done)
+        look->result =
+            complain(process, PROCESS_FAILED, "cannot be read within %d seconds", SECONDS_MAX);
+    enum process_result result = look->result;
+    *process = look->process;
+    munmap(look, sizeof *look);
+    return result;
 }
 
 /* ---- by name ----------------------------------------------------------- */

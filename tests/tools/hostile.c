@@ -8,15 +8,19 @@
  *     hostile version TEXT          the version is TEXT; "" fills its place without an end
  *     hostile numbers               all numbers in the records are as large as they can be
  *
- * Says "ready" when it is done, and waits.
+ * Says "ready" when it is done, or "impossible", and waits.
  */
 #define _GNU_SOURCE
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "api/stats_block.h"
@@ -75,15 +79,17 @@ static struct hak_stats_block *own_block(void)
 
 /*
  * Memory in which any word is a list that comes back to itself at once, or one that does not for
- * very long, wherever the link is in a member; in which all is 0, or as large as it can be; or none.
+ * very long, wherever the link is in a member; in which all is 0, or as large as it can be; or none,
+ * or some that nobody has touched.
  */
 static void *filled(const char *pattern)
 {
+    bool empty = strcmp(pattern, "nowhere") == 0 || strcmp(pattern, "waits") == 0;
     int access = strcmp(pattern, "nowhere") == 0 ? PROT_NONE : PROT_READ | PROT_WRITE;
     uintptr_t *word = mmap(NULL, 2 * WORDS * sizeof *word, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (word == MAP_FAILED)
         exit(1);
-    for (size_t i = 0; access != PROT_NONE && i < 2 * WORDS; i++) {
+    for (size_t i = 0; !empty && i < 2 * WORDS; i++) {
         if (strcmp(pattern, "circle") == 0)
             word[i] = (uintptr_t)word;
         else if (strcmp(pattern, "long") == 0)
@@ -92,6 +98,16 @@ static void *filled(const char *pattern)
             word[i] = UINTPTR_MAX;
     }
     return word;
+}
+
+/* Makes whoever reads a page of the memory wait, by faults that nobody serves; whether it can. */
+static bool let_wait(void *memory)
+{
+    struct uffdio_api api = {.api = UFFD_API};
+    struct uffdio_register faults = {.range = {(uintptr_t)memory, 4096 * 16},
+                                     .mode = UFFDIO_REGISTER_MODE_MISSING};
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    return fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0 && ioctl(fd, UFFDIO_REGISTER, &faults) == 0;
 }
 
 /* The links alone stay as they are. */
@@ -108,12 +124,13 @@ static void spoil_numbers(const struct hak_stats_block *block)
         memset((void *)&block->locks[i].lock->acquisitions, 0xff, 2 * sizeof(uint64_t));
 }
 
-static void lead_astray(struct hak_stats_block *block, const char *pattern, const char *name)
+static bool lead_astray(struct hak_stats_block *block, const char *pattern, const char *name)
 {
     void *memory = filled(pattern);
     for (int i = 0; i < ADDRESSES; i++)
         if (strcmp(name, addresses[i].name) == 0)
             memcpy((char *)block + addresses[i].offset, &memory, sizeof memory);
+    return strcmp(pattern, "waits") != 0 || let_wait(memory);
 }
 
 static void spoil_version(struct hak_stats_block *block, const char *version)
@@ -128,6 +145,7 @@ int main(int argc, char **argv)
     struct hak_stats_block *block = own_block();
     void *volatile first = malloc(1); /* the records come with it */
     const char *what = argc > 1 ? argv[1] : "names";
+    bool possible = true;
     if (block == NULL || first == NULL)
         return 1;
     if (argc == 4) {
@@ -136,7 +154,7 @@ int main(int argc, char **argv)
     } else if (argc == 3 && strcmp(what, "version") == 0) {
         spoil_version(block, argv[2]);
     } else if (argc == 3) {
-        lead_astray(block, what, argv[2]);
+        possible = lead_astray(block, what, argv[2]);
     } else if (strcmp(what, "numbers") == 0) {
         spoil_numbers(block);
     } else {
@@ -144,7 +162,9 @@ int main(int argc, char **argv)
             puts(addresses[i].name);
         return 0;
     }
-    if (write(STDOUT_FILENO, "ready\n", 6) != 6)
+    /* not by stdio, which allocates */
+    const char *said = possible ? "ready\n" : "impossible\n";
+    if (write(STDOUT_FILENO, said, strlen(said)) < 0)
         return 1;
     for (;;)
         pause();

@@ -17,7 +17,7 @@ begin() {
     LD_PRELOAD=$HAK_LIBRARY "$hostile" "$@" > "$work/said" &
     pid=$!
     for _ in $(seq 500); do
-        ! grep -q ready "$work/said" || return 0
+        ! grep -q 'ready\|impossible' "$work/said" || return 0
         sleep 0.02
     done
     fail "$what: is not ready"
@@ -106,6 +106,15 @@ for name in counters all_heaps chunks; do
     [ "$status" -eq 1 ] && grep -q "$endless" "$work/message" || fail "$what: $(cat "$work/message")"
     end
 done
+
+# memory that lets readers wait, where the system allows that
+what='waits all_heaps'
+begin $what
+if grep -q ready "$work/said"; then
+    look json
+    grep -q 'cannot be read within 10 seconds' "$work/message" || fail "$what: $(cat "$work/message")"
+fi
+end
 
 # numbers of the block: layout, sizes, lengths of tables; and all in the records
 for offset in 8 12 40 48 52 56 60 64 68 72 76; do
