@@ -29,14 +29,14 @@ static void open_library(const char *name)
     result (*name)(__VA_ARGS__) = (result(*)(__VA_ARGS__))dlsym(library, #name);                   \
     REQUIRE(name != NULL)
 
-static void fork_while(void (*work)(void))
+static void fork_while(void (*work)(void), void (*in_child)(void))
 {
     for (int i = 0; i < FORKS; i++) {
         int status = 0;
         work();
         pid_t child = fork();
         if (child == 0) {
-            work();
+            in_child();
             _exit(0);
         }
         REQUIRE(waitpid(child, &status, 0) == child && status == 0);
@@ -62,7 +62,7 @@ static void case_openblas(void)
     open_library("libopenblas.so.0");
     FUNCTION(void, openblas_set_num_threads, int);
     openblas_set_num_threads(4);
-    fork_while(multiply);
+    fork_while(multiply, multiply);
 }
 
 static void draw(void)
@@ -77,10 +77,18 @@ static void draw(void)
 static void case_openssl(void)
 {
     open_library("libcrypto.so.3");
-    fork_while(draw);
+    fork_while(draw, draw);
 }
 
 static int volatile asked;
+
+static void print_text(void)
+{
+    FUNCTION(char *, g_strdup_printf, const char *, ...);
+    FUNCTION(void, g_free, void *);
+    for (int i = 0; i < 200; i++)
+        g_free(g_strdup_printf("%s%1000d", "an answer", i));
+}
 
 static void answer(void *text, void *unused)
 {
@@ -91,7 +99,10 @@ static void answer(void *text, void *unused)
     g_free(text);
 }
 
-/* Threads that allocate while others fork; of the child's own, too. */
+/*
+ * Threads that allocate while others fork. A child has no pool: GLib would hand its work to idle
+ * threads of the parent, which the child does not have.
+ */
 static void ask(void)
 {
     FUNCTION(char *, g_strdup, const char *);
@@ -108,7 +119,7 @@ static void ask(void)
 static void case_glib(void)
 {
     open_library("libglib-2.0.so.0");
-    fork_while(ask);
+    fork_while(ask, print_text);
 }
 
 int main(int argc, char **argv)
