@@ -2,11 +2,12 @@
 /*
  * The only door to a slab's freelist, its counts and its state.
  *
- * The list links free blocks by number through their first four bytes, encoded with a key
- * that the slab has for this life. Whenever a link is followed its number is checked against
- * `carved`, and the end of the list against the count: what was written over a link passes as one
- * with a probability of carved / 2^32, and leads to a block of the slab then. Everything else
- * is in one word (slab_meta.h), read and replaced as a whole. Each operation
+ * The list links free blocks by number through their first four bytes, spread over all of
+ * their bits and encoded with a key that the slab has for this life. Whenever a link is followed its
+ * number is checked against `carved`, and the end of the list against the count. Where one or two
+ * neighbouring bytes of a link were overwritten it never passes. What three or four were overwritten
+ * with passes with a probability of carved / 2^32, and leads to a block of the slab then. Everything
+ * else is in one word (slab_meta.h), read and replaced as a whole. Each operation
  * says who may call it, what it publishes, what it pairs with, why there is no
  * ABA, and what losing the race means; doc/atomic-freelists.md is the
  * introduction, doc/memory-orders.md has the orders, model/freelist.pml and
@@ -75,29 +76,44 @@ HAK_INLINE uint32_t slab_freelist_index(const TinySlabMeta *meta, const void *no
     return (uint32_t)((uint64_t)((uintptr_t)node - meta->base) * meta->inverse >> 32);
 }
 
-HAK_INLINE uint32_t slab_freelist_encode(const TinySlabMeta *meta, const void *node, uint32_t index)
+/*
+ * A link holds a number times SPREAD. Its low 13 bits are the number itself, the others tell whether
+ * that was changed: no two products differ only in one byte or in two neighbouring ones.
+ */
+#define HAK_LINK_SPREAD 0x9e376001u
+static_assert((HAK_LINK_SPREAD & HAK_SLAB_FIELD) == 1, "a product shows its number");
+
+HAK_INLINE uint32_t hak__link_mask(const TinySlabMeta *meta, const void *node)
 {
-    return index ^ (uint32_t)(hak__mix((uintptr_t)node, meta->link_key) >> 16);
+    return (uint32_t)(hak__mix((uintptr_t)node, meta->link_key) >> 16);
 }
 
 /* Links a block that the caller holds to another, by number. */
 HAK_INLINE void slab_freelist_link(const TinySlabMeta *meta, void *node, uint32_t next)
 {
-    *(uint32_t *)node = slab_freelist_encode(meta, node, next);
+    *(uint32_t *)node = next * HAK_LINK_SPREAD ^ hak__link_mask(meta, node);
 }
 
-/* The number that the link of a free block has, whatever that is; for checks. */
+/* What a link holds: the number of a block times SPREAD, unless it was overwritten. */
+HAK_INLINE uint32_t hak__link_of(const TinySlabMeta *meta, const void *node)
+{
+    return *(const uint32_t *)node ^ hak__link_mask(meta, node);
+}
+
+/* The number that the link of a free block has, or UINT32_MAX for what is no link; for checks. */
 HAK_INLINE uint32_t slab_freelist_peek_next(const TinySlabMeta *meta, const void *node)
 {
-    return slab_freelist_encode(meta, node, *(const uint32_t *)node);
+    uint32_t link = hak__link_of(meta, node), next = link & HAK_SLAB_FIELD;
+    return next * HAK_LINK_SPREAD == link ? next : UINT32_MAX;
 }
 
 /* Follows the link of a free block; carved bounds what it may hold, and only the last has the end. */
 HAK_INLINE uint32_t slab_freelist_next(const TinySlabMeta *meta, const void *node, uint32_t carved,
                                        bool last)
 {
-    uint32_t next = slab_freelist_peek_next(meta, node);
-    if (hak_unlikely(last ? next != HAK_SLAB_NO_BLOCK : next >= carved))
+    uint32_t link = hak__link_of(meta, node), next = link & HAK_SLAB_FIELD;
+    if (hak_unlikely(next * HAK_LINK_SPREAD != link) ||
+        hak_unlikely(last ? next != HAK_SLAB_NO_BLOCK : next >= carved))
         hak__slab_corrupted(meta, node);
     return next;
 }

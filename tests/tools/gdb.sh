@@ -298,10 +298,10 @@ cat "$work/asked" >> "$work/broken"
 stopped "$HAK_LIBRARY" "$work/broken"
 answers 'hak block freed' \
     '^state +free, in the cache of .*; its mark is gone: something has written to it since$'
-broken='^list +broken after [0-9]+ blocks: block [0-9]+ leads to block [0-9]+'
-answers 'hak slab many[11]' "$broken, which was never handed out\$"
+broken='^list +broken after [0-9]+ blocks: block [0-9]+ leads to'
+answers 'hak slab many[11]' "$broken no block that was handed out\$"
 answers 'hak slab many[13]' '^list +broken: it ends after 10 blocks, 11 are counted$'
-answers 'hak slab many[14]' "$broken, which is on it already\$"
+answers 'hak slab many[14]' "$broken block [0-9]+, which is on it already\$"
 circle='number 1 leads to 0x[0-9a-f]+, which is on it already$'
 answers 'hak block live' "^list broken: heap $circle" '^owner +heap [0-9]+, of which there is no'
 answers 'hak stats' "^list broken: heap $circle" '^ +[0-9]+ +5120 +250 '

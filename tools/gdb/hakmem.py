@@ -18,6 +18,7 @@ import gdb.printing
 
 GRANULE_SHIFT = 16  # HAK_GRANULE_SHIFT
 FIELD = NO_BLOCK = 0x1FFF  # HAK_SLAB_FIELD, HAK_SLAB_NO_BLOCK
+LINK_SPREAD = 0x9E376001  # HAK_LINK_SPREAD
 NOBODY = 1  # the owner that a thread without a heap writes
 BIN_MAX = 2048  # HAK_BIN_CAPACITY_MAX
 LIST_MAX = 1 << 18  # more than there are of heaps, or of chunks of SuperSlabs
@@ -207,15 +208,17 @@ class Library:
         before = "it begins with"
         while number != NO_BLOCK:
             if number >= carved:
-                raise Broken(f"{before} block {number}, which was never handed out")
+                raise Broken(f"{before} no block that was handed out")
             if number in seen:
                 raise Broken(f"{before} block {number}, which is on it already")
             seen.add(number)
             yield number
             before = f"block {number} leads to"
             block = int(slab["base"]) + number * int(slab["size"])
-            number = int(at(block, slab["size"].type))
-            number ^= mix(block, key) >> 16 & 0xFFFFFFFF
+            link = int(at(block, slab["size"].type)) ^ mix(block, key) >> 16 & 0xFFFFFFFF
+            number = link & NO_BLOCK
+            if number * LINK_SPREAD & 0xFFFFFFFF != link:
+                number = LINK_SPREAD  # no link, and no block's number
 
     def free_list(self, slab):
         view = view_of(slab)
