@@ -114,8 +114,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
             continue;
         const struct hak_span *span = heap->kept[i].span;
         if (hak__pagemap_word(span->base) != HAK_CODE_LARGE || span->units != heap->kept[i].units ||
-            hak__span_block(span) != heap->kept[i].block ||
-            (HAK_CHECKS && !hak__span_is_kept(heap->kept[i].block)))
+            hak__span_block(span) != heap->kept[i].block || !hak__span_is_kept(span))
             contradict(walk, "a kept span is not shown as one", span);
         walk->kept_bytes += hak__span_bytes(span);
     }

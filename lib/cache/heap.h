@@ -41,7 +41,7 @@ struct hak_l0 {
 
 /*
  * A place of the span cache; without units it is empty. The block, its span's units and its size
- * stand here, too: looking for one and taking it does not touch the record.
+ * stand here, too: looking for one does not touch the records.
  */
 struct hak_kept {
     void *block;

@@ -6,6 +6,7 @@
 #include "base/annotate.h"
 #include "base/params.h"
 #include "cache/heap.h"
+#include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "page/arena.h"
 #include "page/huge.h"
@@ -63,7 +64,7 @@ static bool look_at_span_locked(uintptr_t address, struct hak_look *look)
     look->size = look->block_size =
         look->code == HAK_CODE_HUGE ? span->size : hak__span_bytes(span) - offset;
     look->carved = 1;
-    look->live[0] = look->code == HAK_CODE_HUGE || is_live(look->base);
+    look->live[0] = look->code == HAK_CODE_HUGE || !hak__span_is_kept(span);
     return span->base == address;
 }
 

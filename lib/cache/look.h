@@ -2,8 +2,9 @@
 /*
  * Looking at blocks that the caller does not hold, while others allocate and free.
  *
- * A block is free when it has the mark of one (thread_cache.h), which is part of the block. So the
- * memory must be mapped while it is read, and the slab must be the same before and after:
+ * A large block is free when its record says so (span_cache.h), a small one when it has the mark of a
+ * free block (thread_cache.h), which is part of the block. So the memory must be mapped while it is
+ * read, and the slab must be the same before and after:
  *
  *  - Memory of the page arena is unmapped under its lock alone, after the page map no longer shows
  *    it (doc/memory-orders.md). Whoever holds the lock and sees a slab or span shown reads memory

@@ -5,9 +5,8 @@
  *
  * It spares the arena's lock, the page map's granules and the retention bound for
  * programs that allocate and free one large buffer after the other. What is kept
- * counts as live and stays in the page map; as in small blocks, a mark tells that it
- * is free. It goes to the arena when its place is needed, when the thread flushes,
- * and when it ends; then the mark goes, too.
+ * counts as live and stays in the page map; its record tells that it is free. It goes to
+ * the arena when its place is needed, when the thread flushes, and when it ends.
  */
 #ifndef HAK_CACHE_SPAN_CACHE_H
 #define HAK_CACHE_SPAN_CACHE_H
@@ -30,9 +29,10 @@ HAK_INLINE bool hak__span_cache_allows(size_t units)
            hak__heap_count() <= HAK_FULL_SHARE_HEAPS;
 }
 
-HAK_INLINE bool hak__span_is_kept(void *block)
+/* Of a span that the page map shows as live. */
+HAK_INLINE bool hak__span_is_kept(const struct hak_span *span)
 {
-    return HAK_CHECKS && *hak__block_mark(block) == hak__mark_of(hak__heap_secret, block);
+    return hak_load_relaxed(&span->kept);
 }
 
 /* Takes the block out of a place that has one; it is live again. Owner thread only. */
@@ -41,8 +41,7 @@ HAK_INLINE void *hak__span_cache_remove(struct hak_heap *heap, unsigned place)
     void *block = heap->kept[place].block;
     heap->kept[place].units = 0;
     heap->span_place = place;
-    if (HAK_CHECKS)
-        *hak__block_mark(block) = 0;
+    hak_store_relaxed(&heap->kept[place].span->kept, false);
     return block;
 }
 
@@ -77,8 +76,7 @@ HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span
     span->dirty = true;
     heap->kept[place] = (struct hak_kept){
         .block = block, .units = span->units, .size = span->size, .span = span};
-    if (HAK_CHECKS)
-        *hak__block_mark(block) = hak__mark_of(heap->secret, block);
+    hak_store_relaxed(&span->kept, true);
     return true;
 }
 

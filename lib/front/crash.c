@@ -11,6 +11,7 @@
 
 #include "base/annotate.h"
 #include "base/params.h"
+#include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "core/report.h"
 #include "front/front.h"
@@ -88,8 +89,8 @@ static void say_large(struct hak_text *text, uintptr_t address)
         hak__text_pointer(text, (void *)block);
         return;
     }
-    say_block(text, code == HAK_CODE_LARGE ? state_of(block) : "live ", "large block of ",
-              span->size, block, address);
+    say_block(text, hak__span_is_kept(span) ? "freed " : "live ", "large block of ", span->size,
+              block, address);
 }
 
 /* What the heap knows of an address: a part of a sentence. False, and nothing, if nothing. */

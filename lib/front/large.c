@@ -50,10 +50,7 @@ static HAK_NOINLINE void *place(struct hak_span *span, size_t size, size_t align
     uint32_t offset = offset_of(span->base, hak__span_bytes(span) - size, alignment);
     hak_store_relaxed(&span->offset, offset);
     span->size = hak__span_bytes(span) - offset;
-    void *block = hak__span_block(span);
-    if (HAK_CHECKS && span->dirty)
-        *hak__block_mark(block) = 0; /* left by a block that began here */
-    return block;
+    return hak__span_block(span);
 }
 
 static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
@@ -186,7 +183,7 @@ HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     if (hak_unlikely(hak__span_block(span) != block))
         hak__misuse_foreign(call, block, word);
-    if (hak_unlikely(hak__span_is_kept(block)))
+    if (HAK_CHECKS && hak_unlikely(hak__span_is_kept(span)))
         hak__misuse_foreign(call, block, HAK_CODE_SPAN_FREE);
     return span;
 }

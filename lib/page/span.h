@@ -37,6 +37,7 @@ struct hak_span {
     bool dirty;           /* may hold something else than zeroes */
     bool pinned;          /* a free one that is dirty: the system has refused to take it (purge.h) */
     bool bare;            /* free, and neither readable nor writable */
+    _Atomic bool kept;    /* a live one: freed, and in a thread's span cache; by whoever frees or takes it */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
 };
 
