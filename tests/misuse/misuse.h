@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Programs that misuse the heap, one a process: `misuse MISTAKE KIND CALL`.
+ *
+ * Before its mistake the program writes to standard output the line that the library has to write to
+ * standard error; or `silent` where hakmem(3) says that the mistake goes unnoticed. Then it looks at
+ * what the heap hands out, and ends with 1 if that is worse than hakmem(3) says.
+ */
+#ifndef HAK_TESTS_MISUSE_H
+#define HAK_TESTS_MISUSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../preload/test.h"
+
+enum { SMALL = 1, SPAN = 2, HUGE = 4, ALL = SMALL | SPAN | HUGE, NO_KIND = 0 };
+
+/* A way to get a block, and what the block is. */
+struct kind {
+    const char *name;
+    enum how { BY_MALLOC, BY_CALLOC, BY_ALIGNED_ALLOC, BY_REALLOC } how;
+    size_t request, alignment; /* alignment of BY_ALIGNED_ALLOC */
+    size_t usable;             /* of small ones the size of the class, else with room to begin later */
+    size_t slab;               /* of small ones the size of the slab */
+    bool plain;                /* one of its sort: tried with every call and every seed */
+};
+
+extern const struct kind kinds[];
+extern const size_t kind_count;
+
+void *get(const struct kind *kind);
+/* The usable bytes of a block of the kind. */
+size_t usable(const struct kind *kind, void *block);
+/* One of SMALL, SPAN and HUGE. */
+unsigned family(const struct kind *kind);
+/* Runs work in a thread that has ended when the function returns. */
+void in_thread(void *(*work)(void *), void *argument);
+/* A function of the library by its name. */
+void *function(const char *name);
+bool is_debug_build(void);
+
+/* Says what the library will say of a call. A size of 0 is none. */
+void announce(const char *call, const void *pointer, const char *reason, size_t size);
+void announce_silence(void);
+
+/* A pointer that must not be freed, and why; a size of 0 is none. */
+struct mistake {
+    void *pointer;
+    const char *reason;
+    size_t size;
+};
+
+/* How a row goes on when it has its pointer. */
+enum who { THIS_THREAD, ANOTHER_THREAD, CHILD };
+
+struct row {
+    const char *name;
+    struct mistake (*make)(const struct kind *kind, size_t argument); /* or NULL */
+    void (*run)(const struct kind *kind, size_t argument, size_t seed); /* in place of make */
+    size_t argument;
+    unsigned families;  /* the kinds that it is for, of these */
+    size_t least, most; /* those with so many usable bytes; most 0: any */
+    enum who who;
+    bool every_call;
+    bool needs_tail;
+    unsigned seeds; /* of run, if above 0: numbers below it stand in place of a call */
+};
+
+extern const struct row pointer_rows[], damage_rows[];
+extern const size_t pointer_row_count, damage_row_count;
+
+/* What the library says. */
+#define TWICE "double free or use after free of a block"
+#define TWICE_LARGE "double free or use after free of a large block"
+#define GONE "double free or use after free: no block lives here any more"
+#define NEVER "not allocated, or freed before: a block"
+#define NOT_OURS "not allocated by hakmem, or freed before and given back to the system"
+#define INSIDE "not the start of a block: inside a slab of blocks"
+#define INSIDE_LARGE "not the start of a block: inside a large one"
+#define WRONG_SIZE "wrong size: this is a block"
+#define WRONG_ALIGNMENT "wrong alignment: this is a block"
+#define WRITTEN "found written after free: a block"
+#define BROKEN_LIST "free list of %zu-byte blocks broken: written after free, or freed without being allocated"
+
+#endif
