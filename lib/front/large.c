@@ -133,7 +133,7 @@ HAK_INLINE void *clear(void *block, size_t size)
 
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    void *kept = take_kept(size, alignment);
+    void *kept = alignment <= HAK_GRANULE ? take_kept(size, alignment) : NULL;
     if (kept != NULL)
         return zero ? clear(kept, size) : kept;
     return hak__large_fresh(size, alignment, zero);
