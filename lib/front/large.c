@@ -111,7 +111,7 @@ static bool purging_may_help(size_t size, size_t alignment)
     return probe != NULL;
 }
 
-/* A block that the thread keeps, with anything in it, or NULL. */
+/* A block that the thread keeps, with anything in it, or NULL. The alignment is at most a granule. */
 HAK_INLINE void *take_kept(size_t size, size_t alignment)
 {
     if (hak_unlikely(size > HAK_SPAN_CACHE_UNITS * HAK_GRANULE))
