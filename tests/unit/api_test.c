@@ -145,11 +145,9 @@ START_TEST(a_kept_block_serves_what_fits)
         whole[i] = hak_malloc(WHOLE);
         ck_assert_uint_ge(hak_usable_size(whole[i]), WHOLE);
         aligned[i] = hak_aligned_alloc(4096, SIZE);
-        hak_opaque(aligned[i]); /* or the compiler believes it */
         ck_assert_uint_eq((uintptr_t)aligned[i] % 4096, 0);
         hak_free(hak_malloc(SIZE));
         char *wide = hak_aligned_alloc(4 * HAK_GRANULE, SIZE);
-        hak_opaque(wide);
         ck_assert_uint_eq((uintptr_t)wide % (4 * HAK_GRANULE), 0);
         hak_free(wide);
     }
