@@ -25,6 +25,16 @@ catches() {
 "$tools/debian-symbols" --check "$srcdir"
 "$tools/freelist-verify" "$srcdir" "$builddir"
 "$tools/check-atomics" "$srcdir" "$builddir"
+# what is committed is in the source archive; a folder stands for all that is in it
+if [ -e "$srcdir/.git" ] && command -v git > /dev/null; then
+    printf 'include Makefile\nhak-distfiles:\n\t@echo $(DISTFILES:$(srcdir)/%%=%%)\n' |
+        make -s -C "$builddir" -f - hak-distfiles | tr ' ' '\n' > "$work/distributed"
+    git -C "$srcdir" ls-files | grep -v -e '^\.ci/' -e '\.gitignore$' |
+        awk 'NR == FNR { listed[$0]; next }
+            { folder = $0; sub("/[^/]*$", "", folder) }
+            !($0 in listed) && !(folder in listed) { print "not in the source archive: " $0; missing = 1 }
+            END { exit missing }' "$work/distributed" -
+fi
 
 fresh
 echo '#include "cache/heap.h"' >> "$work/tree/lib/page/arena.c"
