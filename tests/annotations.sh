@@ -30,7 +30,7 @@ sources=$(find "$srcdir/lib" -name '*.c' ! -name one_thread.c)
 # shellcheck disable=SC2086
 (cd "$work/core" && compile -O1 -fPIC -fvisibility=hidden -c $sources)
 $CC -shared -pthread "$work"/core/*.o -o "$work/libhakmem.so"
-for name in libc libc_info cxx dlopen deepbind atfork prctl audit; do rm "$work/core/$name.o"; done
+for name in libc libc_info cxx dlopen deepbind atfork mlockall prctl audit; do rm "$work/core/$name.o"; done
 link="-L$work -lhakmem -Wl,-rpath,$work"
 programs=$srcdir/tests/annotations
 

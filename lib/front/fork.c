@@ -31,6 +31,7 @@
 #include "front/locks.h"
 #include "os/guest.h"
 #include "slab/slab_freelist_atomic.h"
+#include "page/locked.h"
 #include "slab/superslab.h"
 
 /* Bits by place in hak__locks; written by the thread that forks. */
@@ -119,6 +120,7 @@ static void child(void)
         hak__superslab_visit(slab_after, NULL);
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
         hak__lock_reset(hak__locks[i].lock);
+    hak__locked_no_more();
     hak__heap_fork_child();
 }
 

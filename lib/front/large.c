@@ -12,6 +12,7 @@
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
+#include "page/locked.h"
 #include "page/pagemap.h"
 #include "page/region.h"
 #include "page/retain.h"
@@ -65,6 +66,11 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
             return NULL;
         }
         hak__retain_missed(size);
+    }
+    if (hak_unlikely(!hak__locked_keep(span->base, hak__span_bytes(span)))) {
+        span->dirty = true; /* counted as such */
+        hak__arena_free(span);
+        return NULL;
     }
     place(span, size, alignment);
     hak__live_add(hak__span_bytes(span));
@@ -223,6 +229,10 @@ static bool resize_span(struct hak_span *span, size_t units)
         }
     } else if (units > old) {
         if (!hak__arena_grow(span, units))
+            return false;
+        uintptr_t end = span->base + old * HAK_GRANULE;
+        if (hak_unlikely(!hak__locked_keep(end, (units - old) * HAK_GRANULE)) &&
+            hak__arena_shrink(span, old))
             return false;
         hak__pagemap_set_words(span->base + old * HAK_GRANULE, units - old, HAK_CODE_INSIDE);
     }

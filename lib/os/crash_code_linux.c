@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <elf.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <link.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,71 +17,24 @@
 
 #include "os/call.h"
 #include "os/crash.h"
+#include "os/maps.h"
 #include "os/os.h"
-
-/* A line of /proc/self/maps, and the file that it names. */
-struct mapping {
-    uint64_t start, end, offset, inode;
-    const char *path;
-};
 
 static bool read_at(int fd, void *bytes, size_t size, uint64_t offset)
 {
     return offset <= (uint64_t)INT64_MAX - size && pread(fd, bytes, size, (off_t)offset) == (ssize_t)size;
 }
 
-/* The number at the start of a text, which then is behind it and the byte that ends it. */
-static uint64_t take_number(const char **text, unsigned base)
+/* The path is there until the next call. */
+static bool find_mapping(uintptr_t address, struct hak_mapping *mapping)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t number = 0;
-    for (const char *digit; **text != '\0' && (digit = memchr(digits, **text, base)) != NULL; ++*text)
-        number = number * base + (uint64_t)(digit - digits);
-    *text += **text != '\0';
-    return number;
-}
-
-static const char *behind(const char *text, char end)
-{
-    const char *found = strchr(text, end);
-    return found != NULL ? found + 1 : "";
-}
-
-/* 7f834a6e7000-7f834a70d000 r--p 00026000 fe:00 1835020      /usr/lib/x86_64-linux-gnu/libc.so.6 */
-static void read_line(const char *line, struct mapping *mapping)
-{
-    mapping->start = take_number(&line, 16);
-    mapping->end = take_number(&line, 16);
-    line = behind(line, ' '); /* permissions */
-    mapping->offset = take_number(&line, 16);
-    line = behind(line, ' '); /* device */
-    mapping->inode = take_number(&line, 10);
-    mapping->path = line + strspn(line, " ");
-}
-
-/* The text holds the path until the next call. */
-static bool find_mapping(uintptr_t address, struct mapping *mapping)
-{
-    static char text[2 * PATH_MAX];
+    static struct hak_maps maps;
     bool found = false;
-    size_t size = 0;
-    long got;
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && !found && (got = read(fd, text + size, sizeof text - size)) > 0) {
-        char *line = text, *end;
-        size += (size_t)got;
-        while (!found && (end = memchr(line, '\n', size)) != NULL) {
-            *end = '\0';
-            read_line(line, mapping);
-            found = address >= mapping->start && address < mapping->end;
-            size -= (size_t)(end + 1 - line);
-            line = end + 1;
-        }
-        if (!found)
-            memmove(text, line, size);
-    }
-    if (fd >= 0)
-        close(fd);
+    if (!hak__maps_open(&maps))
+        return false;
+    while (!found && hak__maps_next(&maps, mapping))
+        found = address >= mapping->start && address < mapping->end;
+    hak__maps_close(&maps);
     return found && mapping->path[0] == '/';
 }
 
@@ -144,12 +96,13 @@ static bool find_function(int fd, const ElfW(Ehdr) *header, unsigned type, struc
     return false;
 }
 
-static bool read_file(int fd, const struct mapping *mapping, uintptr_t address, struct hak_code *code)
+static bool read_file(int fd, const struct hak_mapping *mapping, uintptr_t address, struct hak_code *code)
 {
     ElfW(Ehdr) header;
-    struct stat status;
+    struct statx status;
     /* another one may lie there by now */
-    if (fstat(fd, &status) != 0 || status.st_ino != mapping->inode ||
+    if (hak__call(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0 ||
+        status.stx_ino != mapping->inode ||
         !read_at(fd, &header, sizeof header, 0) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
         !find_address(fd, &header, address - mapping->start + mapping->offset, &code->offset))
         return false;
@@ -160,7 +113,7 @@ static bool read_file(int fd, const struct mapping *mapping, uintptr_t address, 
 
 bool hak__os_find_code(uintptr_t address, struct hak_code *code)
 {
-    struct mapping mapping;
+    struct hak_mapping mapping;
     code->function[0] = '\0';
     if (!find_mapping(address, &mapping))
         return false;

@@ -61,6 +61,10 @@ enum hak_resized hak__os_resize(void *address, size_t old_size, size_t new_size)
  */
 bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target);
 
+/* Locks a range into memory, at once or as its pages are touched; false when it may not. */
+bool hak__os_lock(void *address, size_t size, bool on_fault);
+/* Bytes that the process may lock, SIZE_MAX for any number. */
+size_t hak__os_lock_limit(void);
 /* Bytes of address space that the process may have, SIZE_MAX for many; as known before a sandbox. */
 size_t hak__os_space_limit(void);
 /* The end of the brk heap, which belongs to libc. */

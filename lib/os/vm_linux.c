@@ -239,13 +239,30 @@ bool hak__os_move(void *address, size_t old_size, size_t new_size, void *target)
     return !hak__call_failed(result);
 }
 
+bool hak__os_lock(void *address, size_t size, bool on_fault)
+{
+    long result = on_fault ? hak__call(SYS_mlock2, address, size, MLOCK_ONFAULT)
+                           : hak__call(SYS_mlock, address, size);
+    return !hak__call_failed(result);
+}
+
+struct limit {
+    uint64_t soft, hard;
+};
+
+size_t hak__os_lock_limit(void)
+{
+    struct limit limit;
+    if (hak__call_failed(hak__call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, NULL, &limit)))
+        return 0;
+    return limit.soft < SIZE_MAX ? (size_t)limit.soft : SIZE_MAX;
+}
+
 /* Pointers of 32 bits reach as far as a limit of 3 GiB. */
 size_t hak__os_space_limit(void)
 {
     static _Atomic size_t known = SIZE_MAX > UINT32_MAX ? SIZE_MAX : (size_t)3 << 30;
-    struct {
-        uint64_t soft, hard;
-    } limit = {UINT64_MAX, UINT64_MAX};
+    struct limit limit = {UINT64_MAX, UINT64_MAX};
     size_t most = hak_load_relaxed(&known);
     if (hak_load_relaxed(&sandboxed) ||
         hak__call_failed(hak__call(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit)))

@@ -516,6 +516,14 @@ void hak__arena_give_back_fresh(void)
     hak__lock_release(&hak__arena_lock);
 }
 
+bool hak__arena_is_fresh(uintptr_t address)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    bool fresh = hak__region_is_fresh_locked(address);
+    hak__lock_release(&hak__arena_lock);
+    return fresh;
+}
+
 size_t hak__arena_warm(void)
 {
     size_t bytes = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/pagemap.h"
 
+#include "base/bits.h"
 #include "core/race.h"
 #include "os/os.h"
 
@@ -36,6 +37,28 @@ bool hak__pagemap_ensure(uintptr_t address, size_t size)
         if (!ensure_leaf(index))
             return false;
     return true;
+}
+
+/* Ends the part where the range begins, or with it. */
+static void meet(const void *range, size_t size, uintptr_t address, uintptr_t *end, bool *own)
+{
+    uintptr_t first = hak__align_up((uintptr_t)range, hak__os_page_size());
+    uintptr_t behind = hak__align_down((uintptr_t)range + size, hak__os_page_size());
+    bool inside = address >= first && address < behind;
+    uintptr_t edge = inside ? behind : first;
+    *own |= inside;
+    if (edge > address && edge < *end)
+        *end = edge;
+}
+
+uintptr_t hak__pagemap_own_part(uintptr_t address, uintptr_t end, bool *own)
+{
+    *own = false;
+    meet(&hak__pagemap, sizeof hak__pagemap, address, &end, own);
+    for (struct hak_pagemap_place place = {0, 0}; place.root < HAK_ROOT_SIZE; place.root++)
+        if (hak_load_acquire(&hak__pagemap.root[place.root]) != 0)
+            meet(hak__pagemap_leaf(place), sizeof(struct hak_pagemap_leaf), address, &end, own);
+    return end;
 }
 
 void hak__pagemap_set(uintptr_t address, uint32_t word, void *record)

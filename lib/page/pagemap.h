@@ -152,6 +152,12 @@ HAK_INLINE uint32_t hak__pagemap_word_acquire(uintptr_t address)
 /* Moves an address up to the first granule from there on that may serve blocks; false: there is none. */
 bool hak__pagemap_find(uintptr_t *address);
 
+/*
+ * The end of the part from an address on, at most up to end, that is the map's own memory as a whole
+ * or not at all. Whole pages.
+ */
+uintptr_t hak__pagemap_own_part(uintptr_t address, uintptr_t end, bool *own);
+
 /* Makes sure that the range has leaves; after that, setting cannot fail. Any thread. */
 bool hak__pagemap_ensure(uintptr_t address, size_t size);
 

@@ -184,6 +184,14 @@ uintptr_t hak__region_take_locked(size_t bytes, size_t alignment, size_t *gap)
     return 0;
 }
 
+bool hak__region_is_fresh_locked(uintptr_t address)
+{
+    for (struct region *region = regions; region != NULL; region = region->next)
+        if (address >= region->low && address < region->high)
+            return true;
+    return false;
+}
+
 bool hak__region_has_room_locked(size_t bytes, size_t alignment)
 {
     for (struct region *region = regions; region != NULL; region = region->next)

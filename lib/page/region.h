@@ -26,6 +26,9 @@
  */
 uintptr_t hak__region_take_locked(size_t bytes, size_t alignment, size_t *gap);
 
+/* Whether an address is in what no span had yet. */
+bool hak__region_is_fresh_locked(uintptr_t address);
+
 /* Whether the address space for a fresh range is there: then only memory can be missing. */
 bool hak__region_has_room_locked(size_t bytes, size_t alignment);
 

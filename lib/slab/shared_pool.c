@@ -7,6 +7,7 @@
 #include "core/report.h"
 #include "core/stats.h"
 #include "page/arena.h"
+#include "page/locked.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
 #include "slab/size_class.h"
@@ -147,6 +148,10 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
     slab = acquire_unused(order, &stage);
     if (slab == NULL)
         return NULL;
+    if (hak_unlikely(!hak__locked_keep(slab->base, slab->units * HAK_GRANULE))) {
+        hak__superslab_return(slab);
+        return NULL;
+    }
     hak__count(stage, 1);
     begin_life(slab, class_idx, owner);
     HAK_TRACE(name[stage], slab);

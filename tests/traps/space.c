@@ -5,12 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -318,9 +320,9 @@ static void case_mappings(void)
 }
 
 /* What systems set by themselves, and which root would not heed. */
-static void limit_locked(void)
+static void limit_locked(size_t most)
 {
-    limit(RLIMIT_MEMLOCK, 8 * MIB);
+    limit(RLIMIT_MEMLOCK, most);
     if (getuid() == 0)
         REQUIRE(setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0 &&
                 setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0);
@@ -330,7 +332,7 @@ static void limit_locked(void)
 /* All address space counts here, reserved or used: a small program shall stay below the limit. */
 static void case_all_locked(void)
 {
-    limit_locked();
+    limit_locked(8 * MIB);
     if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
         int error = errno;
         perror("mlockall");
@@ -339,10 +341,78 @@ static void case_all_locked(void)
     REQUIRE(use_up() > 0);
 }
 
+/* Whether the mapping with the address is a locked one. */
+static bool is_locked(const void *address)
+{
+    static char text[1 << 20];
+    size_t size = 0;
+    ssize_t got;
+    int file = open("/proc/self/smaps", O_RDONLY);
+    REQUIRE(file >= 0);
+    while ((got = read(file, text + size, sizeof text - 1 - size)) > 0)
+        size += (size_t)got;
+    close(file);
+    text[size] = '\0';
+    bool inside = false;
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        uintptr_t start, end;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &start, &end) == 2)
+            inside = (uintptr_t)address >= start && (uintptr_t)address < end;
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            return strstr(line, " lo") != NULL;
+    }
+    return false;
+}
+
+static void allocate_locked(bool locked)
+{
+    enum { COUNT = 40 };
+    static char *some[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        some[i] = filled(i % 8 == 0 ? 70000 : 10000);
+        REQUIRE(is_locked(some[i]) == locked);
+    }
+    char *grown = opaque(realloc(some[0], 200000));
+    REQUIRE(grown != NULL && is_locked(grown) == locked && is_locked(grown + 199999) == locked);
+    some[0] = grown;
+    for (int i = 0; i < COUNT; i++)
+        free(some[i]);
+}
+
+/* What is mapped ahead is more than may be locked, what is used is less: that is locked, then and later. */
+static void case_used_locked(void)
+{
+    static char data[] = "data";
+    limit_locked(7 * MIB);
+    char *before = filled(100);
+    if (syscall(SYS_mlockall, MCL_CURRENT) == 0)
+        exit(NO_LIMIT_HERE);
+    REQUIRE(mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+    REQUIRE(is_locked(before) && is_locked(data) && is_locked(&before));
+    allocate_locked(true);
+    pid_t child = fork();
+    if (child == 0) {
+        REQUIRE(!is_locked(before));
+        allocate_locked(false);
+        _exit(0);
+    }
+    int status = 0;
+    REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    REQUIRE(use_up() > 0);
+    REQUIRE(munlockall() == 0 && !is_locked(before));
+    allocate_locked(false);
+    /* more than may be locked in any case: refused, and as before */
+    limit(RLIMIT_MEMLOCK, MIB);
+    errno = 0;
+    REQUIRE(mlockall(MCL_CURRENT | MCL_FUTURE) == -1 && errno == ENOMEM);
+    REQUIRE(status_field("VmLck:") == 0 && !is_locked(filled(50000)));
+    free(before);
+}
+
 /* Locked memory cannot be given back in part, so it does not read as zero afterwards. */
 static void case_locked(void)
 {
-    limit_locked();
+    limit_locked(8 * MIB);
     if (mlockall(MCL_FUTURE) != 0) {
         perror("mlockall");
         exit(NO_LIMIT_HERE);
@@ -369,6 +439,7 @@ int main(int argc, char **argv)
         {"ladder", case_ladder},     {"others", case_others}, {"data", case_data},
         {"mappings", case_mappings}, {"locked", case_locked}, {"all-locked", case_all_locked},
         {"limited", case_limited},   {"charge", case_charge}, {"advice", case_advice},
+        {"used-locked", case_used_locked},
     };
     return RUN_CASE(cases, argc > 1 ? argv[1] : NULL);
 }

@@ -13,7 +13,7 @@ breaks 'naive (reserve), ladder' '' sh "$WORK/limited" "$WORK/naive.so" "$WORK/s
 passes 'libhakmem, ladder under a limit' '' sh "$WORK/limited" "$HAK_LIBRARY" "$WORK/space"
 # shellcheck disable=SC2016
 peers '' sh -c 'ulimit -v 300000; exec "$0" ladder' "$WORK/space"
-for case in others data mappings locked all-locked limited charge advice; do
+for case in others data mappings locked all-locked used-locked limited charge advice; do
     echo "$case:"
     case $case in
     others | data | all-locked) breaks "naive (reserve), $case" "$WORK/naive.so" env NAIVE=reserve "$WORK/space" "$case" ;;

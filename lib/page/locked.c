@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "page/locked.h"
+
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "os/call.h"
+#include "os/maps.h"
+#include "os/os.h"
+#include "page/arena.h"
+#include "page/pagemap.h"
+
+HAK_READ_MOSTLY _Atomic bool hak__memory_is_locked;
+static _Atomic bool on_fault;
+
+/* Not what the library has ready for blocks; all else does, whosever it is. */
+static bool serves(uintptr_t address)
+{
+    uint32_t code = hak__pagemap_word(address) & 0xff;
+    if (code == HAK_CODE_NONE)
+        return !hak__arena_is_fresh(address);
+    return code != HAK_CODE_SPAN_FREE && code != HAK_CODE_SPAN_INSIDE && code != HAK_CODE_SLAB_FREE;
+}
+
+/* The end of the part from an address on that is in use, or not, as a whole. */
+static uintptr_t part_end(uintptr_t address, uintptr_t end, bool *used)
+{
+    bool own = false;
+    end = hak__pagemap_own_part(address, end, &own);
+    *used = !own && serves(address);
+    uintptr_t next = hak__align_down(address, HAK_GRANULE) + HAK_GRANULE;
+    while (!own && next < end && serves(next) == *used)
+        next += HAK_GRANULE;
+    return own || next > end ? end : next;
+}
+
+/* How much of a mapping is used; with lock set that is locked, SIZE_MAX if it cannot be. */
+static size_t use(const struct hak_mapping *mapping, bool lock)
+{
+    size_t sum = 0;
+    uintptr_t end = (uintptr_t)mapping->end;
+    for (uintptr_t at = (uintptr_t)mapping->start, next; at < end; at = next) {
+        bool used = false;
+        next = part_end(at, end, &used);
+        if (!used)
+            continue;
+        if (lock && !hak__os_lock((void *)at, next - at, hak_load_relaxed(&on_fault)))
+            return SIZE_MAX;
+        sum += next - at;
+    }
+    return sum;
+}
+
+/* The system's own page at the end of the address space is none that can be locked. */
+static bool counts(const struct hak_mapping *mapping)
+{
+    return mapping->accessible && mapping->end <= INT64_MAX;
+}
+
+/* Whether all that is used is no more than so much, and could be locked. */
+static bool use_all(size_t most, bool lock)
+{
+    struct hak_maps maps;
+    struct hak_mapping mapping;
+    size_t sum = 0;
+    if (!hak__maps_open(&maps))
+        return false;
+    while (sum <= most && hak__maps_next(&maps, &mapping))
+        if (counts(&mapping)) {
+            size_t used = use(&mapping, lock);
+            sum = used <= most ? sum + used : SIZE_MAX;
+        }
+    hak__maps_close(&maps);
+    return sum <= most;
+}
+
+bool hak__locked_use(int flags)
+{
+    size_t most = hak__os_lock_limit();
+    if (!use_all(most, false))
+        return false;
+    hak_store_relaxed(&on_fault, (flags & MCL_ONFAULT) != 0);
+    if ((flags & MCL_FUTURE) != 0) {
+        if (hak__call_failed(hak__call(SYS_mlockall, flags & ~MCL_CURRENT)))
+            return false;
+        hak_store_relaxed(&hak__memory_is_locked, true);
+    }
+    return use_all(most, true);
+}
+
+void hak__locked_no_more(void)
+{
+    hak_store_relaxed(&hak__memory_is_locked, false);
+}
+
+HAK_NOINLINE bool hak__locked_keep_slow(uintptr_t base, size_t size)
+{
+    return hak__os_lock((void *)base, size, hak_load_relaxed(&on_fault));
+}
