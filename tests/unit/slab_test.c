@@ -303,6 +303,22 @@ static void pop_written(uint32_t index, uint32_t link, bool encoded)
     slab_freelist_pop_batch(slab, out, 3);
 }
 
+/* Two links that are equal but for one byte or two neighbours: the one could become the other. */
+START_TEST(links_differ_in_bytes_that_are_no_neighbours)
+{
+    static const uint32_t rest[] = {0xffff0000u, 0xff0000ffu, 0x0000ffffu};
+    for (unsigned i = 0; i < sizeof rest / sizeof *rest; i++) {
+        static bool seen[3][1 << 16];
+        for (uint32_t number = 0; number <= HAK_SLAB_NO_BLOCK; number++) {
+            uint32_t link = number * HAK_LINK_SPREAD & rest[i];
+            uint32_t folded = (link ^ link >> 16) & 0xffff; /* the bytes that are left lie apart */
+            ck_assert(!seen[i][folded]);
+            seen[i][folded] = true;
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_plain_number_is_no_link)
 {
     pop_written(1, 0, false);
@@ -377,6 +393,7 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_test(tests, links_differ_in_bytes_that_are_no_neighbours);
     tcase_add_test_raise_signal(tests, a_plain_number_is_no_link, SIGABRT);
     tcase_add_test_raise_signal(tests, a_list_does_not_end_before_its_count, SIGABRT);
     tcase_add_test_raise_signal(tests, a_list_does_not_go_on_after_its_count, SIGABRT);
