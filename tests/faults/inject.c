@@ -29,6 +29,8 @@ static const struct {
     {MAPPING_CALL, ANY, {ENOMEM, EAGAIN, EPERM, EACCES, EINVAL}},
     {SYS_munmap, ANY, {ENOMEM, EINVAL, EPERM}},
     {SYS_mprotect, ANY, {ENOMEM, EACCES, EINVAL, EPERM}},
+    {SYS_mlock, ANY, {ENOMEM, EAGAIN, EPERM}},
+    {SYS_mlock2, ANY, {ENOMEM, EAGAIN, EPERM, ENOSYS}},
     {SYS_mremap, ANY, {ENOMEM, EAGAIN, EFAULT, EINVAL, EPERM}},
     {SYS_madvise, ANY, {EAGAIN, EINVAL, ENOMEM, EPERM, EIO, EFAULT}},
     {SYS_prlimit64, ANY, {EPERM, ENOSYS}},

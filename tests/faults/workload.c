@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/os.h"
+#include "page/locked.h"
 
 enum { OWN = 96, EXCHANGED = 64, WHOLE = 4096, PIECE = 64, UNTOUCHED = 4242, THREADS = 4 };
 #define KIB ((size_t)1 << 10)
@@ -402,6 +404,18 @@ static void rest(uint32_t seed)
     hak_option_set("thp_min", "0");
 }
 
+/* As in a process that has called mlockall: what cannot be locked is not handed out. */
+static void locked(uint32_t seed)
+{
+    static char page[WHOLE];
+    hak__os_lock_limit();
+    hak__os_lock(page, sizeof page, true);
+    hak_store_relaxed(&hak__memory_is_locked, true);
+    mixed(seed);
+    hak__locked_no_more();
+    munlockall();
+}
+
 /* Blocks that have grown and grow on, several at a time, so that they must move. */
 static void growth(uint32_t seed)
 {
@@ -459,7 +473,7 @@ static void brief(uint32_t seed)
 const struct workload workloads[] = {
     {"mixed", mixed, true},  {"large", large, true},   {"threads", threads, false},
     {"churn", churn, false}, {"forks", forks, false}, {"bursts", bursts, true},
-    {"rest", rest, false},    {"growth", growth, true},
+    {"rest", rest, false},   {"growth", growth, true}, {"locked", locked, false},
 };
 const int workload_count = sizeof workloads / sizeof *workloads;
 const struct workload brief_workload = {"brief", brief, false};
