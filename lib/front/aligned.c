@@ -92,9 +92,9 @@ void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
     bool zero = (flags & HAK_WITH_ZERO) != 0, advised = (flags & HAK_WITH_PAGES) != 0;
     if (alignment < HAK_ALIGNMENT)
         alignment = HAK_ALIGNMENT;
-    if (zero && size > HAK_SMALL_MAX && alignment <= HAK_GRANULE && !advised &&
-        (flags & HAK_WITH_NO_CACHE) == 0 && !hak__passes_through())
-        return hak__calloc(size, 1);
+    if (zero && size > HAK_SMALL_MAX && !advised && (flags & HAK_WITH_NO_CACHE) == 0 &&
+        !hak__passes_through())
+        return hak__large_zeroed(size, alignment);
     void *block = NULL;
     if ((advised || (flags & HAK_WITH_NO_CACHE) != 0) && !hak__passes_through() &&
         alignment <= PTRDIFF_MAX) {

@@ -125,6 +125,16 @@ HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx)
     return alloc_class(class_idx, false);
 }
 
+void *hak__large_zeroed(size_t size, size_t alignment)
+{
+    void *block = NULL;
+    do {
+        if (alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment)
+            block = hak__large_alloc(size, alignment, true);
+    } while (block == NULL && hak__try_again(size));
+    return block != NULL ? hak__block_live(block, size, true) : out_of_memory();
+}
+
 void *hak__calloc(size_t count, size_t size)
 {
     HAK_UNSEEN;
@@ -137,12 +147,7 @@ void *hak__calloc(size_t count, size_t size)
         void *block = hak__malloc(bytes);
         return block != NULL ? memset(block, 0, bytes) : NULL;
     }
-    void *block = NULL;
-    do {
-        if (bytes <= PTRDIFF_MAX)
-            block = hak__large_alloc(bytes, HAK_ALIGNMENT, true);
-    } while (block == NULL && hak__try_again(bytes));
-    return block != NULL ? hak__block_live(block, bytes, true) : out_of_memory();
+    return hak__large_zeroed(bytes, HAK_ALIGNMENT);
 }
 
 size_t hak__good_size(size_t size)

@@ -22,6 +22,8 @@ void *hak__class_malloc_slow(unsigned class_idx);
 void hak__free_slow(void *block, const char *call);
 
 void *hak__calloc(size_t count, size_t size);
+/* As calloc, for a size above those of the classes. */
+void *hak__large_zeroed(size_t size, size_t alignment);
 void *hak__realloc(void *block, size_t size, const char *call);
 /* The usable size after it was changed to between min and max if there was room, else 0. */
 size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *call);

@@ -16,6 +16,16 @@ static bool is_zero(const char *bytes, size_t size)
 
 enum { ALIGNMENTS = 23 }; /* 1 to 4 MiB */
 
+/* The block is filled: whoever gets its memory next finds that it is not zero. */
+static void is_as_asked_for(char *block, size_t size, size_t alignment, bool zero)
+{
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_eq((uintptr_t)block % alignment, 0);
+    ck_assert_uint_ge(hak_usable_size(block), size);
+    ck_assert(!zero || is_zero(block, size));
+    memset(block, 0x5a, size);
+}
+
 START_TEST(flags_are_kept)
 {
     static const size_t sizes[] = {0, 1, 100, 4096, 65536, 65537, 300000, 3 * MIB, 40 * MIB};
@@ -25,17 +35,15 @@ START_TEST(flags_are_kept)
     size_t alignment = (size_t)1 << _i;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (size_t h = 0; h < sizeof hints / sizeof *hints; h++) {
-            /* what was there before is not zero */
-            char *block = hak_alloc(sizes[s], hak_alloc_align(alignment) | hints[h]);
-            ck_assert_ptr_nonnull(block);
-            ck_assert_uint_eq((uintptr_t)block % alignment, 0);
-            memset(block, 0x5a, sizes[s]);
+            unsigned flags = hak_alloc_align(alignment) | hints[h];
+            char *block = hak_alloc(sizes[s], flags);
+            is_as_asked_for(block, sizes[s], alignment, false);
+            char *fresh = hak_alloc(sizes[s], flags | HAK_ALLOC_ZERO);
+            is_as_asked_for(fresh, sizes[s], alignment, true);
             hak_free(block);
-            block = hak_alloc(sizes[s], hak_alloc_align(alignment) | HAK_ALLOC_ZERO | hints[h]);
-            ck_assert_uint_eq((uintptr_t)block % alignment, 0);
-            ck_assert_uint_ge(hak_usable_size(block), sizes[s]);
-            ck_assert(is_zero(block, sizes[s]));
-            memset(block, 0x5a, sizes[s]);
+            block = hak_alloc(sizes[s], flags | HAK_ALLOC_ZERO);
+            is_as_asked_for(block, sizes[s], alignment, true);
+            hak_free(fresh);
             hak_free(block);
         }
     ck_assert_ptr_null(hak_check(NULL));
