@@ -43,8 +43,9 @@ work() {
     start server.log $browser --user-data-dir="$work/other" --remote-debugging-port=0 "file://$work/page.html"
     await 60 pgrep -f 'type=renderer'
     sleep 1
+    # not the helper of the sandbox, chrome-sandbox: it is set-user-ID, and LD_PRELOAD passes it by
     # shellcheck disable=SC2046
-    mapped $(pgrep -f '/chromium/chromium ')
+    mapped $(pgrep -f '^[^ ]*/chromium/chromium ')
     result "$(pgrep -f 'type=renderer' | while read -r pid; do grep -h '^Seccomp:' "/proc/$pid/status"; done | sort -u)"
     result "$(pgrep -f 'type=zygote' | grep -c . | sed 's/[2-9]/several/') zygotes"
     if grep -e 'without sandbox' -e 'Received signal' -e 'GPU process exited' server.log dump.log picture.log; then result 'a process failed'; fi
