@@ -101,6 +101,12 @@ bool is_debug_build(void)
     return strstr(info.dli_fname, "-debug") != NULL;
 }
 
+void not_there(const char *what)
+{
+    fprintf(stderr, "not found: %s\n", what);
+    exit(1);
+}
+
 static void say(const char *text)
 {
     REQUIRE(write(STDOUT_FILENO, text, strlen(text)) == (ssize_t)strlen(text));

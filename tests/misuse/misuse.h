@@ -39,6 +39,8 @@ void in_thread(void *(*work)(void *), void *argument);
 /* A function of the library by its name. */
 void *function(const char *name);
 bool is_debug_build(void);
+/* Ends the program: what it needs for its mistake cannot be had. */
+_Noreturn void not_there(const char *what);
 
 /* Says what the library will say of a call. A size of 0 is none. */
 void announce(const char *call, const void *pointer, const char *reason, size_t size);
