@@ -26,7 +26,7 @@ int mlockall(int flags)
 {
     long result = hak__call(SYS_mlockall, flags);
     if (!hak__call_failed(result)) {
-        hak__locked_no_more(); /* the system does it for all that is mapped from now on */
+        hak__locked_by_system(flags);
         return 0;
     }
     int saved = errno;

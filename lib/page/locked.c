@@ -14,6 +14,8 @@
 
 HAK_READ_MOSTLY _Atomic bool hak__memory_is_locked;
 static _Atomic bool on_fault;
+static _Atomic bool only_used; /* is locked of what is mapped; the rest shall be when it comes into use */
+static _Atomic bool future;    /* the system locks what is mapped from now on */
 
 /* Not what the library has ready for blocks; all else does, whosever it is. */
 static bool serves(uintptr_t address)
@@ -36,17 +38,31 @@ static uintptr_t part_end(uintptr_t address, uintptr_t end, bool *used)
     return own || next > end ? end : next;
 }
 
-/* How much of a mapping is used; with lock set that is locked, SIZE_MAX if it cannot be. */
-static size_t use(const struct hak_mapping *mapping, bool lock)
+/*
+ * Pages that are not there, as behind the end of a file, are refused at once, but may be locked as
+ * they are touched; mlockall does not mind them either.
+ */
+static bool lock_part(uintptr_t start, uintptr_t end)
+{
+    void *address = (void *)start;
+    return hak__os_lock(address, end - start, hak_load_relaxed(&on_fault)) ||
+           hak__os_lock(address, end - start, true);
+}
+
+/*
+ * How much of a mapping is used, or more than so much; with lock set that is locked, SIZE_MAX if it
+ * cannot be. A mapping that is far too large is not looked at to its end.
+ */
+static size_t use(const struct hak_mapping *mapping, size_t most, bool lock)
 {
     size_t sum = 0;
     uintptr_t end = (uintptr_t)mapping->end;
-    for (uintptr_t at = (uintptr_t)mapping->start, next; at < end; at = next) {
+    for (uintptr_t at = (uintptr_t)mapping->start, next; at < end && sum <= most; at = next) {
         bool used = false;
-        next = part_end(at, end, &used);
+        next = part_end(at, end - at <= most ? end : at + most + 1, &used);
         if (!used)
             continue;
-        if (lock && !hak__os_lock((void *)at, next - at, hak_load_relaxed(&on_fault)))
+        if (lock && !lock_part(at, next))
             return SIZE_MAX;
         sum += next - at;
     }
@@ -69,7 +85,7 @@ static bool use_all(size_t most, bool lock)
         return false;
     while (sum <= most && hak__maps_next(&maps, &mapping))
         if (counts(&mapping)) {
-            size_t used = use(&mapping, lock);
+            size_t used = use(&mapping, most, lock);
             sum = used <= most ? sum + used : SIZE_MAX;
         }
     hak__maps_close(&maps);
@@ -85,13 +101,27 @@ bool hak__locked_use(int flags)
     if ((flags & MCL_FUTURE) != 0) {
         if (hak__call_failed(hak__call(SYS_mlockall, flags & ~MCL_CURRENT)))
             return false;
-        hak_store_relaxed(&hak__memory_is_locked, true);
+        hak_store_relaxed(&future, true);
     }
+    hak_store_relaxed(&only_used, true);
+    hak_store_relaxed(&hak__memory_is_locked, hak_load_relaxed(&future));
     return use_all(most, true);
+}
+
+void hak__locked_by_system(int flags)
+{
+    hak_store_relaxed(&on_fault, (flags & MCL_ONFAULT) != 0);
+    hak_store_relaxed(&future, (flags & MCL_FUTURE) != 0);
+    if ((flags & MCL_CURRENT) != 0)
+        hak_store_relaxed(&only_used, false);
+    hak_store_relaxed(&hak__memory_is_locked,
+                      hak_load_relaxed(&only_used) && hak_load_relaxed(&future));
 }
 
 void hak__locked_no_more(void)
 {
+    hak_store_relaxed(&only_used, false);
+    hak_store_relaxed(&future, false);
     hak_store_relaxed(&hak__memory_is_locked, false);
 }
 

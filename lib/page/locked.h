@@ -27,6 +27,12 @@ extern _Atomic bool hak__memory_is_locked;
  */
 bool hak__locked_use(int flags);
 
+/*
+ * The system has done mlockall(flags). With MCL_FUTURE alone that is the rest of what hak__locked_use
+ * began without it: what was mapped ahead is still the library's to lock.
+ */
+void hak__locked_by_system(int flags);
+
 /* What comes into use is not locked any more: after munlockall, and in the child of a fork. */
 void hak__locked_no_more(void);
 

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cases.h"
@@ -364,6 +365,31 @@ static bool is_locked(const void *address)
     return false;
 }
 
+/* A mapping with three pages behind the end of its file. */
+static void map_past_end(void)
+{
+    FILE *file = tmpfile();
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    REQUIRE(file != NULL && ftruncate(fileno(file), (off_t)page) == 0);
+    REQUIRE(mmap(NULL, 4 * page, PROT_READ, MAP_SHARED, fileno(file), 0) != MAP_FAILED);
+    fclose(file);
+}
+
+/* What is far above the limit is refused as soon as that is known, and leaves nothing locked. */
+static void refuse_locking(void)
+{
+    size_t size = (size_t)16 << 40;
+    void *large = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (large == MAP_FAILED)
+        return; /* a system that does not overcommit */
+    clock_t start = clock();
+    errno = 0;
+    REQUIRE(mlockall(MCL_CURRENT | MCL_FUTURE) == -1 && errno == ENOMEM);
+    REQUIRE(clock() - start < CLOCKS_PER_SEC / 5);
+    REQUIRE(status_field("VmLck:") == 0);
+    munmap(large, size);
+}
+
 static void allocate_locked(bool locked)
 {
     enum { COUNT = 40 };
@@ -387,7 +413,11 @@ static void case_used_locked(void)
     char *before = filled(100);
     if (syscall(SYS_mlockall, MCL_CURRENT) == 0)
         exit(NO_LIMIT_HERE);
-    REQUIRE(mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
+    refuse_locking();
+    map_past_end();
+    REQUIRE(mlockall(MCL_CURRENT) == 0 && mlockall(MCL_FUTURE) == 0);
+    allocate_locked(true);
+    REQUIRE(munlockall() == 0 && mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
     REQUIRE(is_locked(before) && is_locked(data) && is_locked(&before));
     allocate_locked(true);
     pid_t child = fork();
