@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <sys/uio.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/compiler.h"
@@ -118,7 +117,8 @@ HAK_NORETURN void hak__os_end_by_abort(void)
     sigaction(SIGABRT, &action, NULL);
     hak__call(SYS_tgkill, hak__call(SYS_getpid), hak__call(SYS_gettid), SIGABRT);
     sigprocmask(SIG_UNBLOCK, &only_this, NULL); /* here it ends; else somebody set a handler */
-    _exit(127);
+    for (;;)
+        hak__call(SYS_exit_group, 127);
 }
 
 static void pass_on(int which, siginfo_t *info, void *context)
