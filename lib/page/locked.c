@@ -129,3 +129,8 @@ HAK_NOINLINE bool hak__locked_keep_slow(uintptr_t base, size_t size)
 {
     return hak__os_lock((void *)base, size, hak_load_relaxed(&on_fault));
 }
+
+HAK_NOINLINE void hak__locked_drop_slow(uintptr_t base, size_t size)
+{
+    hak__call(SYS_munlock, base, size);
+}

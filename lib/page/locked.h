@@ -44,4 +44,13 @@ HAK_INLINE bool hak__locked_keep(uintptr_t base, size_t size)
     return hak_likely(!hak_load_relaxed(&hak__memory_is_locked)) || hak__locked_keep_slow(base, size);
 }
 
+void hak__locked_drop_slow(uintptr_t base, size_t size);
+
+/* Memory that serves no block may be returned to the system, and something else locked instead. */
+HAK_INLINE void hak__locked_drop(uintptr_t base, size_t size)
+{
+    if (hak_unlikely(hak_load_relaxed(&hak__memory_is_locked)))
+        hak__locked_drop_slow(base, size);
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include "core/stats.h"
 #include "os/os.h"
 #include "page/arena.h"
+#include "page/locked.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
 
@@ -13,6 +14,7 @@ _Atomic size_t hak__purges_refused;
 
 static bool purge(uintptr_t base, size_t first, size_t units)
 {
+    hak__locked_drop(base + first * HAK_GRANULE, units * HAK_GRANULE);
     if (hak__os_purge((void *)(base + first * HAK_GRANULE), units * HAK_GRANULE))
         return true;
     hak_add_relaxed(&hak__purges_refused, 1);

@@ -9,7 +9,8 @@
  * ignored by what is asked for explicitly and once in a while when a decay period ends.
  *
  * Locked memory could be unmapped, or purged by MADV_DONTNEED_LOCKED. A program that locks its
- * memory wants that it never faults, so it stays.
+ * memory wants that it never faults, so it stays. What the library has locked (locked.h) goes: it is
+ * locked again before it serves a block.
  */
 #ifndef HAK_PAGE_PURGE_H
 #define HAK_PAGE_PURGE_H

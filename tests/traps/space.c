@@ -405,6 +405,22 @@ static void allocate_locked(bool locked)
         free(some[i]);
 }
 
+/* What small blocks have locked serves large ones when they have been freed. */
+static void use_up_in_sizes(void)
+{
+    static const size_t sizes[] = {1000, 300000, 70000, 100};
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int count = 0;
+        while (count < BLOCKS && (block[count] = opaque(malloc(sizes[i]))) != NULL)
+            count++;
+        REQUIRE((size_t)count * sizes[i] >= most / 2);
+        if ((size_t)count * sizes[i] > most)
+            most = (size_t)count * sizes[i];
+        drop(count, 0, 1);
+    }
+}
+
 /* What is mapped ahead is more than may be locked, what is used is less: that is locked, then and later. */
 static void case_used_locked(void)
 {
@@ -428,6 +444,7 @@ static void case_used_locked(void)
     }
     int status = 0;
     REQUIRE(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    use_up_in_sizes();
     REQUIRE(use_up() > 0);
     REQUIRE(munlockall() == 0 && !is_locked(before));
     allocate_locked(false);
