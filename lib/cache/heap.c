@@ -53,6 +53,7 @@ static struct hak_heap *create_locked(bool for_thread)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
         heap->bound_whole[i] = hak__class_info[i].bound;
+        heap->block_size[i] = hak__class_size(i);
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
     heap->older = hak_load_relaxed(&hak__heaps);

@@ -72,6 +72,7 @@ struct hak_heap {
     };
     uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
     uintptr_t slab_mask[HAK_CLASS_COUNT]; /* slab size - 1: what of an address is the offset */
+    uint64_t block_size[HAK_CLASS_COUNT]; /* at hand for a free that tells the size */
 
     /*
      * Slow paths; owner only. current[] never holds a slab that is not CURRENT of

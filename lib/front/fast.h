@@ -119,36 +119,43 @@ HAK_INLINE void *hak__malloc(size_t size)
 }
 
 /*
+ * Frees a block of this thread's heap that has room for so many bytes into the thread's cache; false,
+ * and nothing has been done, where there is more to it.
+ *
  * One load chain (root, leaf, word), one XOR and one compare tell that the block is of a class and
  * mine; code 0 never passes, since its owner is 0 and mine is not, nor do codes that are no class,
  * which are nobody's either. That the block starts here and was handed out, and the mark, are
  * checked before anything is written.
  */
-HAK_INLINE void hak__free_unseen(void *block, const char *call)
+HAK_INLINE bool hak__free_cached(void *block, size_t size)
 {
     struct hak_heap *heap = hak__heap;
     uintptr_t address = (uintptr_t)block;
     struct hak_pagemap_place place = hak__pagemap_place(address);
-    if (hak_unlikely(!hak__pagemap_covers(place))) {
-        hak__free_slow(block, call);
-        return;
-    }
+    if (hak_unlikely(!hak__pagemap_covers(place)))
+        return false;
     size_t code = hak__pagemap_word_at(place) ^ heap->owner_tag;
     hak_opaque(code);
-    if (hak_likely(code <= HAK_GROWING + HAK_CLASS_COUNT)) {
-        size_t class_idx = (size_t)(uint8_t)code - 1;
-        void **top = heap->top[class_idx];
-        if (hak_likely(top != heap->limit[class_idx]) &&
-            (!HAK_CHECKS || hak_likely(hak__is_block_start(address & heap->slab_mask[class_idx],
-                                                           heap->reciprocal[class_idx],
-                                                           heap->bound[code - 1]))) &&
-            hak_likely(hak__block_end(block, (unsigned)class_idx, heap))) {
-            *top = block;
-            heap->top[class_idx]++;
-            return;
-        }
-    }
-    hak__free_slow(block, call);
+    if (hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
+        return false;
+    size_t class_idx = (size_t)(uint8_t)code - 1;
+    void **top = heap->top[class_idx];
+    if (hak_unlikely(top == heap->limit[class_idx]) ||
+        (HAK_CHECKS && (hak_unlikely(size > heap->block_size[class_idx]) ||
+                        hak_unlikely(!hak__is_block_start(address & heap->slab_mask[class_idx],
+                                                          heap->reciprocal[class_idx],
+                                                          heap->bound[code - 1])))) ||
+        hak_unlikely(!hak__block_end(block, (unsigned)class_idx, heap)))
+        return false;
+    *top = block;
+    heap->top[class_idx]++;
+    return true;
+}
+
+HAK_INLINE void hak__free_unseen(void *block, const char *call)
+{
+    if (hak_unlikely(!hak__free_cached(block, 0)))
+        hak__free_slow(block, call);
 }
 
 HAK_INLINE void hak__free(void *block, const char *call)
@@ -156,6 +163,16 @@ HAK_INLINE void hak__free(void *block, const char *call)
     hak__block_gone(block);
     hak__unseen_begin();
     hak__free_unseen(block, call);
+    hak__unseen_end(NULL);
+}
+
+/* The starts of blocks have the default alignment; others are looked at apart. */
+HAK_INLINE void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)
+{
+    hak__block_gone(block);
+    hak__unseen_begin();
+    if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, size)))
+        hak__free_sized_slow(block, alignment, size, call);
     hak__unseen_end(NULL);
 }
 

@@ -85,7 +85,7 @@ HAK_NOINLINE void hak__free_slow(void *block, const char *call)
         free_not_large(block, word, call);
 }
 
-void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)
+HAK_NOINLINE void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call)
 {
     if (block != NULL && HAK_CHECKS) {
         uint32_t word = hak__pagemap_word((uintptr_t)block);
@@ -97,5 +97,5 @@ void hak__free_sized(void *block, size_t alignment, size_t size, const char *cal
                 hak__misuse(call, block, "wrong alignment: this is a block", usable);
         }
     }
-    hak__free(block, call);
+    hak__free_unseen(block, call);
 }

@@ -34,7 +34,7 @@ void *hak__aligned_alloc(size_t alignment, size_t size);
 int hak__posix_memalign(void **out, size_t alignment, size_t size);
 /* Whether the library holds the memory at an address. */
 bool hak__owns(const void *address);
-void hak__free_sized(void *block, size_t alignment, size_t size, const char *call);
+void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call);
 size_t hak__usable_size(const void *block, const char *call);
 size_t hak__good_size(size_t size);
 /* Gives back all that this thread and the process keep ready; how many bytes were returned. */
