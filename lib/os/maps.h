@@ -18,13 +18,14 @@ struct hak_mapping {
 struct hak_maps {
     int fd;
     size_t start, end; /* of what has been read and not yet looked at */
+    bool whole;        /* there was no more to read */
     char text[2 * PATH_MAX];
 };
 
 /* False where there is no such file. */
 bool hak__maps_open(struct hak_maps *maps);
 
-/* False behind the last one. */
+/* False behind the last one, or where the system does not tell more of them. */
 bool hak__maps_next(struct hak_maps *maps, struct hak_mapping *mapping);
 
 void hak__maps_close(struct hak_maps *maps);

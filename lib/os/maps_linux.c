@@ -39,18 +39,25 @@ static void read_line(const char *line, struct hak_mapping *mapping)
 bool hak__maps_open(struct hak_maps *maps)
 {
     maps->start = maps->end = 0;
+    maps->whole = false;
     maps->fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     return maps->fd >= 0;
 }
 
-/* Moves what is left to the front, and reads on; false at the end. */
+/*
+ * Moves what is left to the front, and reads on; false at the end. Of a line that is longer than
+ * what can be held some of the path is left out.
+ */
 static bool read_more(struct hak_maps *maps)
 {
     maps->end -= maps->start;
     memmove(maps->text, maps->text + maps->start, maps->end);
     maps->start = 0;
+    if (maps->end == sizeof maps->text)
+        maps->end = PATH_MAX;
     ssize_t got = read(maps->fd, maps->text + maps->end, sizeof maps->text - maps->end);
     maps->end += got > 0 ? (size_t)got : 0;
+    maps->whole = got == 0;
     return got > 0;
 }
 

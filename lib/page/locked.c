@@ -89,7 +89,7 @@ static bool use_all(size_t most, bool lock)
             sum = used <= most ? sum + used : SIZE_MAX;
         }
     hak__maps_close(&maps);
-    return sum <= most;
+    return sum <= most && maps.whole;
 }
 
 bool hak__locked_use(int flags)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -365,14 +366,24 @@ static bool is_locked(const void *address)
     return false;
 }
 
-/* A mapping with three pages behind the end of its file. */
+/* A mapping with three pages behind the end of its file, and of a path longer than PATH_MAX. */
 static void map_past_end(void)
 {
-    FILE *file = tmpfile();
+    enum { DEPTH = 45, LENGTH = 200 };
+    char top[] = "/tmp/space-XXXXXX", name[LENGTH + 1] = {0};
+    memset(name, 'd', LENGTH);
+    REQUIRE(mkdtemp(top) != NULL && chdir(top) == 0);
+    for (int i = 0; i < DEPTH; i++)
+        REQUIRE(mkdir(name, 0700) == 0 && chdir(name) == 0);
+    FILE *file = fopen("file", "w+");
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     REQUIRE(file != NULL && ftruncate(fileno(file), (off_t)page) == 0);
     REQUIRE(mmap(NULL, 4 * page, PROT_READ, MAP_SHARED, fileno(file), 0) != MAP_FAILED);
     fclose(file);
+    remove("file");
+    for (int i = 0; i < DEPTH; i++)
+        REQUIRE(chdir("..") == 0 && rmdir(name) == 0);
+    REQUIRE(chdir("/") == 0 && rmdir(top) == 0);
 }
 
 /* What is far above the limit is refused as soon as that is known, and leaves nothing locked. */
