@@ -9,7 +9,7 @@
  * The nothrow forms are the runtime's. By [new.delete] they are the plain ones in a try block,
  * which cannot be written here.
  *
- * A sized delete checks its size: it costs nothing and finds mismatched types.
+ * A sized delete checks its size: it costs next to nothing and finds mismatched types.
  *
  * In a program with a malloc of its own the operators go to that, as those of a C++ runtime do;
  * in one with operators of its own, the forms that it does not define go to those that it does,
@@ -72,6 +72,8 @@ static HAK_COLD void *new_again(size_t alignment, size_t size)
 #define OPERATOR_NEW_ALIGNED SIZED(_Znw, St11align_val_t)
 #define OPERATOR_DELETE _ZdlPv
 #define OPERATOR_DELETE_ALIGNED _ZdlPvSt11align_val_t
+#define OPERATOR_DELETE_ARRAY _ZdaPv
+#define OPERATOR_DELETE_ARRAY_ALIGNED _ZdaPvSt11align_val_t
 
 #define TEXT_OF(name) #name
 #define TEXT(name) TEXT_OF(name)
@@ -89,6 +91,8 @@ BASE(new, OPERATOR_NEW, void *, size_t size)
 BASE(new_aligned, OPERATOR_NEW_ALIGNED, void *, size_t size, size_t alignment)
 BASE(delete, OPERATOR_DELETE, void, void *block)
 BASE(delete_aligned, OPERATOR_DELETE_ALIGNED, void, void *block, size_t alignment)
+BASE(delete_array, OPERATOR_DELETE_ARRAY, void, void *block)
+BASE(delete_array_aligned, OPERATOR_DELETE_ARRAY_ALIGNED, void, void *block, size_t alignment)
 
 HAK_NORETURN static HAK_COLD void report_no_runtime(size_t size)
 {
@@ -134,10 +138,6 @@ void *OPERATOR_NEW_ALIGNED(size_t size, size_t alignment)
     return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
 }
 
-/* What may follow a block, or a size, in the parameters. */
-#define SIZE , size_t size
-#define ALIGNMENT , size_t alignment
-
 HAK_EXPORT void *SIZED(_Zna, )(size_t size);
 void *SIZED(_Zna, )(size_t size)
 {
@@ -156,12 +156,19 @@ void *SIZED(_Zna, St11align_val_t)(size_t size, size_t alignment)
     return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
 }
 
-HAK_INLINE void delete_one(void *block)
+/* What the thread's cache takes is ours, whatever malloc the program sees. */
+static HAK_NOINLINE void delete_slow(void *block)
 {
     if (hak_unlikely(!hak__malloc_is_visible()))
         free(block);
     else
-        hak__free(block, "operator delete");
+        hak__free_rest(block, "operator delete");
+}
+
+HAK_INLINE void delete_one(void *block)
+{
+    if (hak_unlikely(!hak__free_try(block, false, 0)))
+        delete_slow(block);
 }
 
 HAK_INLINE void delete_sized(void *block, size_t alignment, size_t size)
@@ -183,30 +190,59 @@ void OPERATOR_DELETE_ALIGNED(void *block, size_t alignment)
     delete_one(block);
 }
 
-/* Forms without an alignment, and with one; `how` is what they do with a block of ours. */
-#define DELETE(name, how, ...)                                                                     \
-    HAK_EXPORT void name(void *block __VA_ARGS__);                                                 \
-    void name(void *block __VA_ARGS__)                                                             \
+/* Of an array, without a size: as of one object. */
+void OPERATOR_DELETE_ARRAY(void *block)
+{
+    if (delete_is_ours())
+        delete_one(block);
+    else
+        OPERATOR_DELETE(block);
+}
+
+void OPERATOR_DELETE_ARRAY_ALIGNED(void *block, size_t alignment)
+{
+    if (delete_aligned_is_ours())
+        delete_one(block);
+    else
+        OPERATOR_DELETE_ALIGNED(block, alignment);
+}
+
+/*
+ * With a size: as without one. Whether all forms are ours the heap knows, and then gives the sizes
+ * that are too large for its classes; else each size is.
+ */
+bool hak__sized_delete_is_ours(void)
+{
+    return delete_is_ours() && delete_array_is_ours();
+}
+
+#define DELETE_SIZED(name, base, is_ours)                                                          \
+    static HAK_NOINLINE void base##_sized_slow(void *block, size_t size)                           \
     {                                                                                              \
-        if (delete_is_ours())                                                                      \
-            how;                                                                                   \
+        if (is_ours)                                                                               \
+            delete_sized(block, HAK_ALIGNMENT, size);                                              \
         else                                                                                       \
-            OPERATOR_DELETE(block);                                                                \
+            base(block);                                                                           \
+    }                                                                                              \
+    HAK_EXPORT void name(void *block, size_t size);                                                \
+    void name(void *block, size_t size)                                                            \
+    {                                                                                              \
+        if (hak_unlikely(!hak__free_try(block, true, size)))                                             \
+            base##_sized_slow(block, size);                                                        \
     }
 
-#define DELETE_ALIGNED(name, how, ...)                                                             \
-    HAK_EXPORT void name(void *block __VA_ARGS__);                                                 \
-    void name(void *block __VA_ARGS__)                                                             \
+#define DELETE_SIZED_ALIGNED(name, base, is_ours)                                                  \
+    HAK_EXPORT void name(void *block, size_t size, size_t alignment);                              \
+    void name(void *block, size_t size, size_t alignment)                                          \
     {                                                                                              \
-        if (delete_aligned_is_ours())                                                              \
-            how;                                                                                   \
+        if (is_ours)                                                                               \
+            delete_sized(block, alignment, size);                                                  \
         else                                                                                       \
-            OPERATOR_DELETE_ALIGNED(block, alignment);                                             \
+            base(block, alignment);                                                                \
     }
 
-DELETE(_ZdaPv, delete_one(block))
-DELETE(SIZED(_ZdlPv, ), delete_sized(block, HAK_ALIGNMENT, size), SIZE)
-DELETE(SIZED(_ZdaPv, ), delete_sized(block, HAK_ALIGNMENT, size), SIZE)
-DELETE_ALIGNED(_ZdaPvSt11align_val_t, delete_one(block), ALIGNMENT)
-DELETE_ALIGNED(SIZED(_ZdlPv, St11align_val_t), delete_sized(block, alignment, size), SIZE ALIGNMENT)
-DELETE_ALIGNED(SIZED(_ZdaPv, St11align_val_t), delete_sized(block, alignment, size), SIZE ALIGNMENT)
+DELETE_SIZED(SIZED(_ZdlPv, ), OPERATOR_DELETE, delete_is_ours())
+DELETE_SIZED(SIZED(_ZdaPv, ), OPERATOR_DELETE_ARRAY, delete_is_ours() && delete_array_is_ours())
+DELETE_SIZED_ALIGNED(SIZED(_ZdlPv, St11align_val_t), OPERATOR_DELETE_ALIGNED, delete_aligned_is_ours())
+DELETE_SIZED_ALIGNED(SIZED(_ZdaPv, St11align_val_t), OPERATOR_DELETE_ARRAY_ALIGNED,
+                     delete_aligned_is_ours() && delete_array_aligned_is_ours())

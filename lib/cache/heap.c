@@ -29,6 +29,8 @@ HAK_READ_MOSTLY uint64_t hak__heap_secret;
 
 struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
+#pragma weak hak__sized_delete_is_ours
+
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
 /* prepended to under hak__heap_lock; release publishes a heap's fields */
 HAK_READ_MOSTLY _Atomic(struct hak_heap *) hak__heaps;
@@ -50,10 +52,11 @@ static struct hak_heap *create_locked(bool for_thread)
     heap->id = next_id++;
     heap->owner_tag = heap->id << HAK_OWNER_SHIFT;
     heap->secret = hak__heap_secret;
+    bool sized = &hak__sized_delete_is_ours == NULL || hak__sized_delete_is_ours();
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
         heap->bound_whole[i] = hak__class_info[i].bound;
-        heap->block_size[i] = hak__class_size(i);
+        heap->too_large[i] = sized ? hak__class_size(i) + 1 : 0;
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
     heap->older = hak_load_relaxed(&hak__heaps);

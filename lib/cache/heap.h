@@ -72,7 +72,12 @@ struct hak_heap {
     };
     uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
     uintptr_t slab_mask[HAK_CLASS_COUNT]; /* slab size - 1: what of an address is the offset */
-    uint64_t block_size[HAK_CLASS_COUNT]; /* at hand for a free that tells the size */
+    /*
+     * The smallest size that a block of a class cannot have, at hand for a free that tells it; 0 for
+     * all where the program has replaced a delete to which the sized ones come down, so that none
+     * passes it by.
+     */
+    uint64_t too_large[HAK_CLASS_COUNT];
 
     /*
      * Slow paths; owner only. current[] never holds a slab that is not CURRENT of
@@ -105,6 +110,9 @@ struct hak_heap {
 static_assert(offsetof(struct hak_heap, limit) + sizeof(((struct hak_heap *)0)->limit) <=
                   offsetof(struct hak_heap, bound) + HAK_GROWING * sizeof(uint64_t),
               "the bins stand in the gap");
+
+/* Whether all that a sized delete comes down to is this library's; only where it has operators. */
+bool hak__sized_delete_is_ours(void);
 
 /* The heap of this thread; one of the two below when it has none of its own. */
 extern HAK_TLS struct hak_heap *hak__heap;

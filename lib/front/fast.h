@@ -120,14 +120,15 @@ HAK_INLINE void *hak__malloc(size_t size)
 
 /*
  * Frees a block of this thread's heap that has room for so many bytes into the thread's cache; false,
- * and nothing has been done, where there is more to it.
+ * and nothing has been done, where there is more to it. Of any size there is, where the program has
+ * a delete of its own that sized ones come down to (heap.h).
  *
  * One load chain (root, leaf, word), one XOR and one compare tell that the block is of a class and
  * mine; code 0 never passes, since its owner is 0 and mine is not, nor do codes that are no class,
  * which are nobody's either. That the block starts here and was handed out, and the mark, are
  * checked before anything is written.
  */
-HAK_INLINE bool hak__free_cached(void *block, size_t size)
+HAK_INLINE bool hak__free_cached(void *block, bool sized, size_t size)
 {
     struct hak_heap *heap = hak__heap;
     uintptr_t address = (uintptr_t)block;
@@ -141,7 +142,7 @@ HAK_INLINE bool hak__free_cached(void *block, size_t size)
     size_t class_idx = (size_t)(uint8_t)code - 1;
     void **top = heap->top[class_idx];
     if (hak_unlikely(top == heap->limit[class_idx]) ||
-        (HAK_CHECKS && (hak_unlikely(size > heap->block_size[class_idx]) ||
+        (HAK_CHECKS && ((sized && hak_unlikely(size >= heap->too_large[class_idx])) ||
                         hak_unlikely(!hak__is_block_start(address & heap->slab_mask[class_idx],
                                                           heap->reciprocal[class_idx],
                                                           heap->bound[code - 1])))) ||
@@ -154,8 +155,26 @@ HAK_INLINE bool hak__free_cached(void *block, size_t size)
 
 HAK_INLINE void hak__free_unseen(void *block, const char *call)
 {
-    if (hak_unlikely(!hak__free_cached(block, 0)))
+    if (hak_unlikely(!hak__free_cached(block, false, 0)))
         hak__free_slow(block, call);
+}
+
+/* The same for what the program gives back: a checker is told. */
+HAK_INLINE bool hak__free_try(void *block, bool sized, size_t size)
+{
+    hak__block_gone(block);
+    hak__unseen_begin();
+    bool done = hak__free_cached(block, sized, size);
+    hak__unseen_end(NULL);
+    return done;
+}
+
+/* After the one above. */
+HAK_INLINE void hak__free_rest(void *block, const char *call)
+{
+    hak__unseen_begin();
+    hak__free_slow(block, call);
+    hak__unseen_end(NULL);
 }
 
 HAK_INLINE void hak__free(void *block, const char *call)
@@ -171,7 +190,7 @@ HAK_INLINE void hak__free_sized(void *block, size_t alignment, size_t size, cons
 {
     hak__block_gone(block);
     hak__unseen_begin();
-    if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, size)))
+    if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, true, size)))
         hak__free_sized_slow(block, alignment, size, call);
     hak__unseen_end(NULL);
 }

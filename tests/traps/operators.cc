@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that replaces the plain operator new and delete alone, with a header before each
- * block. By [new.delete] all other forms come down to these; one that came from somewhere else
- * would give the header to free.
+ * A program that replaces the plain operator new and delete alone, or with ARRAYS those of arrays,
+ * with a header before each block. By [new.delete] all other forms come down to these; one that came
+ * from somewhere else would give the header to free.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -13,7 +13,13 @@
 static const size_t header = 16, sign = 0x5169;
 static long blocks;
 
-void *operator new(size_t size)
+#ifdef ARRAYS
+#define REPLACED(name) operator name[]
+#else
+#define REPLACED(name) operator name
+#endif
+
+void *REPLACED(new)(size_t size)
 {
     char *block = static_cast<char *>(std::malloc(size + header));
     if (block == nullptr)
@@ -23,7 +29,7 @@ void *operator new(size_t size)
     return block + header;
 }
 
-void operator delete(void *block) noexcept
+void REPLACED(delete)(void *block) noexcept
 {
     if (block == nullptr)
         return;
@@ -60,8 +66,13 @@ int main()
         ::operator delete(seen(::operator new(40)), size_t(40));
         ::operator delete[](seen(::operator new[](40)), std::nothrow);
         thing *counted = seen(new thing[2]);
+#ifdef ARRAYS
+        if (blocks - before != 1)
+            return 1;
+#else
         if (blocks - before < 14)
             return 1;
+#endif
         delete[] counted;
     }
     return blocks == before ? 0 : 2;

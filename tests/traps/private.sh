@@ -17,8 +17,9 @@ compile_library naive.so naive.c
 compile_cxx private "$srcdir/tests/traps/private.cc" "$WORK/private.o"
 compile_cxx exported "$srcdir/tests/traps/private.cc" "$WORK/private.o" -rdynamic
 compile_cxx operators "$srcdir/tests/traps/operators.cc"
+compile_cxx arrays "$srcdir/tests/traps/operators.cc" -DARRAYS
 
-for program in private exported operators; do
+for program in private exported operators arrays; do
     passes "$program on libc" '' "$WORK/$program"
     peers '' "$WORK/$program"
     passes "$program on libhakmem" "$HAK_LIBRARY" "$WORK/$program"
