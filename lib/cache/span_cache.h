@@ -22,11 +22,14 @@
 /* A span that a thread keeps has at most so many granules. */
 enum { HAK_SPAN_CACHE_UNITS = 16 };
 
-/* Whether a thread may keep spans of so many granules in all places: with many threads none does. */
+/* Whether a thread may keep spans of so many granules in all places: the more threads, the smaller. */
 HAK_INLINE bool hak__span_cache_allows(size_t units)
 {
-    return units * HAK_GRANULE * HAK_SPAN_PLACES <= (size_t)hak__option(HAK_OPTION_CACHE_MAX) &&
-           hak__heap_count() <= HAK_FULL_SHARE_HEAPS;
+    size_t heaps = hak__heap_count();
+    if (heaps < HAK_FULL_SHARE_HEAPS)
+        heaps = HAK_FULL_SHARE_HEAPS;
+    return units * HAK_GRANULE * HAK_SPAN_PLACES * heaps <=
+           (size_t)hak__option(HAK_OPTION_CACHE_MAX) * HAK_FULL_SHARE_HEAPS;
 }
 
 /* Of a span that the page map shows as live. */

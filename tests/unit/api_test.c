@@ -170,6 +170,39 @@ START_TEST(a_block_that_grows_has_all_that_is_behind_it)
 }
 END_TEST
 
+static pthread_barrier_t others;
+
+static void *be_there(void *unused)
+{
+    hak_free(hak_malloc(16));
+    pthread_barrier_wait(&others); /* it has a heap */
+    pthread_barrier_wait(&others);
+    return unused;
+}
+
+START_TEST(large_blocks_are_kept_beside_other_threads)
+{
+    enum { THREADS = 20 };
+    pthread_t thread[THREADS];
+    hak_free(hak_malloc(1));
+    ck_assert_int_eq(pthread_barrier_init(&others, NULL, THREADS + 1), 0);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, be_there, NULL), 0);
+    pthread_barrier_wait(&others);
+    hak_free(hak_malloc(100000));
+    ck_assert_uint_eq(kept_units(), 2);
+    /* all threads together may keep what 8 of them may: 4 places of a MiB each are too many here */
+    hak_option_set("cache_max", "4M");
+    char *mib = hak_malloc(1 << 20);
+    hak_free(mib);
+    ck_assert_uint_eq(kept_units(), 2);
+    hak_option_set("cache_max", "16M");
+    pthread_barrier_wait(&others);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+}
+END_TEST
+
 START_TEST(large_blocks_are_kept_for_the_thread)
 {
     enum { MORE = 6 };
@@ -349,6 +382,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_kept_block_serves_what_fits);
     tcase_add_test(tests, a_block_that_grows_has_all_that_is_behind_it);
     tcase_add_test(tests, large_blocks_are_kept_for_the_thread);
+    tcase_add_test(tests, large_blocks_are_kept_beside_other_threads);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
     tcase_add_test(tests, slabs_of_a_dead_thread_are_adopted);
     tcase_add_test(tests, sizes_are_what_is_promised);
