@@ -40,6 +40,29 @@ static bool looking;                          /* somebody does; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 HAK_READ_MOSTLY _Atomic size_t hak__heaps_in_use;
 
+/*
+ * A list with a second link that leads over 1, 3, 7, 15... records, as the lists of Myers, "An
+ * applicative random-access stack" (1983): two equal leaps that follow each other become one of the
+ * next record.
+ */
+static void link_locked(struct hak_heap *heap, struct hak_heap *older)
+{
+    heap->older = heap->far_older = older;
+    if (older == NULL || older->far_older == NULL)
+        return;
+    struct hak_heap *far = older->far_older, *farther = far->far_older;
+    if (farther != NULL && older->id - far->id == far->id - farther->id)
+        heap->far_older = farther;
+}
+
+struct hak_heap *hak__heap_by_id(uint32_t id)
+{
+    struct hak_heap *heap = hak_load_acquire(&hak__heaps);
+    while (heap != NULL && heap->id > id)
+        heap = heap->far_older != NULL && heap->far_older->id >= id ? heap->far_older : heap->older;
+    return heap != NULL && heap->id == id ? heap : NULL;
+}
+
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
 static struct hak_heap *create_locked(bool for_thread)
 {
@@ -59,7 +82,7 @@ static struct hak_heap *create_locked(bool for_thread)
         heap->too_large[i] = sized ? hak__class_size(i) + 1 : 0;
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
-    heap->older = hak_load_relaxed(&hak__heaps);
+    link_locked(heap, hak_load_relaxed(&hak__heaps));
     hak_store_release(&hak__heaps, heap);
     hak__counters_register(&heap->counters);
     return heap;

@@ -102,7 +102,8 @@ struct hak_heap {
     struct hak_life life; /* the thread holds it while the heap is its own */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
-    struct hak_heap *older;     /* all heaps; constant */
+    struct hak_heap *older;     /* all heaps, by falling id; constant */
+    struct hak_heap *far_older; /* one further on, so that few steps lead to any; constant */
     bool attached;              /* to a thread; under hak__heap_lock */
     struct hak_counters counters;
 };
@@ -119,6 +120,9 @@ extern HAK_TLS struct hak_heap *hak__heap;
 
 /* The newest of all heaps that were ever made; `older` leads to the others. */
 extern _Atomic(struct hak_heap *) hak__heaps;
+
+/* The heap with an id, or NULL, in as many steps as the number of heaps has binary digits. Any thread. */
+struct hak_heap *hak__heap_by_id(uint32_t id);
 
 /*
  * Around what leaves a heap in disorder for a while. Who finds it so in the child of a fork is in a

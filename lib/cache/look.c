@@ -28,11 +28,11 @@ __attribute__((no_sanitize("thread", "address"))) static bool is_live(uintptr_t 
 static void find_owner(struct hak_look *look, uint32_t id)
 {
     look->owner = id;
+    const struct hak_heap *heap = hak__heap_by_id(id);
+    if (heap == NULL)
+        return;
     hak__lock_acquire(&hak__heap_lock);
-    for (const struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL && id != 0;
-         heap = heap->older)
-        if (heap->id == id)
-            look->owner_alive = heap->attached;
+    look->owner_alive = heap->attached;
     hak__lock_release(&hak__heap_lock);
 }
 

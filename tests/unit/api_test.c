@@ -180,15 +180,44 @@ static void *be_there(void *unused)
     return unused;
 }
 
+static void begin_others(pthread_t *thread, unsigned count)
+{
+    hak_free(hak_malloc(1));
+    ck_assert_int_eq(pthread_barrier_init(&others, NULL, count + 1), 0);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, be_there, NULL), 0);
+    pthread_barrier_wait(&others);
+}
+
+static void end_others(pthread_t *thread, unsigned count)
+{
+    pthread_barrier_wait(&others);
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(thread[i], NULL);
+}
+
+START_TEST(heaps_are_found_by_their_ids)
+{
+    enum { THREADS = 100 };
+    pthread_t thread[THREADS];
+    unsigned found = 0;
+    begin_others(thread, THREADS);
+    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
+        ck_assert_ptr_eq(hak__heap_by_id(heap->id), heap);
+        found++;
+    }
+    ck_assert_uint_gt(found, THREADS);
+    ck_assert_ptr_null(hak__heap_by_id(0));
+    ck_assert_ptr_null(hak__heap_by_id(UINT32_MAX));
+    end_others(thread, THREADS);
+}
+END_TEST
+
 START_TEST(large_blocks_are_kept_beside_other_threads)
 {
     enum { THREADS = 20 };
     pthread_t thread[THREADS];
-    hak_free(hak_malloc(1));
-    ck_assert_int_eq(pthread_barrier_init(&others, NULL, THREADS + 1), 0);
-    for (int i = 0; i < THREADS; i++)
-        ck_assert_int_eq(pthread_create(&thread[i], NULL, be_there, NULL), 0);
-    pthread_barrier_wait(&others);
+    begin_others(thread, THREADS);
     hak_free(hak_malloc(100000));
     ck_assert_uint_eq(kept_units(), 2);
     /* all threads together may keep what 8 of them may: 4 places of a MiB each are too many here */
@@ -197,9 +226,7 @@ START_TEST(large_blocks_are_kept_beside_other_threads)
     hak_free(mib);
     ck_assert_uint_eq(kept_units(), 2);
     hak_option_set("cache_max", "16M");
-    pthread_barrier_wait(&others);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(thread[i], NULL);
+    end_others(thread, THREADS);
 }
 END_TEST
 
@@ -383,6 +410,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_block_that_grows_has_all_that_is_behind_it);
     tcase_add_test(tests, large_blocks_are_kept_for_the_thread);
     tcase_add_test(tests, large_blocks_are_kept_beside_other_threads);
+    tcase_add_test(tests, heaps_are_found_by_their_ids);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
     tcase_add_test(tests, slabs_of_a_dead_thread_are_adopted);
     tcase_add_test(tests, sizes_are_what_is_promised);
