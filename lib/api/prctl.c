@@ -14,6 +14,7 @@
 
 #include "base/compiler.h"
 #include "os/os.h"
+#include "page/locked.h"
 
 HAK_EXPORT int prctl(int operation, ...);
 
@@ -25,7 +26,9 @@ int prctl(int operation, ...)
     for (int i = 0; i < 4; i++)
         argument[i] = va_arg(list, unsigned long);
     va_end(list);
-    if (operation == PR_SET_SECCOMP || operation == PR_SET_NO_NEW_PRIVS)
+    if (operation == PR_SET_SECCOMP || operation == PR_SET_NO_NEW_PRIVS) {
         hak__os_sandboxed();
+        hak__locked_no_more();
+    }
     return (int)syscall(SYS_prctl, operation, argument[0], argument[1], argument[2], argument[3]);
 }

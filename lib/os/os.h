@@ -50,6 +50,7 @@ bool hak__os_strip(void *address, size_t size);
 bool hak__os_populate(void *address, size_t size);
 /* From now on only system calls that a strict sandbox allows: no populate, no wishes, no limits. */
 void hak__os_sandboxed(void);
+bool hak__os_is_sandboxed(void);
 /* Whether a range shall lie in transparent huge pages where it can; no more than a wish. */
 void hak__os_huge_pages(void *address, size_t size, bool wanted);
 enum hak_resized { HAK_RESIZED, HAK_RESIZE_NO_ROOM, HAK_RESIZE_REFUSED };

@@ -167,6 +167,11 @@ void hak__os_sandboxed(void)
     hak_store_relaxed(&populate_refused, true);
 }
 
+bool hak__os_is_sandboxed(void)
+{
+    return hak_load_relaxed(&sandboxed);
+}
+
 /*
  * Whether the system does not know or allow the call. Other errors are of the moment, or of the
  * range: of one whose protection the program has changed it says EINVAL, too.

@@ -94,6 +94,8 @@ static bool use_all(size_t most, bool lock)
 
 bool hak__locked_use(int flags)
 {
+    if (hak__os_is_sandboxed())
+        return false;
     size_t most = hak__os_lock_limit();
     if (!use_all(most, false))
         return false;

@@ -22,7 +22,7 @@ extern _Atomic bool hak__memory_is_locked;
 
 /*
  * As mlockall(flags), with MCL_CURRENT among the flags, for what is in use. False when that is more
- * than the limit, and nothing has changed, or when the system has refused some of it. A block that
+ * than the limit, and nothing has changed, in a sandbox, or when the system has refused some of it. A block that
  * another thread gets at the same moment may stay unlocked.
  */
 bool hak__locked_use(int flags);
@@ -33,7 +33,7 @@ bool hak__locked_use(int flags);
  */
 void hak__locked_by_system(int flags);
 
-/* What comes into use is not locked any more: after munlockall, and in the child of a fork. */
+/* What comes into use is not locked any more: after munlockall, in the child of a fork, in a sandbox. */
 void hak__locked_no_more(void);
 
 bool hak__locked_keep_slow(uintptr_t base, size_t size);

@@ -4,8 +4,10 @@
  *
  *   ACTION  errno or kill, for everything but the calls and flags below
  *   WAY     prctl or seccomp, the call by which the filter is set
- *   THREADS 0, or how many allocate beside the main thread; they start before the filter
+ *   THREADS 0, or how many allocate beside the main thread; they start before the filter; or
+ *           locked, for a process whose memory is locked before, as far as it is used
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -48,6 +51,7 @@ static int set_filter(unsigned action, int by_prctl)
         ALLOW(SYS_munmap),
         ALLOW(SYS_mremap),
         ALLOW(SYS_futex),
+        ALLOW(SYS_mlockall),
         ALLOW(SYS_write),
         ALLOW(SYS_exit),
         ALLOW(SYS_exit_group),
@@ -123,11 +127,31 @@ static void *work(void *number)
     return NULL;
 }
 
+/* mlock is no call that a filter must allow; what was locked stays so. */
+static int locked(unsigned action, int by_prctl)
+{
+    enum { LIMIT = 7 << 20, UNPRIVILEGED = 65534, COUNT = 40 };
+    struct rlimit most = {LIMIT, LIMIT};
+    free(opaque(malloc(100)));
+    if (setrlimit(RLIMIT_MEMLOCK, &most) != 0 ||
+        (getuid() == 0 && setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) != 0) ||
+        mlockall(MCL_CURRENT | MCL_FUTURE) != 0 || set_filter(action, by_prctl) != 0) {
+        perror("no filter, or nothing locked");
+        return 77;
+    }
+    for (int i = 0; i < COUNT; i++)
+        REQUIRE(opaque(malloc(i % 20 == 0 ? 70000 : 10000)) != NULL);
+    mlockall(MCL_CURRENT);
+    return 0;
+}
+
 int main(int count, char **arguments)
 {
     REQUIRE(count == 4);
     unsigned action = strcmp(arguments[1], "kill") == 0 ? SECCOMP_RET_KILL_PROCESS
                                                         : SECCOMP_RET_ERRNO | EPERM;
+    if (strcmp(arguments[3], "locked") == 0)
+        _exit(locked(action, strcmp(arguments[2], "prctl") == 0));
     unsigned threads = (unsigned)atoi(arguments[3]);
     pthread_t thread[8];
     REQUIRE(threads <= 8);

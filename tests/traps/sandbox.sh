@@ -14,4 +14,10 @@ for action in errno kill; do
     passes "libhakmem, $action by prctl" "$HAK_LIBRARY" "$WORK/sandbox" "$action" prctl 0
     passes "libhakmem, $action by seccomp" "$HAK_LIBRARY" "$WORK/sandbox" "$action" seccomp 0
     passes "libhakmem, $action, threads" "$HAK_LIBRARY" "$WORK/sandbox" "$action" seccomp 3
+    run "$HAK_LIBRARY" "$WORK/sandbox" "$action" seccomp locked
+    case $STATUS in
+    0) ;;
+    77) echo "skipped: $(tail -n 1 "$WORK/said")" ;;
+    *) cat "$WORK/said" >&2; fail "libhakmem, $action, locked: ends with $STATUS" ;;
+    esac
 done
