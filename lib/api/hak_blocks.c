@@ -76,7 +76,7 @@ int hak_heap_walk(hak_block_visitor_t *visit, void *context)
         return -1;
     }
     for (uintptr_t address = 0; hak__pagemap_find(&address);) {
-        bool found = hak__look(address, &look);
+        bool found = hak__look(address, &look); /* in front of a large block: not yet */
         if (found && !visit_blocks(&look, visit, context))
             break;
         /* what ends within a granule has it to itself */
