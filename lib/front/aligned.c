@@ -57,7 +57,7 @@ static unsigned class_of(size_t alignment, size_t size)
     return class_for(alignment, size);
 }
 
-void *hak__aligned(size_t alignment, size_t size)
+static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
 {
     HAK_UNSEEN;
     if (alignment <= HAK_ALIGNMENT && !hak__passes_through())
@@ -69,6 +69,34 @@ void *hak__aligned(size_t alignment, size_t size)
             return hak__block_live(block, size, false);
     }
     return hak__block_live(aligned_slow(alignment, size, class_idx), size, false);
+}
+
+/*
+ * Less than a KiB with less alignment, if the thread's cache has it in the class that is looked at
+ * first; else NULL, with nothing done.
+ */
+HAK_INLINE void *from_cache(size_t alignment, size_t size)
+{
+    HAK_UNSEEN;
+    if (hak_unlikely((alignment | size) >= HAK_TINY_MAX))
+        return NULL;
+    size_t wanted = hak__align_up(size, alignment);
+    unsigned class_idx = hak__class_of_tiny[(wanted + 15) >> 4];
+    if (hak_unlikely((hak__class_size(class_idx) & (alignment - 1)) != 0))
+        return NULL;
+    void *block = hak__cache_malloc(hak__heap, class_idx);
+    return hak_likely(block != NULL) ? hak__block_live(block, size, false) : NULL;
+}
+
+HAK_INLINE void *aligned(size_t alignment, size_t size)
+{
+    void *block = from_cache(alignment, size);
+    return hak_likely(block != NULL) ? block : aligned_anyhow(alignment, size);
+}
+
+void *hak__aligned(size_t alignment, size_t size)
+{
+    return aligned(alignment, size);
 }
 
 /* The block does not come out of the thread's cache, if there is another at hand. */
@@ -116,16 +144,19 @@ void *hak__aligned_alloc(size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return hak__aligned(alignment, size);
+    return aligned(alignment, size);
 }
 
 int hak__posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (!hak__is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
-    void *block = hak__aligned(alignment, size);
-    errno = saved;
+    void *block = from_cache(alignment, size);
+    if (hak_unlikely(block == NULL)) {
+        int saved = errno;
+        block = aligned_anyhow(alignment, size);
+        errno = saved;
+    }
     if (block == NULL)
         return ENOMEM;
     *out = block;
