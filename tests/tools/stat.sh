@@ -137,6 +137,7 @@ done
 
 # again and again, until it ends
 begin "$work/inside"
+: > "$work/watched" # before the shell in the background has made it
 "$hakmem" stat --watch 0.1 --json "$pid" > "$work/watched" 2> "$work/message" &
 watcher=$!
 for _ in $(seq 100); do
