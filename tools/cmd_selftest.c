@@ -22,7 +22,9 @@ enum { SMALL = 1024, LARGEST = 1 << 20, LIVE = 97, THREADS = 4, REPORTS = 4 };
 static const char usage[] =
     "usage: hakmem selftest\n"
     "\n"
-    "tests the allocator that this program runs on: alignment, contents, failure, threads, fork.\n"
+    "Tests the allocator that this command itself runs on: alignment, contents, failure, threads,\n"
+    "fork. That is the C library's, unless the command is preloaded; this tests the library:\n"
+    "    hakmem run hakmem selftest\n"
     "Exit status 0 if it keeps what malloc(3) promises, 1 if not.\n";
 
 struct held {
