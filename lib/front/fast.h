@@ -56,6 +56,25 @@ HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak
     return true;
 }
 
+/*
+ * The size of a block of this thread's heap, given its word of the page map, if it is live by all
+ * that free looks at; else 0: others look closer.
+ */
+HAK_INLINE size_t hak__own_size(const void *block, uint32_t word)
+{
+    const struct hak_heap *heap = hak__heap;
+    size_t code = word ^ heap->owner_tag;
+    if (hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
+        return 0;
+    size_t class_idx = (size_t)(uint8_t)code - 1;
+    if (HAK_CHECKS && (hak_unlikely(!hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx],
+                                                         heap->reciprocal[class_idx],
+                                                         heap->bound[code - 1])) ||
+                       hak_unlikely(((const hak_mark_t *)block)[1] == hak__mark_of(heap->secret, block))))
+        return 0;
+    return hak__class_size((unsigned)class_idx);
+}
+
 /* What the program gets; the checker is told, unless the block is libc's. */
 HAK_INLINE void *hak__block_live(void *block, size_t size, bool zeroed)
 {

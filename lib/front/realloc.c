@@ -52,7 +52,9 @@ void *hak__realloc(void *block, size_t size, const char *call)
     uint32_t word = hak__pagemap_word((uintptr_t)block);
     if (hak_unlikely(word == HAK_CODE_NONE))
         return foreign(block, size, call);
-    size_t usable = hak__checked_size(block, word, call);
+    size_t usable = hak__own_size(block, word);
+    if (hak_unlikely(usable == 0))
+        usable = hak__checked_size(block, word, call);
     if (size == 0) {
         hak__free(block, call);
         return NULL;
