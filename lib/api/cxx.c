@@ -3,8 +3,9 @@
  * operator new and delete, by their mangled names, so that the library needs no C++ runtime.
  *
  * Without memory, operator new goes to that of its caller's runtime, which calls the new-handler
- * and throws std::bad_alloc. In a static program there is no other: then what the runtime is made
- * of is used, as far as it is linked. A program without a C++ runtime never gets here.
+ * and throws std::bad_alloc. In a program with the runtime inside there may be no other: then what
+ * the runtime is made of is used, as far as it is linked; all that catches the exception has it. A
+ * program without a C++ runtime never gets here.
  *
  * The nothrow forms are the runtime's. By [new.delete] they are the plain ones in a try block,
  * which cannot be written here.
@@ -28,6 +29,13 @@
 typedef void new_handler(void);
 extern new_handler *_ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak, noreturn));
+/* The parts of `throw std::bad_alloc()`, by the C++ ABI: its vtable, type and destructor. */
+extern void *__cxa_allocate_exception(size_t size) __attribute__((weak));
+extern void __cxa_throw(void *exception, void *type, void (*destroy)(void *))
+    __attribute__((weak, noreturn));
+extern void *_ZTVSt9bad_alloc[] __attribute__((weak));
+extern char _ZTISt9bad_alloc[] __attribute__((weak));
+extern void _ZNSt9bad_allocD1Ev(void *exception) __attribute__((weak));
 
 /* Mangled names spell size_t. */
 #if __SIZEOF_SIZE_T__ == __SIZEOF_LONG__ && __SIZEOF_LONG__ == 8
@@ -94,6 +102,20 @@ BASE(delete_aligned, OPERATOR_DELETE_ALIGNED, void, void *block, size_t alignmen
 BASE(delete_array, OPERATOR_DELETE_ARRAY, void, void *block)
 BASE(delete_array_aligned, OPERATOR_DELETE_ARRAY_ALIGNED, void, void *block, size_t alignment)
 
+/* Returns where a part is missing. */
+static HAK_COLD void throw_bad_alloc(void)
+{
+    enum { BEFORE_FUNCTIONS = 2 }; /* words of a vtable */
+    if (_ZSt17__throw_bad_allocv != NULL)
+        _ZSt17__throw_bad_allocv();
+    if (__cxa_allocate_exception == NULL || __cxa_throw == NULL || _ZTVSt9bad_alloc == NULL ||
+        _ZTISt9bad_alloc == NULL || _ZNSt9bad_allocD1Ev == NULL)
+        return;
+    void ***exception = __cxa_allocate_exception(sizeof *exception);
+    *exception = _ZTVSt9bad_alloc + BEFORE_FUNCTIONS;
+    __cxa_throw(exception, _ZTISt9bad_alloc, _ZNSt9bad_allocD1Ev);
+}
+
 HAK_NORETURN static HAK_COLD void report_no_runtime(size_t size)
 {
     struct hak_text text;
@@ -119,8 +141,7 @@ static HAK_COLD void *new_throwing(size_t alignment, size_t size, void *caller)
     void *block = new_again(alignment, size);
     if (block != NULL)
         return block;
-    if (_ZSt17__throw_bad_allocv != NULL)
-        _ZSt17__throw_bad_allocv();
+    throw_bad_alloc();
     report_no_runtime(size);
 }
 

@@ -5,13 +5,14 @@
 . "${srcdir:?}/tests/traps/common.sh"
 command -v "${CXX:=c++}" > /dev/null || skip "no C++ compiler"
 compile host cxx-host.c -D_GNU_SOURCE -ldl
-# build COMPILER OUTPUT [FLAG...]
+# build COMPILER OUTPUT [FLAG...]: of $source
+source=cxx.cc
 build() {
     _compiler=$1 _output=$WORK/$2
     shift 2
     # the compiler may hold options
     # shellcheck disable=SC2086
-    $_compiler -std=c++17 -O1 -g -Wall -o "$_output" "$srcdir/tests/traps/cxx.cc" "$@"
+    $_compiler -std=c++17 -O1 -g -Wall -o "$_output" "$srcdir/tests/traps/$source" "$@"
 }
 directory=$(dirname "$HAK_LIBRARY")
 archive=$(echo "$builddir"/libhakmem*.a)
@@ -31,6 +32,10 @@ else
 fi
 [ ! -e "$archive" ] || build "$CXX" static -DPROGRAM -static -Wl,-u,malloc "$archive" 2> "$WORK/log" ||
     { cat "$WORK/log"; fail "no static program"; }
+source=cxx-small.cc
+build "$CXX" small-linked -static-libstdc++ -static-libgcc -L"$directory" "-l:${HAK_LIBRARY##*/}" -Wl,-rpath,"$directory"
+[ ! -e "$archive" ] || build "$CXX" small-static -static -Wl,-u,malloc "$archive" 2> "$WORK/log" ||
+    { cat "$WORK/log"; fail "no small static program"; }
 
 for runtime in $runtimes; do
     passes "libc, $runtime" '' "$WORK/$runtime"
@@ -38,6 +43,8 @@ for runtime in $runtimes; do
 done
 passes linked '' "$WORK/linked"
 [ ! -e "$WORK/static" ] || passes static '' "$WORK/static"
+passes 'small, linked' '' "$WORK/small-linked"
+[ ! -e "$WORK/small-static" ] || passes 'small, static' '' "$WORK/small-static"
 for plugin in $plugins; do
     passes "libc, plugin $plugin" '' "$WORK/host" "$WORK/$plugin.so"
     passes "preloaded, plugin $plugin" "$HAK_LIBRARY" "$WORK/host" "$WORK/$plugin.so"
