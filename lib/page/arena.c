@@ -516,6 +516,15 @@ void hak__arena_give_back_fresh(void)
     hak__lock_release(&hak__arena_lock);
 }
 
+void hak__arena_reserve(size_t bytes)
+{
+    bytes = hak__align_up(bytes, HAK_SUPERSLAB);
+    hak__lock_acquire(&hak__arena_lock);
+    if (!hak__region_has_room_locked(bytes, HAK_SUPERSLAB))
+        hak__region_add_locked(bytes);
+    hak__lock_release(&hak__arena_lock);
+}
+
 bool hak__arena_is_fresh(uintptr_t address)
 {
     hak__lock_acquire(&hak__arena_lock);

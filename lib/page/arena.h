@@ -85,6 +85,9 @@ void hak__arena_give_back_fresh(void);
 struct hak_span *hak__span_acquire(void);
 void hak__span_release(struct hak_span *span);
 
+/* Sees to address space for SuperSlabs of so many bytes, if the system gives it. Any thread. */
+void hak__arena_reserve(size_t bytes);
+
 /* Whether an address is in a region, where no span has been yet. Any thread. */
 bool hak__arena_is_fresh(uintptr_t address);
 

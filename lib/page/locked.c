@@ -92,14 +92,16 @@ static bool use_all(size_t most, bool lock)
     return sum <= most && maps.whole;
 }
 
-bool hak__locked_use(int flags)
+bool hak__locked_use(int flags, size_t under)
 {
     if (hak__os_is_sandboxed())
         return false;
     size_t most = hak__os_lock_limit();
-    if (!use_all(most, false))
+    if (most >= under || !use_all(most, false))
         return false;
     hak_store_relaxed(&on_fault, (flags & MCL_ONFAULT) != 0);
+    /* address space of later is locked as a whole, and no part of it unlocked before it counts */
+    hak__arena_reserve(most);
     if ((flags & MCL_FUTURE) != 0) {
         if (hak__call_failed(hak__call(SYS_mlockall, flags & ~MCL_CURRENT)))
             return false;

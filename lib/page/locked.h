@@ -3,8 +3,8 @@
  * Locked memory, as by mlockall(2), of a process that may not lock all of its address space.
  *
  * Some MiB are mapped ahead: the page map, and a region with room for more slabs. A small limit on
- * locked memory, which the program's own memory is far below, would refuse these. Then what is in
- * use is locked, mapping by mapping, and from then on what comes into use: slots when they become a
+ * locked memory, which the program's own memory is far below, would refuse these, or be used up by
+ * them. There what is in use is locked, mapping by mapping, and from then on what comes into use: slots when they become a
  * slab, spans when they become a block. The library's page map stays unlocked where it does not lie
  * among other memory. Its pages are touched first by calls that map memory, which wait for the
  * system anyway; malloc and free of the thread cache read those that are there.
@@ -22,10 +22,11 @@ extern _Atomic bool hak__memory_is_locked;
 
 /*
  * As mlockall(flags), with MCL_CURRENT among the flags, for what is in use. False when that is more
- * than the limit, and nothing has changed, in a sandbox, or when the system has refused some of it. A block that
- * another thread gets at the same moment may stay unlocked.
+ * than the limit, and nothing has changed, in a sandbox, when the limit is not under a number of
+ * bytes, or when the system has refused some of it. A block that another thread gets at the same
+ * moment may stay unlocked.
  */
-bool hak__locked_use(int flags);
+bool hak__locked_use(int flags, size_t under);
 
 /*
  * The system has done mlockall(flags). With MCL_FUTURE alone that is the rest of what hak__locked_use

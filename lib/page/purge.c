@@ -50,6 +50,8 @@ static enum hak_fate shed(const struct hak_span *span, unsigned ways)
 {
     void *base = (void *)span->base;
     size_t size = span->units * HAK_GRANULE;
+    if (hak_load_relaxed(&hak__memory_is_locked))
+        return HAK_PURGED; /* see shed_rest */
     if ((ways & HAK_BY_UNMAPPING) != 0) {
         hak__pagemap_set_words(span->base, span->units, HAK_CODE_NONE);
         if (hak__os_unmap(base, size))
@@ -84,9 +86,14 @@ static size_t purge_span(struct hak_span *span, unsigned ways, size_t *most)
     return hak__arena_put_purged(span, first, stay, fate) * HAK_GRANULE;
 }
 
-/* What is zero already: its charge goes, and its address space where others want that. */
+/*
+ * What is zero already: its charge goes, and its address space where others want that. Where what is
+ * mapped is locked, and counts at once, address space is the better the older it is.
+ */
 static void shed_rest(void)
 {
+    if (hak_load_relaxed(&hak__memory_is_locked))
+        return;
     for (int bare = 0; bare < 2; bare++) {
         enum hak_fate fate = HAK_STRIPPED;
         unsigned ways = 0;

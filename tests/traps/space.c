@@ -340,6 +340,12 @@ static void case_all_locked(void)
         perror("mlockall");
         exit(error == ENOMEM ? 1 : NO_LIMIT_HERE);
     }
+    /* most of the limit is the program's, in small blocks as well */
+    int count = 0;
+    while (count < BLOCKS && (block[count] = opaque(malloc(1000))) != NULL)
+        count++;
+    REQUIRE((size_t)count * 1000 > 2 * MIB);
+    drop(count, 0, 1);
     REQUIRE(use_up() > 0);
 }
 
