@@ -10,7 +10,7 @@ expected="hakmem[perl]: HAKMEM_CONF: unknown option 'no_such'; ignored
 hakmem[perl]: HAKMEM_CONF: invalid value 'zz' for option cache_max (allowed: 0 to 1G); using 16M
 hakmem[perl]: HAKMEM_CONF: invalid value '-2' for option decay_ms (allowed: -1 to 2147483647); using 10000
 hakmem[perl]: HAKMEM_CONF: invalid value '' for option populate (allowed: 0 or 1); using 1
-hakmem[perl]: HAKMEM_CONF: invalid value 'a?[2J' for option limit_hard (allowed: 0 or more); using 1G
+hakmem[perl]: HAKMEM_CONF: invalid value 'a?[2J' for option limit_hard (allowed: 0 or more, also with K, M or G); using 1G
 hakmem[perl]: HAKMEM_CONF: invalid value 'xml' for option stats (allowed: none, text or json); using none
 hakmem[perl]: HAKMEM_CONF: no '=' in 'decay_ms'; ignored"
 got=$(HAKMEM_CONF=no_such=1,cache_max=zz,decay_ms=-2,populate=,retain_min=1M,limit_hard=1G,limit_hard="$(printf 'a\033[2J')",stats=xml,,decay_ms victim | numberless)
@@ -35,7 +35,15 @@ json=$(HAKMEM_CONF=stats=json victim)
 case $json in '{"version":'*'"counters":{'*'"lock_waits":'*']}') ;; *) fail "no statistics as JSON: $json" ;; esac
 printf '%s' "$json" | perl -MJSON::PP -0777 -ne 'JSON::PP::decode_json($_)' 2> /dev/null ||
     ! perl -MJSON::PP -e 1 2> /dev/null || fail "not JSON: $json"
-[ -z "$(HAKMEM_DISABLE=1 HAKMEM_CONF=stats=text,no_such=1 victim)" ] || fail "not disabled"
+for word in 1 true yes on; do
+    [ -z "$(HAKMEM_DISABLE=$word HAKMEM_CONF=stats=text,no_such=1 victim)" ] || fail "not disabled by $word"
+done
+for word in 0 false no off ''; do
+    said=$(HAKMEM_DISABLE=$word HAKMEM_CONF=stats=text victim)
+    case $said in hakmem\ *STAGE3*) ;; *) fail "not served with HAKMEM_DISABLE=$word: $said" ;; esac
+done
+said=$(HAKMEM_DISABLE=2 victim | numberless)
+[ "$said" = "hakmem[perl]: HAKMEM_DISABLE: invalid value '2' (allowed: 0 or 1); not disabled" ] || fail "HAKMEM_DISABLE=2: $said"
 traced=$(HAKMEM_CONF=trace=1 victim)
 case $HAK_LIBRARY in
 *-debug.so*)

@@ -463,7 +463,6 @@ static bool take_option(int option, struct options *options)
         options->all = true;
         return true;
     default:
-        command_error("preload: unknown option or no value; see hakmem preload --help");
         return false;
     }
 }
@@ -489,6 +488,11 @@ int cmd_preload(int argc, char **argv)
             fputs(usage, stdout);
             return command_end_output(COMMAND_OK);
         }
+        if (option == '?') {
+            command_error("preload: option '%s' is unknown or lacks its value; see hakmem preload --help",
+                          argv[optind - 1]);
+            return COMMAND_USAGE;
+        }
         if (!take_option(option, &options))
             return COMMAND_USAGE;
         if (strchr(taken, option) == NULL)
@@ -507,6 +511,8 @@ int cmd_preload(int argc, char **argv)
             command_error("preload %s does not take all of these options", actions[i].name);
             return COMMAND_USAGE;
         }
+    if (optind < argc)
+        command_error("preload: '%s' is no action, or one too many", argv[argc - 1]);
     fputs(usage, stderr);
     return COMMAND_USAGE;
 }

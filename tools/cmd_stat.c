@@ -166,7 +166,7 @@ static int add_named(struct request *request, const char *name)
     }
     free(pids);
     if (good && found == 0)
-        command_error("no process named '%s' runs on libhakmem, or may be read", name);
+        command_error("no process named '%s' runs on libhakmem and may be read", name);
     return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;
 }
 

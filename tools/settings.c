@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/conf.h"
+#include "core/options.h"
 
 const char *settings_file(void)
 {
@@ -20,7 +21,8 @@ bool settings_file_is_named(void)
 bool settings_disabled(void)
 {
     const char *value = getenv("HAKMEM_DISABLE");
-    return value != NULL && strcmp(value, "1") == 0;
+    bool off = false;
+    return value != NULL && hak__options_switch(value, &off) && off;
 }
 
 struct search {

@@ -131,6 +131,14 @@ enum hak_option_result hak__options_set(const struct hak_setting *setting, unsig
     return result;
 }
 
+bool hak__options_switch(const char *text, bool *on)
+{
+    int64_t value = 0;
+    bool known = parse_word(bool_words, HAK_COUNT_OF(bool_words), 2, text, strlen(text), &value);
+    *on = known && value != 0;
+    return known;
+}
+
 int hak__options_find(const char *key)
 {
     return find(key, strlen(key));
@@ -190,6 +198,8 @@ static void say_allowed(struct hak_text *text, enum hak_option option)
         hak__options_text(text, option, row->minimum);
         if (row->maximum >= PTRDIFF_MAX) {
             hak__text_string(text, " or more");
+            if (row->kind == HAK_OPTION_KIND_SIZE)
+                hak__text_string(text, ", also with K, M or G");
         } else {
             hak__text_string(text, " to ");
             hak__options_text(text, option, row->maximum);

@@ -86,6 +86,9 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
 /* Reads "key=value,…"; every unknown key and bad value is reported once and ignored. */
 void hak__options_parse(const char *text);
 
+/* Whether a text is a switch of its own, in the words of options that are; and how it stands. */
+bool hak__options_switch(const char *text, bool *on);
+
 /* Sets one option of a build with these features; what is wrong is the result. */
 enum hak_option_result hak__options_set(const struct hak_setting *setting, unsigned features);
 

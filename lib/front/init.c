@@ -2,6 +2,7 @@
 /* The beginning of the library in a process. */
 #define _GNU_SOURCE
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cache/heap.h"
@@ -68,6 +69,21 @@ static bool has_sanitizer(void)
             __msan_init != NULL || __tsan_init != NULL);
 }
 
+static bool is_switched_off(void)
+{
+    const char *disable = hak__os_environment("HAKMEM_DISABLE");
+    bool off = false;
+    if (disable == NULL || disable[0] == '\0' || hak__options_switch(disable, &off))
+        return off;
+    struct hak_text text;
+    hak__text_message(&text);
+    hak__text_string(&text, "HAKMEM_DISABLE: invalid value '");
+    hak__text_printable(&text, disable, strlen(disable));
+    hak__text_string(&text, "' (allowed: 0 or 1); not disabled\n");
+    hak__text_end(&text);
+    return false;
+}
+
 /*
  * The configuration file first, so that the environment has the last word. The environment
  * is not there yet when ld.so allocates before libc has started.
@@ -80,9 +96,7 @@ static void read_settings_locked(void)
     bool secure = hak__os_is_secure();
     const char *file = secure ? NULL : hak__os_environment("HAKMEM_CONF_FILE");
     bool excluded = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
-    const char *disable = secure ? NULL : hak__os_environment("HAKMEM_DISABLE");
-    if (disable != NULL && disable[0] == '1' && disable[1] == '\0')
-        excluded = true;
+    excluded |= !secure && is_switched_off();
     if (excluded && !hak__libc_has_malloc())
         report_no_other();
     else if (excluded || has_sanitizer())

@@ -35,6 +35,11 @@ mkdir -p "$tree/etc"
 # hundreds of writes that wait for no disk
 use "${quick:-$work}"
 
+# ---- arguments ---------------------------------------------------------------
+refuses enable --bogus
+says "hakmem: preload: option '--bogus' is unknown or lacks its value"
+refuses enabel
+says "hakmem: preload: 'enabel' is no action"
 # ---- the text: before, enabled, disabled ----------------------------------
 becomes() {
     printf '%b' "$1" > "$file"
