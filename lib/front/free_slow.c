@@ -92,9 +92,9 @@ HAK_NOINLINE void hak__free_sized_slow(void *block, size_t alignment, size_t siz
         if (word != 0) {
             size_t usable = hak__checked_size(block, word, call);
             if (size > usable)
-                hak__misuse(call, block, "wrong size: this is a block", usable);
+                hak__misuse_given(call, block, "wrong size", size, usable);
             if (alignment == 0 || ((uintptr_t)block & (alignment - 1)) != 0)
-                hak__misuse(call, block, "wrong alignment: this is a block", usable);
+                hak__misuse_given(call, block, "wrong alignment", alignment, usable);
         }
     }
     hak__free_unseen(block, call);

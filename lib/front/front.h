@@ -87,6 +87,9 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
 /* The usable size of a live block; anything else ends the process in a message. */
 size_t hak__checked_size(const void *block, uint32_t word, const char *call);
 HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size);
+/* Of a free that tells something of the block that is not so, a size or an alignment. */
+HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const char *what,
+                                    size_t given, size_t size);
 HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word);
 
 /* init.c */

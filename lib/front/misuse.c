@@ -9,22 +9,44 @@
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
 
+static void begin_report(struct hak_text *text, const char *call, const void *block)
+{
+    hak__text_message(text);
+    hak__text_string(text, call);
+    hak__text_string(text, "(");
+    hak__text_pointer(text, block);
+    hak__text_string(text, "): ");
+}
+
+HAK_NORETURN static void end_report(struct hak_text *text, size_t size)
+{
+    if (size != 0) {
+        hak__text_string(text, " of ");
+        hak__text_unsigned(text, size);
+        hak__text_string(text, " bytes");
+    }
+    hak__text_string(text, "\n");
+    hak__text_abort(text);
+}
+
 HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size)
 {
     struct hak_text text;
-    hak__text_message(&text);
-    hak__text_string(&text, call);
-    hak__text_string(&text, "(");
-    hak__text_pointer(&text, block);
-    hak__text_string(&text, "): ");
+    begin_report(&text, call, block);
     hak__text_string(&text, reason);
-    if (size != 0) {
-        hak__text_string(&text, " of ");
-        hak__text_unsigned(&text, size);
-        hak__text_string(&text, " bytes");
-    }
-    hak__text_string(&text, "\n");
-    hak__text_abort(&text);
+    end_report(&text, size);
+}
+
+HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const char *what,
+                                    size_t given, size_t size)
+{
+    struct hak_text text;
+    begin_report(&text, call, block);
+    hak__text_string(&text, what);
+    hak__text_string(&text, " ");
+    hak__text_unsigned(&text, given);
+    hak__text_string(&text, ": this is a block");
+    end_report(&text, size);
 }
 
 HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word)

@@ -138,10 +138,18 @@ static void free_sized_by(const char *name, void *block, size_t alignment, size_
         ((void (*)(void *, size_t))f)(block, size);
 }
 
+static void announce_given(const char *call, const void *block, const char *format, size_t given,
+                           size_t size)
+{
+    char reason[100];
+    snprintf(reason, sizeof reason, format, given);
+    announce(call, block, reason, size);
+}
+
 static void size_above(const struct kind *kind, size_t above, size_t call)
 {
     void *block = get(kind);
-    announce(sized_names[call], block, WRONG_SIZE, usable(kind, block));
+    announce_given(sized_names[call], block, WRONG_SIZE, usable(kind, block) + above, usable(kind, block));
     free_sized_by(sized_names[call], block, 16, usable(kind, block) + above);
 }
 
@@ -159,7 +167,7 @@ static void wrong_alignment(const struct kind *kind, size_t alignment, size_t ca
     void *block = get(kind);
     if (alignment != 0) /* the least that the address does not have */
         alignment = ((uintptr_t)block & -(uintptr_t)block) * 2;
-    announce(sized_names[ALIGNED + call], block, WRONG_ALIGNMENT, usable(kind, block));
+    announce_given(sized_names[ALIGNED + call], block, WRONG_ALIGNMENT, alignment, usable(kind, block));
     free_sized_by(sized_names[ALIGNED + call], block, alignment, 1);
 }
 

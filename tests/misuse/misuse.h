@@ -80,8 +80,8 @@ extern const size_t pointer_row_count, damage_row_count;
 #define NOT_OURS "not allocated by hakmem, or freed before and given back to the system"
 #define INSIDE "not the start of a block: inside a slab of blocks"
 #define INSIDE_LARGE "not the start of a block: inside a large one"
-#define WRONG_SIZE "wrong size: this is a block"
-#define WRONG_ALIGNMENT "wrong alignment: this is a block"
+#define WRONG_SIZE "wrong size %zu: this is a block"
+#define WRONG_ALIGNMENT "wrong alignment %zu: this is a block"
 #define WRITTEN "found written after free: a block"
 #define BROKEN_LIST "free list of %zu-byte blocks broken: written after free, or freed without being allocated"
 
