@@ -54,7 +54,7 @@ static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint
 }
 
 /* The block is of the chain's slab. */
-static void append(struct hak_chain *chain, void *block)
+HAK_INLINE void append(struct hak_chain *chain, void *block)
 {
     uint32_t index = slab_freelist_index(chain->slab, block);
     slab_freelist_link(chain->slab, block, chain->first);
