@@ -117,6 +117,32 @@ options=--soname-synonyms=somalloc=nouserintercepts
 all_errors "$work/names"
 unset LD_PRELOAD
 
+# a sized delete tells of its block once, also where the thread's cache is full
+cat > "$work/delete.c" << 'END'
+#include <stddef.h>
+#if __SIZEOF_LONG__ == 8 && __SIZEOF_SIZE_T__ == 8
+#define NEW _Znwm
+#define DELETE _ZdlPvm
+#else
+#define NEW _Znwj
+#define DELETE _ZdlPvj
+#endif
+extern void *NEW(size_t size);
+extern void DELETE(void *block, size_t size);
+int main(void)
+{
+    enum { BLOCKS = 5000 };
+    static void *block[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++)
+        block[i] = NEW(40);
+    for (int i = 0; i < BLOCKS; i++)
+        DELETE(block[i], 40);
+}
+END
+compile -O1 "$work/delete.c" -o "$work/delete" $link
+memcheck $options "$work/delete"
+clean 'sized delete'
+
 # blocks that threads hand to each other in all ways
 compile -O1 "$srcdir/tests/stress/stress.c" "$work"/core/*.o -o "$work/stress"
 for scenario in ring pool stream generations sleepers forks; do

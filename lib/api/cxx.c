@@ -248,7 +248,7 @@ bool hak__sized_delete_is_ours(void)
     HAK_EXPORT void name(void *block, size_t size);                                                \
     void name(void *block, size_t size)                                                            \
     {                                                                                              \
-        if (hak_unlikely(!hak__free_try(block, true, size)))                                             \
+        if (hak_unlikely(!hak__free_try(block, true, size)))                                       \
             base##_sized_slow(block, size);                                                        \
     }
 
@@ -263,7 +263,7 @@ bool hak__sized_delete_is_ours(void)
     }
 
 DELETE_SIZED(SIZED(_ZdlPv, ), OPERATOR_DELETE, delete_is_ours())
-DELETE_SIZED(SIZED(_ZdaPv, ), OPERATOR_DELETE_ARRAY, delete_is_ours() && delete_array_is_ours())
+DELETE_SIZED(SIZED(_ZdaPv, ), OPERATOR_DELETE_ARRAY, hak__sized_delete_is_ours())
 DELETE_SIZED_ALIGNED(SIZED(_ZdlPv, St11align_val_t), OPERATOR_DELETE_ALIGNED, delete_aligned_is_ours())
 DELETE_SIZED_ALIGNED(SIZED(_ZdaPv, St11align_val_t), OPERATOR_DELETE_ARRAY_ALIGNED,
                      delete_aligned_is_ours() && delete_array_aligned_is_ours())

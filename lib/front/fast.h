@@ -178,22 +178,10 @@ HAK_INLINE void hak__free_unseen(void *block, const char *call)
         hak__free_slow(block, call);
 }
 
-/* The same for what the program gives back: a checker is told. */
+/* The same, before something else is looked at; then the rest, which alone tells a checker. */
 HAK_INLINE bool hak__free_try(void *block, bool sized, size_t size)
 {
-    hak__block_gone(block);
-    hak__unseen_begin();
-    bool done = hak__free_cached(block, sized, size);
-    hak__unseen_end(NULL);
-    return done;
-}
-
-/* After the one above. */
-HAK_INLINE void hak__free_rest(void *block, const char *call)
-{
-    hak__unseen_begin();
-    hak__free_slow(block, call);
-    hak__unseen_end(NULL);
+    return !HAK_ANNOTATIONS && hak__free_cached(block, sized, size);
 }
 
 HAK_INLINE void hak__free(void *block, const char *call)
@@ -202,6 +190,14 @@ HAK_INLINE void hak__free(void *block, const char *call)
     hak__unseen_begin();
     hak__free_unseen(block, call);
     hak__unseen_end(NULL);
+}
+
+HAK_INLINE void hak__free_rest(void *block, const char *call)
+{
+    if (HAK_ANNOTATIONS)
+        hak__free(block, call);
+    else
+        hak__free_slow(block, call);
 }
 
 /* The starts of blocks have the default alignment; others are looked at apart. */
