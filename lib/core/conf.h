@@ -53,8 +53,9 @@ bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visi
 
 /*
  * Reads the file of the process: sets options, reports bad lines by number unless the parent has
- * met them. True when the file excludes the program. Set secure for a program that runs with more rights than its user: its
- * user must not influence it, so only root may own and write the file, and the kernel names the program.
+ * met them. True when the file excludes the program. Secure is for a program with more rights than its
+ * user, who must not influence it: only root may own and write the file, and the kernel says which
+ * program it is.
  */
 bool hak__conf_read(const char *path, bool secure);
 
