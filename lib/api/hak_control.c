@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <hakmem/hakmem.h>
 
-#include "cache/heap.h"
+#include "cache/reclaim.h"
 #include "core/options.h"
 #include "core/report.h"
 #include "front/front.h"
@@ -46,7 +46,7 @@ int hak_limit_set(hak_limit_t limit, size_t bytes)
     hak_store_relaxed(&hak__options[option], (int64_t)bytes);
     size_t footprint = hak__footprint();
     if (bytes != 0 && footprint > bytes)
-        hak__cache_purge(footprint - bytes, HAK_NEVER, true);
+        hak__reclaim(footprint - bytes, HAK_NEVER, true);
     return 0;
 }
 

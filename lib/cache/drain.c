@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* From a thread cache back to slabs: drain, capacities, purging. */
+/* From a thread cache back to slabs: drain, capacities. */
 #include <string.h>
 
-#include "base/annotate.h"
 #include "base/bits.h"
 #include "cache/span_cache.h"
 #include "cache/thread_cache.h"
-#include "core/meta.h"
 #include "core/options.h"
 #include "core/stats.h"
-#include "os/os.h"
-#include "page/arena.h"
-#include "page/huge.h"
 #include "page/pagemap.h"
-#include "page/purge.h"
 #include "page/retain.h"
-#include "slab/superslab.h"
 
 /* A bin starts with what its first page holds and may grow to BIN_BYTES, twice that above LARGE_SIZE. */
 enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 19,
@@ -25,7 +18,7 @@ enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
 enum { CACHE_USUAL = 1 << 20 };
 enum { NEIGHBOURS = 8 }; /* blocks of one slab in a row, on average */
 /* A new bin has at most this share of the thread's bound, but a block. */
-enum { BIN_LEAST = 4, CACHE_LEAST = 65536, FIRST_SHARE = 8, POLLS_A_CLOCK = 64 };
+enum { BIN_LEAST = 4, CACHE_LEAST = 65536, FIRST_SHARE = 8 };
 
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
 {
@@ -195,7 +188,7 @@ static bool begin_bin(struct hak_heap *heap, unsigned class_idx)
  */
 void hak__cache_keep_bound(struct hak_heap *heap)
 {
-    if (hak_likely(heap->polls % POLLS_A_CLOCK != 0))
+    if (hak_likely(heap->polls % HAK_POLLS_A_CLOCK != 0))
         return;
     size_t bound = thread_bound();
     if (heap->capacity_bytes / 2 > bound && !reclaim_capacity(heap, 0, bound))
@@ -277,7 +270,7 @@ static void drain(struct hak_heap *heap, unsigned class_idx)
         flush_bottom(heap, class_idx, (held + 1) / 2);
     }
     hak__handback_flush(heap);
-    hak__cache_poll(heap);
+    hak__heap_poll(heap);
 }
 
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
@@ -286,100 +279,4 @@ void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
     hak__heap_heed(heap);
     drain(heap, class_idx);
     hak__heap_leave(heap, busy);
-}
-
-struct hak_lock hak__purge_lock;
-
-enum { ROUNDS = 64 }; /* of purging, for one poll */
-
-size_t hak__cache_purge(size_t bytes, int64_t until, bool pinned_too)
-{
-    HAK_UNSEEN;
-    size_t done = hak__huge_purge(bytes, until, pinned_too);
-    if (done < bytes)
-        done += hak__arena_purge(bytes - done, until, pinned_too);
-    if (done < bytes) {
-        done += hak__superslab_purge(bytes - done, until, pinned_too);
-        if (done < bytes)
-            done += hak__arena_purge(bytes - done, until, false);
-    }
-    return done;
-}
-
-/*
- * The same for what is not asked for explicitly: where the system has refused everything it is left
- * alone for a while.
- */
-static size_t purge_unless_refused(size_t bytes, bool pinned_too)
-{
-    enum { PAUSE_MS = 1000 };
-    static _Atomic int64_t paused_until; /* any thread; only steers */
-    int64_t until = hak_load_relaxed(&paused_until);
-    if (hak_unlikely(until != 0) && hak__os_now_ms() < until)
-        return 0;
-    uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
-    size_t gone = hak__cache_purge(bytes, HAK_NEVER, pinned_too);
-    bool refused = gone == 0 && (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
-    if (hak_unlikely(refused || until != 0))
-        hak_store_relaxed(&paused_until, refused ? hak__os_now_ms() + PAUSE_MS : 0);
-    return gone;
-}
-
-HAK_READ_MOSTLY _Atomic uint32_t hak__flushes_wanted;
-
-void hak__cache_ask_for_flush(void)
-{
-    hak_add_relaxed(&hak__flushes_wanted, 1);
-}
-
-/* What other threads keep is asked for now and then, since they lose by it. */
-void hak__cache_make_room(size_t bytes)
-{
-    enum { ASK_MS = 100 };
-    static _Atomic int64_t asked; /* any thread; only steers */
-    size_t over = hak__over_soft_limit(bytes);
-    if (hak_likely(over == 0))
-        return;
-    int64_t now = hak__os_now_ms();
-    if (now - hak_load_relaxed(&asked) >= ASK_MS) {
-        hak_store_relaxed(&asked, now);
-        hak__cache_ask_for_flush();
-    }
-    purge_unless_refused(over, false);
-}
-
-/*
- * One thread is enough, and the others need not wait for it: it looks again when it is done, since
- * what they gave meanwhile may have been their last.
- */
-static void purge_surplus(size_t surplus, bool pinned_too)
-{
-    for (int round = 0; round < ROUNDS && surplus != 0; round++) {
-        if (!hak__lock_try(&hak__purge_lock))
-            return;
-        size_t gone = purge_unless_refused(surplus, pinned_too);
-        hak__retain_purged(gone);
-        hak__lock_release(&hak__purge_lock);
-        surplus = gone != 0 ? hak__retain_excess() : 0;
-        pinned_too = false;
-    }
-}
-
-void hak__cache_poll(struct hak_heap *heap)
-{
-    bool pinned_too = false;
-    size_t surplus = hak__retain_excess();
-    if (hak_likely(surplus == 0) && hak__heap_is_real(heap) && ++heap->polls % POLLS_A_CLOCK == 0)
-        surplus = hak__retain_decay(&pinned_too);
-    if (hak_unlikely(surplus != 0))
-        purge_surplus(surplus, pinned_too);
-}
-
-void hak__cache_poll_last(void)
-{
-    bool pinned_too = false;
-    size_t surplus = hak__retain_excess();
-    if (surplus == 0)
-        surplus = hak__retain_decay(&pinned_too);
-    purge_surplus(surplus, pinned_too);
 }

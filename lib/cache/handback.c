@@ -95,7 +95,7 @@ void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
     if (is_long(chain))
         emptied |= push(heap, chain);
     if (hak_unlikely(emptied))
-        hak__cache_poll(heap);
+        hak__heap_poll(heap);
     hak__heap_leave(heap, busy);
 }
 
@@ -132,5 +132,5 @@ void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)
     struct hak_chain chain;
     begin(&chain, slab, block, word);
     if (push(heap, &chain))
-        hak__cache_poll(heap);
+        hak__heap_poll(heap);
 }

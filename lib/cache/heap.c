@@ -141,7 +141,7 @@ void hak__heap_heed(struct hak_heap *heap)
         hak__heap_flush(heap);
         size_t now = hak_load_relaxed(&hak__retained_bytes);
         if (now > before && heap == hak__heap) /* somebody wants it for the system */
-            hak__cache_purge(now - before, HAK_NEVER, false);
+            hak__reclaim(now - before, HAK_NEVER, false);
     }
     hak__cache_keep_bound(heap);
 }
@@ -274,7 +274,7 @@ static void leave(struct hak_heap *heap, const struct hak_heap *next)
     hak__heap = (struct hak_heap *)next;
     hak__heap_flush(heap);
     hak__cache_start_anew(heap);
-    hak__cache_poll_last();
+    hak__reclaim_poll(true);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
     hak__life_end(&heap->life);

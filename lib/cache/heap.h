@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "cache/handback.h"
+#include "cache/reclaim.h"
 #include "core/stats.h"
 #include "os/lock.h"
 #include "page/pagemap.h"
@@ -30,6 +31,7 @@ enum {
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 4,       /* of the span cache */
     HAK_FULL_SHARE_HEAPS = 8,  /* with more heaps each may keep less */
+    HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
     HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
 };
 
@@ -145,14 +147,20 @@ HAK_INLINE void hak__heap_leave(struct hak_heap *heap, bool busy)
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
 extern const struct hak_heap hak__heap_none, hak__heap_gone;
 
-/* How often all heaps were asked to flush; any thread adds, wraps. */
-extern _Atomic uint32_t hak__flushes_wanted;
-
-extern struct hak_lock hak__heap_lock, hak__heap_shared_lock, hak__purge_lock;
+extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
 {
     return heap->id > 1;
+}
+
+/*
+ * The look at the bound (reclaim.h), which a heap's slow paths take often: at the time only now and
+ * then.
+ */
+HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
+{
+    hak__reclaim_poll(hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0);
 }
 
 /* Gives the calling thread a heap; NULL when there is no memory for one. */
@@ -213,25 +221,6 @@ void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx);
 
 /* Now and then, before a bin is filled or drained: makes the bins follow a bound that has fallen. */
 void hak__cache_keep_bound(struct hak_heap *heap);
-
-/*
- * The look at the bound: purges if it is crossed or a decay period is over. Everything that may have
- * made memory unused ends in one, without locks held: refill, drain, blocks that are handed back, a
- * flush, a large block's end or shrinking. Free memory that the process leaves behind when it stops
- * calling is within the bound.
- */
-void hak__cache_poll(struct hak_heap *heap);
-/* The same for a thread that ends: it always looks at the time. */
-void hak__cache_poll_last(void);
-/*
- * Purges at least that many bytes if there are so many and there is time; how many went. With
- * pinned_too that is tried again which the system has refused.
- */
-size_t hak__cache_purge(size_t bytes, int64_t until, bool pinned_too);
-/* Before so many bytes are taken: purges what limit_soft wants, without locks held. */
-void hak__cache_make_room(size_t bytes);
-/* Asks all heaps to flush: each does when it is refilled the next time. Any thread. */
-void hak__cache_ask_for_flush(void);
 
 /* The heap keeps a slab that it made OWNED with that tag; room says whether it can. */
 bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx);

@@ -166,7 +166,7 @@ static void make_room(struct hak_heap *heap, unsigned class_idx)
         if (view.free > 0 || view.carved < info->capacity)
             return;
     }
-    hak__cache_make_room((size_t)1 << info->slab_shift);
+    hak__reclaim_make_room((size_t)1 << info->slab_shift);
 }
 
 /*
@@ -205,7 +205,7 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
             return false;
     }
     if (own)
-        hak__cache_poll(heap);
+        hak__heap_poll(heap);
     return true;
 }
 

@@ -28,7 +28,7 @@ void hak__span_cache_make_room(struct hak_heap *heap)
     if (heap->kept[next].units == 0)
         return;
     evict(heap, next);
-    hak__cache_poll(heap);
+    hak__heap_poll(heap);
 }
 
 void hak__span_cache_flush(struct hak_heap *heap)

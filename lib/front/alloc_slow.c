@@ -42,7 +42,7 @@ static void *alloc_shared(unsigned class_idx)
             block = hak__cache_malloc(heap, class_idx);
     }
     hak__lock_release(&hak__heap_shared_lock);
-    hak__cache_poll(hak__heap);
+    hak__heap_poll(hak__heap);
     return block;
 }
 
@@ -168,7 +168,7 @@ void hak__thread_flush(void)
     if (!hak__heap_is_real(hak__heap))
         return;
     hak__heap_flush(hak__heap);
-    hak__cache_poll(hak__heap);
+    hak__heap_poll(hak__heap);
 }
 
 /* What this thread keeps, and for the process what threads without a heap share. */
@@ -185,11 +185,11 @@ size_t hak__purge_until(bool process, int64_t until)
     HAK_UNSEEN;
     size_t before = hak_load_relaxed(&hak__retained_bytes);
     if (process)
-        hak__cache_ask_for_flush();
+        hak__reclaim_ask_for_flush();
     flush_own(process);
     size_t now = hak_load_relaxed(&hak__retained_bytes);
     size_t more = now > before ? now - before : 0;
-    return hak__cache_purge(process ? SIZE_MAX : more, until, true);
+    return hak__reclaim(process ? SIZE_MAX : more, until, true);
 }
 
 size_t hak__purge(void)

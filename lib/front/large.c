@@ -83,7 +83,7 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 static struct hak_span *within_soft_limit(struct hak_span *span)
 {
     if (span != NULL)
-        hak__cache_make_room(0);
+        hak__reclaim_make_room(0);
     return span;
 }
 
@@ -91,7 +91,7 @@ static struct hak_span *try(size_t size, size_t alignment, bool zero)
 {
     struct hak_span *span = NULL;
     if (size <= HAK_LARGE_MAX && alignment <= HAK_LARGE_MAX) {
-        hak__cache_make_room(size);
+        hak__reclaim_make_room(size);
         span = arena_block(size, alignment, zero);
     }
     return span != NULL ? span : within_soft_limit(hak__huge_alloc(size, alignment));
@@ -206,7 +206,7 @@ HAK_NOINLINE void hak__large_release(void *block, uint32_t word)
         hak__huge_free(span);
     else
         hak__span_free(span);
-    hak__cache_poll(hak__heap);
+    hak__heap_poll(hak__heap);
 }
 
 void hak__large_free(void *block, uint32_t word, const char *call)
@@ -253,7 +253,7 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
         return NULL;
     }
     if (span->size < old)
-        hak__cache_poll(hak__heap);
+        hak__heap_poll(hak__heap);
     return hak__span_block(span);
 }
 
@@ -280,6 +280,6 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
     }
     size_t now = span->size;
     if (now < old)
-        hak__cache_poll(hak__heap);
+        hak__heap_poll(hak__heap);
     return now;
 }

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/reclaim.h"
+
+#include "base/annotate.h"
+#include "core/options.h"
+#include "core/stats.h"
+#include "os/os.h"
+#include "page/arena.h"
+#include "page/huge.h"
+#include "page/purge.h"
+#include "page/retain.h"
+#include "slab/superslab.h"
+
+struct hak_lock hak__purge_lock;
+
+enum { ROUNDS = 64 }; /* of purging, for one poll */
+
+size_t hak__reclaim(size_t bytes, int64_t until, bool pinned_too)
+{
+    HAK_UNSEEN;
+    size_t done = hak__huge_purge(bytes, until, pinned_too);
+    if (done < bytes)
+        done += hak__arena_purge(bytes - done, until, pinned_too);
+    if (done < bytes) {
+        done += hak__superslab_purge(bytes - done, until, pinned_too);
+        if (done < bytes)
+            done += hak__arena_purge(bytes - done, until, false);
+    }
+    return done;
+}
+
+/*
+ * The same for what is not asked for explicitly: where the system has refused everything it is left
+ * alone for a while.
+ */
+static size_t purge_unless_refused(size_t bytes, bool pinned_too)
+{
+    enum { PAUSE_MS = 1000 };
+    static _Atomic int64_t paused_until; /* any thread; only steers */
+    int64_t until = hak_load_relaxed(&paused_until);
+    if (hak_unlikely(until != 0) && hak__os_now_ms() < until)
+        return 0;
+    uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
+    size_t gone = hak__reclaim(bytes, HAK_NEVER, pinned_too);
+    bool refused = gone == 0 && (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
+    if (hak_unlikely(refused || until != 0))
+        hak_store_relaxed(&paused_until, refused ? hak__os_now_ms() + PAUSE_MS : 0);
+    return gone;
+}
+
+HAK_READ_MOSTLY _Atomic uint32_t hak__flushes_wanted;
+
+void hak__reclaim_ask_for_flush(void)
+{
+    hak_add_relaxed(&hak__flushes_wanted, 1);
+}
+
+/* What other threads keep is asked for now and then, since they lose by it. */
+void hak__reclaim_make_room(size_t bytes)
+{
+    enum { ASK_MS = 100 };
+    static _Atomic int64_t asked; /* any thread; only steers */
+    size_t over = hak__over_soft_limit(bytes);
+    if (hak_likely(over == 0))
+        return;
+    int64_t now = hak__os_now_ms();
+    if (now - hak_load_relaxed(&asked) >= ASK_MS) {
+        hak_store_relaxed(&asked, now);
+        hak__reclaim_ask_for_flush();
+    }
+    purge_unless_refused(over, false);
+}
+
+/*
+ * One thread is enough, and the others need not wait for it: it looks again when it is done, since
+ * what they gave meanwhile may have been their last.
+ */
+static void purge_surplus(size_t surplus, bool pinned_too)
+{
+    for (int round = 0; round < ROUNDS && surplus != 0; round++) {
+        if (!hak__lock_try(&hak__purge_lock))
+            return;
+        size_t gone = purge_unless_refused(surplus, pinned_too);
+        hak__retain_purged(gone);
+        hak__lock_release(&hak__purge_lock);
+        surplus = gone != 0 ? hak__retain_excess() : 0;
+        pinned_too = false;
+    }
+}
+
+void hak__reclaim_poll(bool look_at_time)
+{
+    bool pinned_too = false;
+    size_t surplus = hak__retain_excess();
+    if (hak_likely(surplus == 0) && hak_unlikely(look_at_time))
+        surplus = hak__retain_decay(&pinned_too);
+    if (hak_unlikely(surplus != 0))
+        purge_surplus(surplus, pinned_too);
+}
