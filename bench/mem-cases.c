@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -133,6 +134,44 @@ static void case_burst_small(void)
 static void case_burst_large(void)
 {
     printf("burst-large MiB %.1f\n", burst((size_t)400 * MIB, 64 * KIB, MIB));
+}
+
+static void *free_list(void *first)
+{
+    free_all(first);
+    return NULL;
+}
+
+/* The same when another thread frees the blocks, which then ends. */
+static void case_burst_remote(void)
+{
+    free(allocate(16));
+    double start = resident();
+    pthread_join(bench_thread(free_list, fill((size_t)300 * MIB, 16, 512)), NULL);
+    printf("burst-remote MiB %.1f\n", (resident() - start) / KIB);
+}
+
+/*
+ * What remains when one block in so many survives, at equal distances, and the program asks
+ * for what can be given back; the survivors themselves are not counted.
+ */
+enum { SURVIVOR = 200 };
+
+static void case_sparse_trim(void)
+{
+    free(allocate(16));
+    double start = resident(), survivors = 0;
+    struct link *block = fill((size_t)300 * MIB, 16, 512);
+    for (size_t n = 1; block != NULL; n++) {
+        struct link *next = block->next;
+        if (n % SURVIVOR == 0)
+            survivors += (double)malloc_usable_size(block) / KIB;
+        else
+            free(block);
+        block = next;
+    }
+    malloc_trim(0);
+    printf("sparse-trim MiB %.1f\n", (resident() - start - survivors) / KIB);
 }
 
 /*
@@ -338,6 +377,7 @@ static const struct {
     void (*run)(void);
 } cases[] = {
     {"burst-small", case_burst_small},   {"burst-large", case_burst_large},
+    {"burst-remote", case_burst_remote}, {"sparse-trim", case_sparse_trim},
     {"hand-off", case_hand_off},         {"growth", case_growth},
     {"idle-threads", case_idle_threads}, {"refill", case_refill},
 };
@@ -345,7 +385,8 @@ static const struct {
 int main(int argc, char **argv)
 {
     static const char usage[] =
-        "usage: mem-cases burst-small|burst-large|hand-off|growth|idle-threads|refill\n";
+        "usage: mem-cases burst-small|burst-large|burst-remote|sparse-trim|hand-off|growth|\n"
+        "                 idle-threads|refill\n";
     bench_help(argc, argv, usage, 1, 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(argv[1], cases[i].name) == 0) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream PAIRS BLOCKS SIZE: producers allocate, consumers free.
+ * stream PAIRS BLOCKS SIZE [LARGEST]: producers allocate, consumers free.
  *
- * Each producer passes BLOCKS blocks of SIZE bytes to its consumer through a
- * ring of batches. A malloc is an operation, and a free.
+ * Each producer passes BLOCKS blocks of SIZE bytes to its consumer through a ring of batches;
+ * with LARGEST each block has a random size between the two. A malloc is an operation, and a
+ * free.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -21,17 +22,17 @@ struct pair {
 
 static uint64_t batches;
 static size_t size;
+static uint32_t range; /* sizes are size … size + range - 1 */
 
 static void *produce(void *argument)
 {
     struct pair *pair = argument;
+    uint32_t state = bench_seed(42, 0);
     for (uint64_t n = 0; n < batches; n++) {
         while (n - atomic_load_explicit(&pair->done, memory_order_acquire) == BATCHES)
             sched_yield();
         for (int i = 0; i < BATCH; i++) {
-            char *block = malloc(size);
-            if (block == NULL)
-                bench_fail("out of memory");
+            char *block = bench_malloc(size + bench_below(&state, range));
             block[0] = 1;
             pair->block[n % BATCHES][i] = block;
         }
@@ -55,11 +56,14 @@ static void *consume(void *argument)
 
 int main(int argc, char **argv)
 {
-    static const char usage[] = "usage: stream PAIRS BLOCKS SIZE\ne.g.   stream 2 5000000 64\n";
-    bench_help(argc, argv, usage, 3, 3);
+    static const char usage[] = "usage: stream PAIRS BLOCKS SIZE [LARGEST]\n"
+                                "e.g.   stream 2 5000000 64\n";
+    bench_help(argc, argv, usage, 3, 4);
     size_t pairs = (size_t)bench_number(argv[1], 1, BENCH_THREADS, "PAIRS");
     batches = bench_number(argv[2], BATCH, INT64_MAX, "BLOCKS") / BATCH;
     size = (size_t)bench_number(argv[3], 1, 1 << 30, "SIZE");
+    size_t largest = argc > 4 ? (size_t)bench_number(argv[4], size, 1 << 30, "LARGEST") : size;
+    range = (uint32_t)(largest - size) + 1;
     struct pair *pair = aligned_alloc(64, pairs * sizeof *pair);
     pthread_t producer[BENCH_THREADS], consumer[BENCH_THREADS];
     if (pair == NULL)
