@@ -363,7 +363,7 @@ typedef struct hak_stats {
     uint64_t allocated_bytes;
     /** Freed blocks in thread caches, or on their way from one to a slab. */
     uint64_t cached_bytes;
-    /** Slabs, spans and mappings that serve blocks. */
+    /** Memory that serves blocks: pages of slabs, spans and mappings. */
     uint64_t live_bytes;
     /** Unused memory that may still be resident. */
     uint64_t retained_bytes;

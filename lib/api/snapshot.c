@@ -16,6 +16,7 @@
 
 #include "base/params.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
 
 struct reader {
     const struct hak_stats_block *block;
@@ -129,15 +130,22 @@ static bool read_locks(struct reader *reader)
 
 /* ---- slabs ------------------------------------------------------------- */
 
-static void add_slab(struct hak_snapshot *snapshot, struct slab_view view)
+/* How many of the SuperSlab's slots, from slot i on, are the slab's; 1 if it is none. */
+static unsigned add_slab(struct hak_snapshot *snapshot, const TinySlabMeta *slabs, unsigned i)
 {
+    struct slab_view view = slab_freelist_view_copy(&slabs[i]);
     if (view.state < SLAB_CURRENT || view.class_idx >= HAK_CLASS_COUNT)
-        return;
+        return 1;
     struct hak_class_snapshot *class = &snapshot->class[view.class_idx];
+    unsigned units = 1u << (hak__class_info[view.class_idx].slab_shift - HAK_GRANULE_SHIFT);
+    if (units > HAK_SUPERSLAB_UNITS - i)
+        units = HAK_SUPERSLAB_UNITS - i;
+    add(&class->bytes, hak__pages_bytes(&slabs[i], units));
     class->slabs++;
     class->capacity += hak__class_info[view.class_idx].capacity;
     class->free += view.free;
     class->out += view.carved > view.free ? view.carved - view.free : 0;
+    return units;
 }
 
 static bool read_superslab(struct reader *reader, const SuperSlab *super)
@@ -145,8 +153,8 @@ static bool read_superslab(struct reader *reader, const SuperSlab *super)
     TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
     if (!PEEK(reader, super, slabs, &slabs))
         return false;
-    for (unsigned i = 0; i < HAK_SUPERSLAB_UNITS; i++)
-        add_slab(reader->snapshot, slab_freelist_view_copy(&slabs[i]));
+    for (unsigned i = 0; i < HAK_SUPERSLAB_UNITS;)
+        i += add_slab(reader->snapshot, slabs, i);
     return true;
 }
 
@@ -247,7 +255,7 @@ static void add_up(struct hak_snapshot *snapshot)
     uint64_t slab_bytes = 0, kept = value[HAK_STAT_CACHED_BYTES];
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         const struct hak_class_snapshot *class = &snapshot->class[i];
-        add(&slab_bytes, times(class->slabs, (uint64_t)1 << hak__class_info[i].slab_shift));
+        add(&slab_bytes, class->bytes);
         add(&value[HAK_STAT_SMALL_BYTES], times(hak__class_live(class), hak__class_size(i)));
         add(&value[HAK_STAT_CACHED_BYTES], times(class->cached, hak__class_size(i)));
     }

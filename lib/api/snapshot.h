@@ -11,6 +11,7 @@
 
 struct hak_class_snapshot {
     uint64_t slabs, capacity, free;
+    uint64_t bytes;  /* of the slabs' pages that have memory */
     uint64_t out;    /* handed out by slabs: live, cached or in a chain */
     uint64_t cached; /* in bins and chains */
 };

@@ -14,6 +14,7 @@
 #include "page/retain.h"
 #include "slab/slab_check.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
 
 /* Bitmaps of all slabs, by hak__superslab_index. */
 struct walk {
@@ -41,7 +42,8 @@ static void visit_slab(TinySlabMeta *slab, void *context)
     if (slab->slot == 0) {
         uint32_t used = 0, dirty = 0;
         hak__superslab_slots(slab->super, &used, &dirty);
-        walk->dirty_bytes += (size_t)hak__count_bits(dirty) * HAK_GRANULE;
+        for (uint32_t rest = dirty; rest != 0; rest &= rest - 1)
+            walk->dirty_bytes += hak__pages_bytes(slab + hak__lowest_bit(rest), 1);
         const char *wrong = hak__superslab_check(slab->super);
         if (wrong != NULL)
             contradict(walk, wrong, slab->super);
@@ -55,7 +57,7 @@ static void visit_slab(TinySlabMeta *slab, void *context)
     walk->account->slabs++;
     walk->account->carved += view.carved;
     walk->account->free += view.free;
-    walk->slab_bytes += slab->units * HAK_GRANULE;
+    walk->slab_bytes += hak__pages_bytes(slab, slab->units);
 }
 
 /* A block that a heap holds is carved and nowhere else. */

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* From slabs to a thread cache: batch refill, carve, the heap's own slabs. */
 #include "cache/thread_cache.h"
-#include "core/options.h"
 #include "core/race.h"
 #include "core/stats.h"
-#include "os/os.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
-
-/* Blocks up to this size are small beside a page: whoever takes one takes its neighbours soon. */
-enum { POPULATE_SIZE = 1024 };
+#include "slab/slab_pages.h"
 
 static bool l0_is_live(const struct hak_l0 *entry)
 {
@@ -60,28 +56,6 @@ static void prepare_fresh(const struct hak_heap *heap, const TinySlabMeta *slab,
         hak__block_poison(block, slab->size);
 }
 
-/*
- * How many blocks of a slab without memory behind it to carve at most. A slab is
- * dirtied in steps: its first page, then as much again as there is. What is not
- * used stays untouched, and where blocks are small, the second and further steps
- * take one system call each instead of a fault a page.
- */
-static uint32_t carve_step(const TinySlabMeta *slab, uint32_t carved)
-{
-    size_t page = hak__os_page_size(), size = slab->size;
-    if (size > page)
-        return 1;
-    size_t offset = carved * size, end = page;
-    while (end <= offset)
-        end *= 2;
-    size_t start = end == page ? 0 : end / 2;
-    size_t all = slab->units * HAK_GRANULE;
-    if (size <= POPULATE_SIZE && start > 0 && offset - start < size && start < all &&
-        hak__option(HAK_OPTION_POPULATE) != 0)
-        hak__os_populate((void *)(slab->base + start), (end < all ? end : all) - start);
-    return (uint32_t)((end - offset + size - 1) / size);
-}
-
 /* The heap's current slab has been carved, or is another one: free has to know how far it goes. */
 static void note_carved(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab)
 {
@@ -91,16 +65,20 @@ static void note_carved(struct hak_heap *heap, unsigned class_idx, TinySlabMeta 
         hak__pool_show_whole(slab, heap->id);
 }
 
+/* Fresh blocks with memory; fewer than wanted at the end of a step, none where limit_hard forbids it. */
+static uint32_t carve_counted(TinySlabMeta *slab, uint32_t want, uint32_t *first)
+{
+    uint32_t carved = slab_freelist_view(slab).carved;
+    if (carved == slab->capacity)
+        return 0;
+    return slab_freelist_carve(slab, hak__pages_for_blocks(slab, carved, want), first);
+}
+
 /* Puts fresh blocks into the bin, the lowest on top; what does not fit is rolled back. */
 static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
-    if (slab->warm_units != slab->units) {
-        uint32_t step = carve_step(slab, slab_freelist_view(slab).carved);
-        if (want > step)
-            want = step;
-    }
     uint32_t first = 0;
-    uint32_t count = slab_freelist_carve(slab, want, &first);
+    uint32_t count = carve_counted(slab, want, &first);
     uint32_t room = (uint32_t)(heap->limit[class_idx] - heap->top[class_idx]);
     if (hak_unlikely(count > room)) {
         slab_freelist_uncarve(slab, count - room);
@@ -148,7 +126,7 @@ void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
         return NULL;
     void *block = slab_freelist_pop_lockfree(slab, (int)class_idx);
     uint32_t first = 0;
-    if (block == NULL && slab_freelist_carve(slab, 1, &first) == 1) {
+    if (block == NULL && carve_counted(slab, 1, &first) == 1) {
         note_carved(heap, class_idx, slab);
         block = slab_freelist_block(slab, first);
         prepare_fresh(heap, slab, block);
@@ -167,6 +145,25 @@ static void make_room(struct hak_heap *heap, unsigned class_idx)
             return;
     }
     hak__reclaim_make_room((size_t)1 << info->slab_shift);
+}
+
+/* Fills the bin from the current slab or the next that has blocks. */
+static bool fill(struct hak_heap *heap, unsigned class_idx, uint32_t want)
+{
+    TinySlabMeta *slab = heap->current[class_idx];
+    while (slab != NULL || (slab = next_slab(heap, class_idx)) != NULL) {
+        if (take(heap, class_idx, slab, want) > 0)
+            return true;
+        heap->current[class_idx] = NULL;
+        if (slab_freelist_retire(slab)) {
+            slab = NULL;
+        } else {
+            heap->current[class_idx] = slab; /* somebody pushed just now, or there is no memory */
+            if (slab_freelist_is_empty(slab))
+                return false;
+        }
+    }
+    return false;
 }
 
 /*
@@ -189,21 +186,8 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
         want = (want + 1) / 2;
     if (want == 0)
         return false;
-    TinySlabMeta *slab = heap->current[class_idx];
-    for (;;) {
-        if (slab != NULL) {
-            if (take(heap, class_idx, slab, want) > 0)
-                break;
-            heap->current[class_idx] = NULL;
-            if (!slab_freelist_retire(slab)) {
-                heap->current[class_idx] = slab;
-                continue; /* somebody pushed just now */
-            }
-        }
-        slab = next_slab(heap, class_idx);
-        if (slab == NULL)
-            return false;
-    }
+    if (!fill(heap, class_idx, want))
+        return false;
     if (own)
         hak__heap_poll(heap);
     return true;

@@ -9,7 +9,6 @@
 #include "page/arena.h"
 #include "page/locked.h"
 #include "page/pagemap.h"
-#include "page/retain.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
@@ -81,7 +80,6 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     hak_fence_release(); /* who sees anything of this life sees that it is one (cache/look.h) */
     slab_freelist_begin(slab, class_idx);
     show_owner(slab, class_idx, owner);
-    hak__live_add(slab->units * HAK_GRANULE);
     return slab;
 }
 
@@ -101,31 +99,19 @@ static TinySlabMeta *acquire_new(unsigned order)
     return slab;
 }
 
-/*
- * Slots with memory behind them, or as far as the limit allows it others. What a search took for
- * warm may have been purged in between; that little is taken whatever the limit says.
- */
+/* Slots with memory behind them, or others: those get it when their blocks are handed out. */
 static TinySlabMeta *acquire_unused(unsigned order, enum hak_counter *stage)
 {
     TinySlabMeta *slab = hak__superslab_take(order, true);
     *stage = HAK_COUNTER_STAGE0_5_EMPTY;
-    if (slab != NULL) {
-        if (hak_unlikely(slab->warm_units != slab->units))
-            hak__memory_add((size_t)(slab->units - slab->warm_units) * HAK_GRANULE);
-        return slab;
+    if (slab == NULL) {
+        slab = hak__superslab_take(order, false);
+        *stage = HAK_COUNTER_STAGE2;
     }
-    size_t bytes = HAK_GRANULE << order;
-    if (!hak__memory_take(bytes))
-        return NULL;
-    slab = hak__superslab_take(order, false);
-    *stage = HAK_COUNTER_STAGE2;
     if (slab == NULL) {
         slab = acquire_new(order);
         *stage = HAK_COUNTER_STAGE3;
     }
-    size_t unneeded = slab != NULL ? slab->warm_units * HAK_GRANULE : bytes;
-    if (unneeded != 0)
-        hak__memory_return(unneeded);
     return slab;
 }
 
@@ -166,6 +152,5 @@ void hak__pool_release(TinySlabMeta *slab)
     slab_freelist_end(slab);
     hak__race_point("released");
     hak__pagemap_set_run(slab->base, slab->units, HAK_CODE_SLAB_FREE, slab);
-    hak__live_sub(slab->units * HAK_GRANULE);
     hak__superslab_return(slab);
 }

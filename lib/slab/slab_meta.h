@@ -53,12 +53,13 @@ typedef struct TinySlabMeta {
 
     /* constant in the life of the record */
     uint8_t slot; /* first granule within the SuperSlab */
+    _Atomic uint16_t pages; /* of this granule alone, those that have memory (slab_pages.h) */
     struct SuperSlab *super;
 
     /* constant while a block is out; written by whoever holds the slot alone */
     uint8_t class_idx;
     uint8_t units;     /* granules */
-    uint8_t warm_units; /* of these, with memory behind them when this life began */
+    bool cold;         /* some of its pages had no memory when this life began */
     uint16_t capacity; /* blocks */
     uint32_t size;     /* of a block, in bytes */
     uint32_t inverse;  /* floor(2^32 / size) + 1: offset * inverse >> 32 is a block's number */

@@ -11,6 +11,7 @@
 #include "page/purge.h"
 #include "page/retain.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
 
 struct hak_lock hak__stage3_lock;
 
@@ -61,28 +62,39 @@ static uint32_t candidates(SuperSlab *super, uint32_t used, bool warm)
     return warm ? ~used & hak_load_relaxed(&super->dirty) : ~used;
 }
 
-/* The holder of slots takes note of their memory; the bits are its own. Those that were set. */
-static uint32_t forget_dirty(SuperSlab *super, uint32_t mask)
+/* Bytes of the pages of some slots that have memory. */
+static size_t bytes_of(const SuperSlab *super, uint32_t mask)
+{
+    size_t bytes = 0;
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1)
+        bytes += hak__pages_bytes(&super->slabs[hak__lowest_bit(rest)], 1);
+    return bytes;
+}
+
+/* The holder of slots takes their memory off what is retained; how many bytes. The bits are its own. */
+static size_t forget_dirty(SuperSlab *super, uint32_t mask)
 {
     uint32_t dirty = hak_load_relaxed(&super->dirty) & mask;
     uint32_t pinned = hak_load_relaxed(&super->pinned) & mask;
     if (hak_unlikely(pinned != 0)) {
         HAK_SHARED(hak_and_relaxed(&super->pinned, ~pinned));
-        hak_sub_relaxed(&hak__pinned_bytes, (size_t)hak__count_bits(pinned) * HAK_GRANULE);
+        hak_sub_relaxed(&hak__pinned_bytes, bytes_of(super, pinned));
     }
-    if (dirty != 0) {
-        HAK_SHARED(hak_and_relaxed(&super->dirty, ~dirty));
-        hak__retained_sub((size_t)hak__count_bits(dirty) * HAK_GRANULE);
-    }
-    return dirty;
+    if (dirty == 0)
+        return 0;
+    size_t bytes = bytes_of(super, dirty);
+    HAK_SHARED(hak_and_relaxed(&super->dirty, ~dirty));
+    hak__retained_sub(bytes);
+    return bytes;
 }
 
 static TinySlabMeta *slab_at(SuperSlab *super, unsigned slot, unsigned units)
 {
     TinySlabMeta *slab = &super->slabs[slot];
-    slab->warm_units = (uint8_t)hak__count_bits(forget_dirty(super, run_mask(slot, units)));
-    if (slab->warm_units != units)
-        hak__retain_missed(units * HAK_GRANULE);
+    size_t bytes = forget_dirty(super, run_mask(slot, units));
+    if (bytes != 0)
+        hak__live_add(bytes);
+    slab->cold = bytes != units * HAK_GRANULE;
     slab->units = (uint8_t)units;
     slab->base = super->span->base + slot * HAK_GRANULE;
     return slab;
@@ -207,6 +219,8 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     if (span->dirty)
         hak__retained_add(HAK_SUPERSLAB);
     super->span = span;
+    for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS; slot++)
+        hak__pages_set(&super->slabs[slot], span->dirty ? hak__pages_all() : 0);
     hak_store_relaxed(&super->dirty, span->dirty ? UINT32_MAX : 0);
     TinySlabMeta *slab = slab_at(super, 0, 1u << order);
     hak_add_relaxed(&hak__superslabs_in_use, 1);
@@ -229,7 +243,7 @@ static void pin(SuperSlab *super, uint32_t mask)
     if (fresh == 0)
         return;
     HAK_SHARED(hak_or_relaxed(&super->pinned, fresh));
-    hak_add_relaxed(&hak__pinned_bytes, (size_t)hak__count_bits(fresh) * HAK_GRANULE);
+    hak_add_relaxed(&hak__pinned_bytes, bytes_of(super, fresh));
 }
 
 /* Purges the runs of set bits, which are dirty slots of the caller; those that are clean afterwards. */
@@ -254,28 +268,32 @@ static uint32_t purge_slots(SuperSlab *super, uint32_t mask)
  */
 static size_t forget_purged(SuperSlab *super, uint32_t mask)
 {
-    size_t gone = (size_t)hak__count_bits(forget_dirty(super, mask)) * HAK_GRANULE;
-    hak__memory_return(gone);
+    size_t gone = forget_dirty(super, mask);
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1)
+        hak__pages_set(&super->slabs[hak__lowest_bit(rest)], 0);
+    if (gone != 0)
+        hak__memory_return(gone);
     return gone;
 }
 
 /*
- * Whether an empty SuperSlab goes back as one that has memory behind it. If only some of it has, it
- * is taken for whole, unless a limit forbids it: then that memory goes back to the system first.
+ * Whether an empty SuperSlab goes back as one that has memory behind it. Spans count as a whole: if
+ * most of it has memory it is taken for whole, unless a limit forbids it. Otherwise that memory goes
+ * back to the system first.
  */
 static bool may_hold_memory(SuperSlab *super)
 {
     uint32_t dirty = hak_load_relaxed(&super->dirty);
+    size_t bytes = bytes_of(super, dirty);
     if (dirty == 0)
         return false;
-    size_t clean = (HAK_SUPERSLAB_UNITS - hak__count_bits(dirty)) * HAK_GRANULE;
-    if (hak__memory_take(clean))
+    if (bytes >= HAK_SUPERSLAB / 4 * 3 && hak__memory_take(HAK_SUPERSLAB - bytes))
         return true;
     uint32_t purged = purge_slots(super, dirty);
-    size_t gone = forget_purged(super, purged);
+    bytes -= forget_purged(super, purged);
     if (purged == dirty)
         return false;
-    hak__memory_add(clean + gone); /* what the system does not take back is kept, at any cost */
+    hak__memory_add(HAK_SUPERSLAB - bytes); /* what the system does not take back is kept, at any cost */
     return true;
 }
 
@@ -326,9 +344,15 @@ static void give_back(SuperSlab *super, uint32_t mask)
 void hak__superslab_return(TinySlabMeta *slab)
 {
     SuperSlab *super = slab->super;
-    uint32_t mask = run_mask(slab->slot, slab->units);
-    hak__retained_add(slab->units * HAK_GRANULE);
-    HAK_SHARED(hak_or_relaxed(&super->dirty, mask));
+    uint32_t mask = run_mask(slab->slot, slab->units), dirty = 0;
+    for (unsigned slot = slab->slot; slot < slab->slot + slab->units; slot++)
+        dirty |= hak_load_relaxed(&super->slabs[slot].pages) != 0 ? run_mask(slot, 1) : 0;
+    if (dirty != 0) {
+        size_t bytes = bytes_of(super, dirty);
+        hak__live_sub(bytes);
+        hak__retained_add(bytes);
+        HAK_SHARED(hak_or_relaxed(&super->dirty, dirty));
+    }
     give_back(super, mask);
 }
 

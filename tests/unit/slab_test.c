@@ -2,9 +2,12 @@
 /* Size classes, freelist, slab states, shared pool, each below the caches. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bits.h"
 #include "cache/account.h"
+#include "core/options.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "page/arena.h"
@@ -13,6 +16,7 @@
 #include "slab/shared_pool.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
 #include "slab/super_set.h"
 #include "slab/superslab.h"
 #include "unit.h"
@@ -127,14 +131,25 @@ START_TEST(a_partial_slab_is_found_again)
 }
 END_TEST
 
+/* Counts memory for all blocks of a slab, as if they were handed out; how many steps that took. */
+static int count_all(TinySlabMeta *slab)
+{
+    int steps = 0;
+    for (uint32_t carved = 0; carved < slab->capacity; steps++)
+        carved += hak__pages_for_blocks(slab, carved, slab->capacity - carved);
+    return steps;
+}
+
 START_TEST(empty_superslabs_go_back)
 {
     enum { SLABS = 200 };
     TinySlabMeta *slab[SLABS];
     size_t before = hak_load_relaxed(&hak__live_bytes);
+    size_t taken = hak_load_relaxed(&hak__taken_bytes) - hak_load_relaxed(&hak__retained_bytes);
     for (int i = 0; i < SLABS; i++) {
         slab[i] = hak__pool_acquire(hak__class_of(48), OWNER);
         ck_assert_ptr_nonnull(slab[i]);
+        count_all(slab[i]);
         *(char *)slab[i]->base = 1;
     }
     ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), before + SLABS * HAK_GRANULE);
@@ -147,10 +162,72 @@ START_TEST(empty_superslabs_go_back)
     }
     ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), before);
     /* what the SuperSlabs held is in the page arena now, or in slots that are still shared */
-    size_t purged = hak__superslab_purge(SIZE_MAX, HAK_NEVER, true);
-    purged += hak__arena_purge(SIZE_MAX, HAK_NEVER, true);
-    ck_assert_uint_ge(purged, (SLABS - 1) * HAK_GRANULE);
+    hak__superslab_purge(SIZE_MAX, HAK_NEVER, true);
+    hak__arena_purge(SIZE_MAX, HAK_NEVER, true);
     ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), 0);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken);
+}
+END_TEST
+
+START_TEST(memory_is_counted_by_the_page)
+{
+    unsigned class_idx = hak__class_of(128);
+    hak__superslab_purge(SIZE_MAX, HAK_NEVER, true);
+    hak__arena_purge(SIZE_MAX, HAK_NEVER, true);
+    size_t live = hak_load_relaxed(&hak__live_bytes), page = hak__page_counted();
+    TinySlabMeta *slab = hak__pool_acquire(class_idx, OWNER);
+    ck_assert(slab->cold);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live);
+    uint32_t first = 0, count = hak__pages_for_blocks(slab, 0, 10);
+    ck_assert_uint_eq(count, 10);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live + page);
+    ck_assert_uint_eq(hak__pages_for_blocks(slab, 0, 10), 10); /* no memory is counted twice */
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live + page);
+    ck_assert_uint_eq(slab_freelist_carve(slab, count, &first), count);
+    /* what is given back is retained, and serves another class without being counted again */
+    struct slab_view now;
+    for (uint32_t i = 0; i < count; i++)
+        slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
+    slab_freelist_let_go(slab, &now);
+    ck_assert_uint_eq(now.state, SLAB_CLAIMED);
+    size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    hak__pool_release(slab);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), retained + page);
+    size_t taken = hak_load_relaxed(&hak__taken_bytes);
+    ck_assert_ptr_eq(hak__pool_acquire(hak__class_of(48), OWNER), slab);
+    ck_assert_uint_eq(hak__pages_for_blocks(slab, 0, 1), 1);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live + page);
+    int steps = count_all(slab);
+    ck_assert_int_eq(steps, 1 + (int)hak__log2_ceil(HAK_GRANULE / page));
+    ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live + HAK_GRANULE);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken + HAK_GRANULE - page);
+    slab_freelist_let_go(slab, &now);
+    hak__pool_release(slab);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), retained + HAK_GRANULE);
+}
+END_TEST
+
+START_TEST(a_limit_refuses_pages)
+{
+    struct hak_setting limit = {"limit_hard", "0", 10, 1};
+    char text[32];
+    TinySlabMeta *slab = hak__pool_acquire(hak__class_of(128), OWNER);
+    ck_assert(slab->cold && hak__pages_for_blocks(slab, 0, 1) == 1);
+    uint32_t step = (uint32_t)(hak__page_counted() / 128);
+    limit.value_length = (size_t)snprintf(text, sizeof text, "%zu", hak__footprint());
+    limit.value = text;
+    ck_assert_int_eq(hak__options_set(&limit, 0), HAK_OPTION_OK);
+    ck_assert_uint_eq(hak__pages_for_blocks(slab, 0, step), step);
+    ck_assert_uint_eq(hak__pages_for_blocks(slab, step, 1), 0);
+    ck_assert_uint_le(hak__footprint(), strtoull(text, NULL, 10));
+    limit = (struct hak_setting){"limit_hard", "0", 10, 1};
+    ck_assert_int_eq(hak__options_set(&limit, 0), HAK_OPTION_OK);
+    ck_assert_uint_gt(hak__pages_for_blocks(slab, step, 1), 0);
+    struct slab_view now;
+    slab_freelist_let_go(slab, &now);
+    hak__pool_release(slab);
 }
 END_TEST
 
@@ -223,7 +300,8 @@ START_TEST(superslabs_come_whole_when_asked_to)
             ck_assert_int_eq(hak__options_set(&(struct hak_setting){"thp_min", "1K", 7, 2}, 0), HAK_OPTION_OK);
         slab[i] = hak__pool_acquire(class_idx, OWNER);
         ck_assert_ptr_nonnull(slab[i]);
-        ck_assert_int_eq(slab[i]->warm_units == slab[i]->units, can && i >= OTHER);
+        count_all(slab[i]);
+        ck_assert_int_eq(!slab[i]->cold, can && i >= OTHER);
     }
     struct hak_account account;
     for (int i = 0; i < 2 * OTHER; i++) {
@@ -247,6 +325,7 @@ START_TEST(the_account_finds_contradictions)
 {
     TinySlabMeta *slab = hak__pool_acquire(hak__class_of(1024), OWNER);
     uint32_t first = 0;
+    count_all(slab);
     ck_assert_uint_eq(slab_freelist_carve(slab, 6, &first), 6);
     for (uint32_t i = 0; i < 3; i++)
         slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
@@ -397,6 +476,8 @@ static void add(TCase *tests)
     tcase_add_test_raise_signal(tests, a_plain_number_is_no_link, SIGABRT);
     tcase_add_test_raise_signal(tests, a_list_does_not_end_before_its_count, SIGABRT);
     tcase_add_test_raise_signal(tests, a_list_does_not_go_on_after_its_count, SIGABRT);
+    tcase_add_test(tests, memory_is_counted_by_the_page);
+    tcase_add_test(tests, a_limit_refuses_pages);
     tcase_add_test(tests, a_set_finds_its_members);
     tcase_add_test(tests, there_is_no_last_superslab);
     tcase_add_test(tests, superslabs_come_whole_when_asked_to);
