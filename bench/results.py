@@ -204,7 +204,8 @@ def compare_figures(results, workload, what):
 
 
 def compare_means(results, workloads, what):
-    """Geometric means over workloads, as ratios to that of the best single peer."""
+    """Geometric means over workloads, as ratios to that of the best single peer, and of the
+    ratios to the best peer of each workload."""
     medians = [workload.medians(what) for workload in workloads]
     weights = [workload.weight for workload in workloads]
     means = {
@@ -212,9 +213,11 @@ def compare_means(results, workloads, what):
         for name in results.names()
         if medians and all(name in values for values in medians)
     }
+    bests = [min((v[n] for n in results.peers() if n in v), default=None) for v in medians]
+    by_row = geometric_mean(bests, weights) if bests and None not in bests else None
     best = min((n for n in results.peers() if n in means), key=means.get, default=None)
     if best is None or OURS not in means:
-        return {"ratio": {}, "best": best, "interval": None}
+        return {"ratio": {}, "by_row": {}, "best": best, "interval": None}
 
     def by_round(name):
         rounds = zip(*(workload.figures(name, what) for workload in workloads))
@@ -222,6 +225,7 @@ def compare_means(results, workloads, what):
 
     return {
         "ratio": {name: mean / means[best] for name, mean in means.items()},
+        "by_row": {name: mean / by_row for name, mean in means.items()},
         "best": best,
         "interval": interval(by_round(OURS), by_round(best)),
     }

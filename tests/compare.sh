@@ -50,6 +50,9 @@ mixed = next(mean for mean in summary["means"] if mean["kind"] == "mixed")
 assert mixed["count"] == 2 and mixed["time"]["best"] == "jemalloc"
 near(mixed["time"]["ratio"]["hakmem"], 1)
 near(mixed["time"]["ratio"]["glibc"], 2 ** (1 / 3))
+# the best peers of the two: cubes 1/200 * 1/200^2
+near(mixed["time"]["by_row"]["hakmem"], 2 ** (1 / 3))
+near(mixed["time"]["by_row"]["glibc"], 4 ** (1 / 3))
 # cubes: 1000 * 2000^2 are ours, 1000^3 of glibc
 assert mixed["memory"]["best"] == "glibc"
 near(mixed["memory"]["ratio"]["hakmem"], 4 ** (1 / 3))
