@@ -22,10 +22,10 @@
 #define HAK_CACHE_LINE ((size_t)64)
 /*
  * Above this a block is a span of the page arena, above LARGE_MAX a mapping of its own; one that
- * realloc lets grow is from GROWN_MIN on.
+ * realloc lets grow is so above GROWN_MAX.
  */
 #define HAK_SMALL_MAX ((size_t)65536)
-#define HAK_GROWN_MIN ((size_t)3 << 20)
+#define HAK_GROWN_MAX (31 * HAK_GRANULE)
 #define HAK_LARGE_MAX ((size_t)32 << 20)
 
 /* Where time is bounded, no more is returned to the system by one call. */

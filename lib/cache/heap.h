@@ -30,6 +30,7 @@
 enum {
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 4,       /* of the span cache */
+    HAK_GROWN_PLACES = 8,      /* for blocks that realloc has made larger */
     HAK_FULL_SHARE_HEAPS = 8,  /* with more heaps each may keep less */
     HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
     HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
@@ -92,6 +93,8 @@ struct hak_heap {
     uint32_t chains_begun; /* wraps */
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     unsigned span_place;               /* the last that was filled or emptied */
+    const void *grown[HAK_GROWN_PLACES]; /* by realloc, and may do so again; perhaps freed since */
+    unsigned grown_place;              /* the next */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
     uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */

@@ -31,6 +31,20 @@ void hak__span_cache_make_room(struct hak_heap *heap)
     hak__heap_poll(heap);
 }
 
+struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t units)
+{
+    const struct hak_kept *largest = NULL;
+    for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
+        const struct hak_kept *kept = &heap->kept[i];
+        if (kept->units >= units && (largest == NULL || kept->units > largest->units))
+            largest = kept;
+    }
+    if (largest == NULL)
+        return NULL;
+    hak__span_cache_remove(heap, (unsigned)(largest - heap->kept));
+    return largest->span;
+}
+
 void hak__span_cache_flush(struct hak_heap *heap)
 {
     for (unsigned i = 0; i < HAK_SPAN_PLACES; i++)

@@ -63,6 +63,9 @@ HAK_INLINE const struct hak_kept *hak__span_cache_take(struct hak_heap *heap, si
     return NULL;
 }
 
+/* The same of the largest that has so many granules, or NULL; its span. Owner thread only. */
+struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t units);
+
 /* Finds an empty place, or gives the oldest span to the arena for one. Owner thread only. */
 void hak__span_cache_make_room(struct hak_heap *heap);
 

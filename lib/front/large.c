@@ -54,10 +54,9 @@ static HAK_NOINLINE void *place(struct hak_span *span, size_t size, size_t align
     return hak__span_block(span);
 }
 
-static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
+/* Makes a block of a span of the arena, unless its memory may not be had; the span may be NULL. */
+static struct hak_span *begin_block(struct hak_span *span, size_t size, size_t alignment)
 {
-    size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
-    struct hak_span *span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
     if (span == NULL)
         return NULL;
     if (!span->dirty) {
@@ -77,6 +76,13 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     hak__pagemap_show(span->base, span->units, HAK_CODE_LARGE, span);
     hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);
     return span;
+}
+
+static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
+{
+    size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
+    struct hak_span *span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
+    return begin_block(span, size, alignment);
 }
 
 /* The soft limit acts when a mapping is there, before it is used: not for one that cannot be had. */
@@ -169,14 +175,6 @@ HAK_NOINLINE void *hak__malloc_large(size_t size)
     return hak_likely(kept != NULL) ? kept : hak__malloc_slow(size);
 }
 
-void *hak__large_alloc_to_grow(size_t size)
-{
-    if (size < HAK_GROWN_MIN)
-        return hak__large_alloc(size, HAK_GRANULE, false); /* at the start: all behind it is room */
-    struct hak_span *span = within_soft_limit(hak__huge_alloc(size, HAK_GRANULE));
-    return span != NULL ? (void *)span->base : NULL;
-}
-
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
 {
     struct hak_span *span =
@@ -220,6 +218,8 @@ void hak__large_free(void *block, uint32_t word, const char *call)
 static bool resize_span(struct hak_span *span, size_t units)
 {
     size_t old = span->units;
+    if (hak_likely(units == old))
+        return true;
     if (units < old) {
         uintptr_t end = span->base + units * HAK_GRANULE;
         hak__pagemap_set_words(end, old - units, HAK_CODE_SPAN_INSIDE);
@@ -227,7 +227,7 @@ static bool resize_span(struct hak_span *span, size_t units)
             hak__pagemap_set_words(end, old - units, HAK_CODE_INSIDE);
             return false;
         }
-    } else if (units > old) {
+    } else {
         if (!hak__arena_grow(span, units))
             return false;
         uintptr_t end = span->base + old * HAK_GRANULE;
@@ -241,12 +241,45 @@ static bool resize_span(struct hak_span *span, size_t units)
     return true;
 }
 
+/* The largest block that the thread keeps, cut to size: what is cut off is room. */
+static void *take_kept_to_grow(size_t size)
+{
+    struct hak_span *span = hak__span_cache_take_largest(hak__heap, units_of(size));
+    if (span == NULL)
+        return NULL;
+    void *block = place(span, size, HAK_GRANULE);
+    resize_span(span, units_of(size));
+    return block;
+}
+
+/* Room that the system would lock, and put memory behind, is none. */
+void *hak__large_alloc_to_grow(size_t size)
+{
+    void *kept = take_kept_to_grow(size);
+    if (kept != NULL)
+        return kept;
+    struct hak_span *span = NULL;
+    if (size <= HAK_LARGE_MAX) {
+        hak__reclaim_make_room(size);
+        bool fresh = size <= HAK_GROWN_MAX && !hak__locked_in_future();
+        span = hak__arena_alloc_to_grow(units_of(size), fresh);
+        span = begin_block(span, size, HAK_GRANULE);
+    }
+    if (span == NULL && size <= HAK_GROWN_MAX)
+        return hak__large_fresh(size, HAK_GRANULE, false);
+    if (span == NULL)
+        span = within_soft_limit(hak__huge_alloc_to_grow(size));
+    return span != NULL ? hak__span_block(span) : NULL;
+}
+
 void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     size_t old = span->size;
+    if (old <= HAK_GROWN_MAX && size > HAK_GROWN_MAX)
+        return NULL; /* copied this once, and its pages are moved from then on */
     if (word == HAK_CODE_HUGE) {
-        if (size < HAK_GROWN_MIN || !hak__huge_resize(span, size, true))
+        if (size <= HAK_GROWN_MAX || !hak__huge_resize(span, size, true))
             return NULL;
     } else if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX ||
                !resize_span(span, units_of(hak_load_relaxed(&span->offset) + size))) {

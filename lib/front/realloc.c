@@ -23,13 +23,60 @@ static void *foreign(void *block, size_t size, const char *call)
     return hak__libc_realloc(block, size);
 }
 
-static void *copy(void *block, uint32_t word, size_t usable, size_t size, const char *call)
+/* Growing blocks from here on get room for more; smaller ones are copied in no time. */
+enum { ROOM_LEAST = 1024, ROOM_PAGE = 4096 };
+
+/* The class in which a block has room: half as much again, above a page twice as much at most. */
+static size_t with_room(size_t size)
 {
+    size_t most = size < ROOM_PAGE ? size + size / 2 : size * 2;
+    if (most > HAK_SMALL_MAX)
+        most = HAK_SMALL_MAX;
+    unsigned class_idx = hak__class_of(most);
+    return hak__class_size(class_idx) <= most ? hak__class_size(class_idx)
+                                              : hak__class_size(class_idx - 1);
+}
+
+/*
+ * The place of a block in its thread's notes of those that have grown; false and the place of the
+ * oldest if it has none.
+ */
+static bool find_grown(const struct hak_heap *heap, const void *block, unsigned *place)
+{
+    for (unsigned i = 0; i < HAK_GROWN_PLACES; i++)
+        if (heap->grown[i] == block) {
+            *place = i;
+            return true;
+        }
+    *place = heap->grown_place;
+    return false;
+}
+
+/* A larger block for one that is outgrown; it is likely to grow further if it has done so before. */
+static void *larger(const void *block, size_t size)
+{
+    if (size > HAK_SMALL_MAX) {
+        void *large = hak__block_live(hak__large_alloc_to_grow(size), size, false);
+        return large != NULL ? large : hak__malloc(size);
+    }
+    if (size < ROOM_LEAST || hak__is_watched() || !hak__heap_is_real(hak__heap))
+        return hak__malloc(size);
     void *fresh = NULL;
-    if (size > usable && size > HAK_SMALL_MAX)
+    unsigned place = 0;
+    bool again = find_grown(hak__heap, block, &place);
+    if (again && size > HAK_SMALL_MAX / 2)
         fresh = hak__block_live(hak__large_alloc_to_grow(size), size, false);
     if (fresh == NULL)
-        fresh = hak__malloc(size);
+        fresh = hak__malloc(again ? with_room(size) : size);
+    if (!again)
+        hak__heap->grown_place = (place + 1) % HAK_GROWN_PLACES;
+    hak__heap->grown[place] = fresh;
+    return fresh;
+}
+
+static void *copy(void *block, uint32_t word, size_t usable, size_t size, const char *call)
+{
+    void *fresh = size > usable ? larger(block, size) : hak__malloc(size);
     if (fresh == NULL)
         return NULL;
     hak__annotate_rest(block, usable);

@@ -1,57 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "page/arena.h"
 
-#include "base/annotate.h"
 #include "base/bits.h"
-#include "base/check.h"
 #include "base/params.h"
-#include "core/meta.h"
 #include "core/stats.h"
-#include "os/os.h"
 #include "page/pagemap.h"
 #include "page/purge.h"
 #include "page/region.h"
 #include "page/retain.h"
+#include "page/spans.h"
 
-enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1 };
-enum kind { WARM, ADVISED, PINNED, COLD, BARE, KINDS, FRESH = KINDS };
+/* Beside the kinds of free spans (spans.h): memory that no span had yet. */
+enum { FRESH = HAK_SPAN_KINDS };
+
 /* From here on a purged span gets other protection; each may cost two mappings, which are limited. */
 enum { STRIPPED_UNITS = 16, BARE_MOST = 8192 };
 
 struct hak_lock hak__arena_lock;
 
-/* All under hak__arena_lock. */
-static struct hak_span *bins[KINDS][BINS];
-static uint64_t filled[KINDS]; /* bit b: bins[][b] is not empty */
-static size_t bare_count;
-static struct hak_span *spare_records;
-
-static unsigned bin_of(size_t units)
-{
-    return units <= EXACT_BINS ? (unsigned)units - 1 : EXACT_BINS;
-}
-
-static struct hak_span *record_acquire_locked(void)
-{
-    struct hak_span *span = spare_records;
-    if (span != NULL)
-        spare_records = span->next;
-    else
-        span = hak__meta_alloc(sizeof *span, _Alignof(struct hak_span));
-    return span;
-}
-
-static void record_release_locked(struct hak_span *span)
-{
-    span->state = HAK_SPAN_UNUSED;
-    span->next = spare_records;
-    spare_records = span;
-}
-
 struct hak_span *hak__span_acquire(void)
 {
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *span = record_acquire_locked();
+    struct hak_span *span = hak__spans_record_locked();
     hak__lock_release(&hak__arena_lock);
     return span;
 }
@@ -59,158 +29,8 @@ struct hak_span *hak__span_acquire(void)
 void hak__span_release(struct hak_span *span)
 {
     hak__lock_acquire(&hak__arena_lock);
-    record_release_locked(span);
+    hak__spans_spare_locked(span);
     hak__lock_release(&hak__arena_lock);
-}
-
-static uintptr_t span_end(const struct hak_span *span)
-{
-    return span->base + span->units * HAK_GRANULE;
-}
-
-static enum kind kind_of(const struct hak_span *span)
-{
-    if (!span->dirty)
-        return span->bare ? BARE : COLD;
-    return span->pinned ? PINNED : span->advised ? ADVISED : WARM;
-}
-
-static void list_insert_locked(struct hak_span *span)
-{
-    unsigned bin = bin_of(span->units);
-    enum kind kind = kind_of(span);
-    struct hak_span **head = &bins[kind][bin];
-    span->state = HAK_SPAN_FREE;
-    span->prev = NULL;
-    span->next = *head;
-    if (*head != NULL)
-        (*head)->prev = span;
-    *head = span;
-    filled[kind] |= (uint64_t)1 << bin;
-    bare_count += span->bare;
-    if (kind == PINNED)
-        hak_add_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
-    hak__pagemap_set(span->base, HAK_CODE_SPAN_FREE, span);
-    hak__pagemap_set(span_end(span) - HAK_GRANULE, HAK_CODE_SPAN_FREE, span);
-}
-
-static void list_remove_locked(struct hak_span *span)
-{
-    unsigned bin = bin_of(span->units);
-    enum kind kind = kind_of(span);
-    struct hak_span **head = &bins[kind][bin];
-    if (span->prev != NULL)
-        span->prev->next = span->next;
-    else
-        *head = span->next;
-    if (span->next != NULL)
-        span->next->prev = span->prev;
-    if (*head == NULL)
-        filled[kind] &= ~((uint64_t)1 << bin);
-    bare_count -= span->bare;
-    if (kind == PINNED)
-        hak_sub_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
-    hak__pagemap_set_words(span->base, 1, HAK_CODE_SPAN_INSIDE);
-    hak__pagemap_set_words(span_end(span) - HAK_GRANULE, 1, HAK_CODE_SPAN_INSIDE);
-}
-
-/* The free span that holds the granule and is like the given one, or NULL. */
-static struct hak_span *neighbour_locked(uintptr_t address, enum kind kind)
-{
-    if (hak__pagemap_word(address) != HAK_CODE_SPAN_FREE)
-        return NULL;
-    struct hak_span *span = hak__pagemap_record(address);
-    return kind_of(span) == kind ? span : NULL;
-}
-
-/* Joins a span that is on no list with its equals, and lists what they are together. */
-static struct hak_span *insert_joined_locked(struct hak_span *span)
-{
-    struct hak_span *before = neighbour_locked(span->base - HAK_GRANULE, kind_of(span));
-    if (before != NULL) {
-        list_remove_locked(before);
-        span->base = before->base;
-        span->units += before->units;
-        record_release_locked(before);
-    }
-    struct hak_span *after = neighbour_locked(span_end(span), kind_of(span));
-    if (after != NULL) {
-        list_remove_locked(after);
-        span->units += after->units;
-        record_release_locked(after);
-    }
-    list_insert_locked(span);
-    return span;
-}
-
-/* Makes a span of a part of an unlisted one and lists it; false without a record for it. */
-static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t units)
-{
-    if (units == 0)
-        return true;
-    struct hak_span *rest = record_acquire_locked();
-    if (rest == NULL)
-        return false;
-    rest->base = base;
-    rest->units = units;
-    rest->dirty = from->dirty;
-    rest->pinned = from->pinned;
-    rest->bare = from->bare;
-    rest->advised = from->advised;
-    list_insert_locked(rest);
-    return true;
-}
-
-/* Cuts an aligned part out of a listed span. */
-static struct hak_span *take_locked(struct hak_span *span, size_t units, size_t align_units)
-{
-    list_remove_locked(span);
-    uintptr_t end = span_end(span);
-    uintptr_t start = hak__align_up(span->base, align_units * HAK_GRANULE);
-    uintptr_t stop = start + units * HAK_GRANULE;
-    size_t head = (start - span->base) >> HAK_GRANULE_SHIFT;
-    size_t tail = (end - stop) >> HAK_GRANULE_SHIFT;
-    if (!split_off_locked(span, span->base, head)) {
-        list_insert_locked(span);
-        return NULL;
-    }
-    span->base = start;
-    span->units = units;
-    if (!split_off_locked(span, stop, tail)) {
-        span->units += tail;
-        insert_joined_locked(span);
-        return NULL;
-    }
-    return span;
-}
-
-static bool fits(const struct hak_span *span, size_t units, size_t align_units)
-{
-    uintptr_t start = hak__align_up(span->base, align_units * HAK_GRANULE);
-    uintptr_t end = span_end(span);
-    return start < end && (end - start) >> HAK_GRANULE_SHIFT >= units;
-}
-
-/* The smallest listed span of the kind that fits, or NULL. */
-static struct hak_span *find_locked(enum kind kind, size_t units, size_t align_units)
-{
-    enum { TRIES = 64 };
-    struct hak_span *best = NULL;
-    uint64_t candidates = filled[kind] & ~(((uint64_t)1 << bin_of(units)) - 1);
-    int tries = 0;
-    while (candidates != 0 && best == NULL && tries < TRIES) {
-        unsigned bin = hak__lowest_bit(candidates);
-        candidates &= candidates - 1;
-        for (struct hak_span *span = bins[kind][bin]; span != NULL && tries < TRIES;
-             span = span->next, tries++) {
-            if (!fits(span, units, align_units) || (best != NULL && best->units <= span->units))
-                continue;
-            best = span;
-            if (bin < EXACT_BINS)
-                break;
-        }
-    }
-    return best;
 }
 
 /* What a block needs that a bare span has not; false, and the span is listed again, without memory. */
@@ -218,8 +38,8 @@ static bool dress_locked(struct hak_span *span)
 {
     if (!span->bare)
         return true;
-    if (!hak__region_commit_locked(span->base, span_end(span))) {
-        insert_joined_locked(span);
+    if (!hak__region_commit_locked(span->base, hak__span_end(span))) {
+        hak__spans_join_locked(span);
         return false;
     }
     span->bare = false;
@@ -247,7 +67,7 @@ static uintptr_t take_fresh_locked(size_t units, size_t align_units, size_t *gap
 
 static struct hak_span *fresh_locked(size_t units, size_t align_units)
 {
-    struct hak_span *span = record_acquire_locked(), *rest = record_acquire_locked();
+    struct hak_span *span = hak__spans_record_locked(), *rest = hak__spans_record_locked();
     size_t gap = 0;
     uintptr_t base = 0;
     if (span != NULL && rest != NULL)
@@ -255,57 +75,104 @@ static struct hak_span *fresh_locked(size_t units, size_t align_units)
     if (base != 0) {
         span->base = base;
         span->units = units;
-        span->dirty = span->pinned = span->bare = span->advised = false;
+        span->dirty = span->pinned = span->bare = span->advised = span->room = false;
         *rest = *span;
-        rest->base = span_end(span);
+        rest->base = hak__span_end(span);
         rest->units = gap >> HAK_GRANULE_SHIFT;
     }
     if (base == 0 && span != NULL)
-        record_release_locked(span);
+        hak__spans_spare_locked(span);
     if (base != 0 && gap != 0)
-        list_insert_locked(rest); /* what alignment left stays usable */
+        hak__spans_list_locked(rest); /* what alignment left stays usable */
     else if (rest != NULL)
-        record_release_locked(rest);
+        hak__spans_spare_locked(rest);
     return base != 0 ? span : NULL;
 }
 
-static struct hak_span *reuse_locked(enum kind kind, size_t units, size_t align_units)
+static struct hak_span *reuse_locked(enum hak_span_kind kind, size_t units, size_t align_units)
 {
-    struct hak_span *span = find_locked(kind, units, align_units);
+    struct hak_span *span = hak__spans_find_locked(kind, units, align_units);
     if (span != NULL)
-        span = take_locked(span, units, align_units);
+        span = hak__spans_take_locked(span, units, align_units);
     return span != NULL && dress_locked(span) ? span : NULL;
 }
 
-/* What is pinned is as what is warm again, and joined with it. */
-static void unpin_locked(void)
+/*
+ * Cuts a span with room behind it out of a listed one: at its start, or where that is another's
+ * room, as far behind as leaves room.
+ */
+static struct hak_span *take_to_grow_locked(struct hak_span *span, size_t units, size_t wanted)
 {
-    while (filled[PINNED] != 0) {
-        struct hak_span *span = bins[PINNED][hak__lowest_bit(filled[PINNED])];
-        list_remove_locked(span);
-        span->pinned = false;
-        insert_joined_locked(span);
+    uintptr_t start = span->room ? hak__span_end(span) - wanted * HAK_GRANULE : span->base;
+    span = hak__spans_cut_locked(span, start, units);
+    if (span == NULL || !dress_locked(span))
+        return NULL;
+    if (hak__pagemap_word(hak__span_end(span)) == HAK_CODE_SPAN_FREE) {
+        struct hak_span *after = hak__pagemap_record(hak__span_end(span));
+        after->room = true;
     }
+    return span;
+}
+
+static struct hak_span *reuse_to_grow_locked(enum hak_span_kind kind, size_t units, size_t wanted)
+{
+    struct hak_span *span = kind == HAK_SPAN_WARM ? hak__spans_find_to_grow_locked(units, wanted)
+                                                  : hak__spans_find_locked(kind, wanted, 1);
+    if (span != NULL && span->room && span->units < 2 * wanted)
+        span = hak__spans_find_locked(kind, 2 * wanted, 1); /* the other block keeps as much */
+    return span != NULL ? take_to_grow_locked(span, units, wanted) : NULL;
+}
+
+static struct hak_span *fresh_to_grow_locked(size_t units, size_t wanted)
+{
+    struct hak_span *span = fresh_locked(wanted, 1);
+    if (span == NULL)
+        return NULL;
+    hak__spans_list_locked(span);
+    return take_to_grow_locked(span, units, wanted);
+}
+
+/*
+ * The room behind a block that grows serves no block, so it costs nothing where there is no memory:
+ * it is as much as the block may need before it becomes a mapping of its own, or some of that. Memory
+ * that is there is used first, if the block may at least have half as much again.
+ */
+static struct hak_span *alloc_to_grow_locked(size_t units, bool fresh)
+{
+    enum { MOST = HAK_GROWN_MAX >> HAK_GRANULE_SHIFT };
+    size_t some = units <= MOST / 4 ? MOST / 2 : MOST;
+    struct hak_span *span = reuse_to_grow_locked(HAK_SPAN_WARM, units, units + (units + 1) / 2);
+    if (span != NULL || !fresh)
+        return span;
+    if ((span = reuse_to_grow_locked(HAK_SPAN_COLD, units, MOST)) != NULL ||
+        (span = reuse_to_grow_locked(HAK_SPAN_BARE, units, MOST)) != NULL ||
+        (span = reuse_to_grow_locked(HAK_SPAN_COLD, units, some)) != NULL ||
+        (span = fresh_to_grow_locked(units, MOST)) != NULL ||
+        (span = fresh_to_grow_locked(units, some)) != NULL)
+        return span;
+    if (hak__region_is_wanted_locked() || !hak__region_add_locked(MOST * HAK_GRANULE))
+        return NULL;
+    return fresh_to_grow_locked(units, MOST);
 }
 
 static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
 {
-    static const enum kind order[2][KINDS + 1] = {{ADVISED, WARM, PINNED, COLD, BARE, FRESH},
-                                                  {COLD, BARE, FRESH, ADVISED, WARM, PINNED}};
+    static const int order[2][HAK_SPAN_KINDS + 1] = {
+        {HAK_SPAN_ADVISED, HAK_SPAN_WARM, HAK_SPAN_PINNED, HAK_SPAN_COLD, HAK_SPAN_BARE, FRESH},
+        {HAK_SPAN_COLD, HAK_SPAN_BARE, FRESH, HAK_SPAN_ADVISED, HAK_SPAN_WARM, HAK_SPAN_PINNED}};
     bool small = units < HAK_ADVISED_UNITS ||
                  (units == HAK_SUPERSLAB_UNITS && align_units == HAK_SUPERSLAB_UNITS);
-    for (int i = 0; i <= KINDS; i++) {
-        enum kind kind = order[zero][i];
-        if (kind == ADVISED && small)
+    for (int i = 0; i <= HAK_SPAN_KINDS; i++) {
+        int kind = order[zero][i];
+        if (kind == HAK_SPAN_ADVISED && small)
             continue;
         struct hak_span *span = kind == FRESH ? fresh_locked(units, align_units)
                                               : reuse_locked(kind, units, align_units);
         if (span != NULL)
             return span;
     }
-    if (filled[PINNED] != 0) {
-        unpin_locked();
-        struct hak_span *span = reuse_locked(WARM, units, align_units);
+    if (hak__spans_unpin_locked()) {
+        struct hak_span *span = reuse_locked(HAK_SPAN_WARM, units, align_units);
         if (span != NULL)
             return span;
     }
@@ -317,18 +184,39 @@ static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero
     return hak__region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
 }
 
+/* It serves a block from now on. */
+static struct hak_span *begin_locked(struct hak_span *span)
+{
+    span->state = HAK_SPAN_LIVE;
+    span->pinned = span->room = false;
+    return span;
+}
+
+static struct hak_span *unretained(struct hak_span *span)
+{
+    if (span != NULL && span->dirty)
+        hak__retained_sub(hak__span_bytes(span));
+    return span;
+}
+
 struct hak_span *hak__arena_alloc(size_t units, size_t align_units, bool zero)
 {
     hak__lock_acquire(&hak__arena_lock);
     struct hak_span *span = alloc_locked(units, align_units, zero);
-    if (span != NULL) {
-        span->state = HAK_SPAN_LIVE;
-        span->pinned = false;
-    }
+    if (span != NULL)
+        begin_locked(span);
     hak__lock_release(&hak__arena_lock);
-    if (span != NULL && span->dirty)
-        hak__retained_sub(units * HAK_GRANULE);
-    return span;
+    return unretained(span);
+}
+
+struct hak_span *hak__arena_alloc_to_grow(size_t units, bool fresh)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    struct hak_span *span = alloc_to_grow_locked(units, fresh);
+    if (span != NULL)
+        begin_locked(span);
+    hak__lock_release(&hak__arena_lock);
+    return unretained(span);
 }
 
 void hak__arena_free(struct hak_span *span)
@@ -336,33 +224,56 @@ void hak__arena_free(struct hak_span *span)
     if (span->dirty)
         hak__retained_add(span->units * HAK_GRANULE);
     hak__lock_acquire(&hak__arena_lock);
-    insert_joined_locked(span);
+    hak__spans_join_locked(span);
     hak__lock_release(&hak__arena_lock);
+}
+
+static bool shrink_locked(struct hak_span *span, size_t units)
+{
+    struct hak_span *rest = hak__spans_record_locked();
+    if (rest == NULL)
+        return false;
+    rest->base = span->base + units * HAK_GRANULE;
+    rest->units = span->units - units;
+    rest->dirty = rest->room = true;
+    rest->pinned = rest->bare = false;
+    rest->advised = span->advised |= span->units >= HAK_ADVISED_UNITS;
+    span->units = units;
+    hak__retained_add(rest->units * HAK_GRANULE);
+    hak__spans_join_locked(rest);
+    return true;
+}
+
+/* Takes up to so many granules from the free span behind; false without memory. */
+static bool grow_locked(struct hak_span *span, size_t most, size_t *warm)
+{
+    uintptr_t end = hak__span_end(span);
+    struct hak_span *after = hak__pagemap_record(end);
+    size_t more = after->units < most ? after->units : most;
+    struct hak_span *part = hak__spans_cut_locked(after, end, more);
+    if (part == NULL || !dress_locked(part))
+        return false;
+    if (!part->dirty && !hak__memory_take(more * HAK_GRANULE)) {
+        hak__spans_join_locked(part);
+        return false;
+    }
+    *warm += part->dirty ? more : 0;
+    span->advised |= part->advised;
+    hak__spans_spare_locked(part);
+    span->units += more;
+    return true;
 }
 
 bool hak__arena_grow(struct hak_span *span, size_t units)
 {
-    bool grown = false;
-    size_t more = units - span->units;
-    size_t warm = 0;
+    size_t old = span->units, warm = 0;
     hak__lock_acquire(&hak__arena_lock);
-    uintptr_t end = span_end(span);
-    if (hak__pagemap_word(end) == HAK_CODE_SPAN_FREE) {
-        struct hak_span *after = hak__pagemap_record(end);
-        if (after->base == end && after->units >= more) {
-            struct hak_span *part = take_locked(after, more, 1);
-            bool ready = part != NULL && dress_locked(part);
-            grown = ready && (part->dirty || hak__memory_take(more * HAK_GRANULE));
-            if (grown) {
-                warm = part->dirty ? more : 0;
-                span->advised |= part->advised;
-                record_release_locked(part);
-                span->units = units;
-            } else if (ready) {
-                insert_joined_locked(part);
-            }
-        }
-    }
+    if (hak__spans_free_from_locked(hak__span_end(span), units - old) >= units - old)
+        while (span->units < units && grow_locked(span, units - span->units, &warm))
+            continue;
+    bool grown = span->units == units;
+    if (!grown && span->units > old)
+        shrink_locked(span, old); /* there is the record of what it took */
     hak__lock_release(&hak__arena_lock);
     if (warm != 0)
         hak__retained_sub(warm * HAK_GRANULE);
@@ -371,13 +282,8 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
 
 size_t hak__arena_room(const struct hak_span *span)
 {
-    size_t room = span->units;
     hak__lock_acquire(&hak__arena_lock);
-    uintptr_t end = span_end(span);
-    if (hak__pagemap_word(end) == HAK_CODE_SPAN_FREE) {
-        const struct hak_span *after = hak__pagemap_record(end);
-        room += after->base == end ? after->units : 0;
-    }
+    size_t room = span->units + hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX);
     hak__lock_release(&hak__arena_lock);
     return room;
 }
@@ -385,36 +291,26 @@ size_t hak__arena_room(const struct hak_span *span)
 bool hak__arena_shrink(struct hak_span *span, size_t units)
 {
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *rest = record_acquire_locked();
-    if (rest != NULL) {
-        rest->base = span->base + units * HAK_GRANULE;
-        rest->units = span->units - units;
-        rest->dirty = true;
-        rest->pinned = rest->bare = false;
-        rest->advised = span->advised |= span->units >= HAK_ADVISED_UNITS;
-        span->units = units;
-        hak__retained_add(rest->units * HAK_GRANULE);
-        insert_joined_locked(rest);
-    }
+    bool shrunk = shrink_locked(span, units);
     hak__lock_release(&hak__arena_lock);
-    return rest != NULL;
+    return shrunk;
 }
 
 /* The largest span of a kind, or so many granules of it, taken off its list, or NULL. */
-static struct hak_span *take_largest_locked(enum kind kind, size_t most, unsigned *ways)
+static struct hak_span *take_largest_locked(enum hak_span_kind kind, size_t most, unsigned *ways)
 {
-    if (filled[kind] == 0)
+    struct hak_span *span = hak__spans_largest_locked(kind);
+    if (span == NULL)
         return NULL;
-    struct hak_span *span = bins[kind][hak__highest_bit(filled[kind])];
     if (span->units > most)
-        span = take_locked(span, most, 1);
+        span = hak__spans_take_locked(span, most, 1);
     else
-        list_remove_locked(span);
+        hak__spans_unlist_locked(span);
     if (span == NULL)
         return NULL;
     span->state = HAK_SPAN_LIVE;
     *ways = 0;
-    if (!span->bare && (span->advised || (span->units >= STRIPPED_UNITS && bare_count < BARE_MOST)))
+    if (!span->bare && (span->advised || (span->units >= STRIPPED_UNITS && hak__bare_spans < BARE_MOST)))
         *ways |= HAK_BY_STRIPPING;
     if (hak__region_is_scarce_locked() ||
         (hak__region_is_wanted_locked() && span->units >= STRIPPED_UNITS))
@@ -425,9 +321,9 @@ static struct hak_span *take_largest_locked(enum kind kind, size_t most, unsigne
 struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways)
 {
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *span = take_largest_locked(ADVISED, most, ways);
+    struct hak_span *span = take_largest_locked(HAK_SPAN_ADVISED, most, ways);
     if (span == NULL)
-        span = take_largest_locked(WARM, most, ways);
+        span = take_largest_locked(HAK_SPAN_WARM, most, ways);
     hak__lock_release(&hak__arena_lock);
     return span;
 }
@@ -435,7 +331,7 @@ struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways)
 struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways)
 {
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *span = take_largest_locked(bare ? BARE : COLD, SIZE_MAX, ways);
+    struct hak_span *span = take_largest_locked(bare ? HAK_SPAN_BARE : HAK_SPAN_COLD, SIZE_MAX, ways);
     hak__lock_release(&hak__arena_lock);
     return span;
 }
@@ -443,7 +339,7 @@ struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways)
 /* Lists a part of a span that is on no list, and takes it off its end or start. */
 static void part_off_locked(struct hak_span *span, size_t first, size_t units)
 {
-    struct hak_span *part = units != 0 ? record_acquire_locked() : NULL;
+    struct hak_span *part = units != 0 ? hak__spans_record_locked() : NULL;
     if (part == NULL)
         return;
     *part = *span;
@@ -453,7 +349,7 @@ static void part_off_locked(struct hak_span *span, size_t first, size_t units)
     if (first == 0)
         span->base += units * HAK_GRANULE;
     span->units -= units;
-    insert_joined_locked(part);
+    hak__spans_join_locked(part);
 }
 
 /* Without records for its parts it stays whole. */
@@ -467,7 +363,7 @@ static size_t insert_purged_locked(struct hak_span *span, size_t first, size_t s
         part_off_locked(span, 0, first);
     }
     size_t left = stay != 0 ? span->units : 0;
-    insert_joined_locked(span);
+    hak__spans_join_locked(span);
     return units - left;
 }
 
@@ -479,7 +375,7 @@ size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay, e
         hak_sub_relaxed(&hak__committed_bytes, units * HAK_GRANULE);
     if (fate == HAK_UNMAPPED) {
         hak__region_gone_locked(units * HAK_GRANULE);
-        record_release_locked(span);
+        hak__spans_spare_locked(span);
     } else {
         span->bare |= fate == HAK_STRIPPED;
         units = insert_purged_locked(span, first, stay);
@@ -491,14 +387,14 @@ size_t hak__arena_put_purged(struct hak_span *span, size_t first, size_t stay, e
 void hak__arena_put_back(struct hak_span *span)
 {
     hak__lock_acquire(&hak__arena_lock);
-    insert_joined_locked(span);
+    hak__spans_join_locked(span);
     hak__lock_release(&hak__arena_lock);
 }
 
 void hak__arena_unpin(void)
 {
     hak__lock_acquire(&hak__arena_lock);
-    unpin_locked();
+    hak__spans_unpin_locked();
     hak__lock_release(&hak__arena_lock);
 }
 
@@ -537,10 +433,8 @@ size_t hak__arena_warm(void)
 {
     size_t bytes = 0;
     hak__lock_acquire(&hak__arena_lock);
-    for (enum kind kind = WARM; kind <= PINNED; kind++)
-        for (int bin = 0; bin < BINS; bin++)
-            for (struct hak_span *span = bins[kind][bin]; span != NULL; span = span->next)
-                bytes += span->units * HAK_GRANULE;
+    for (enum hak_span_kind kind = HAK_SPAN_WARM; kind <= HAK_SPAN_PINNED; kind++)
+        bytes += hak__spans_bytes_locked(kind);
     hak__lock_release(&hak__arena_lock);
     return bytes;
 }

@@ -37,6 +37,12 @@ extern struct hak_lock hak__arena_lock;
 struct hak_span *hak__arena_alloc(size_t units, size_t align_units, bool zero);
 
 /*
+ * The same for a block that will grow: with address space behind it that others take last, and from
+ * its far end. NULL where there is none without fresh memory, if fresh is false. Any thread.
+ */
+struct hak_span *hak__arena_alloc_to_grow(size_t units, bool fresh);
+
+/*
  * Gives a span back that the page map no longer shows as live; span->dirty says
  * whether it may hold something else than zeroes. Any thread.
  */

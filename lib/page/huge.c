@@ -88,13 +88,13 @@ static void set_size(struct hak_span *span, size_t size)
     hak_add_relaxed(&hak__huge_bytes, size - old);
 }
 
-/* The best fitting kept mapping that wastes at most an eighth, or NULL. */
-static struct hak_span *reuse(size_t size, size_t alignment)
+/* The best fitting kept mapping that wastes no more than that, or NULL. */
+static struct hak_span *reuse(size_t size, size_t alignment, size_t waste)
 {
     struct hak_span *best = NULL;
     hak__lock_acquire(&hak__huge_lock);
     for (struct hak_span *span = newest; span != NULL; span = span->next)
-        if (span->size >= size && span->size - size <= size / 8 &&
+        if (span->size >= size && span->size - size <= waste &&
             (span->base & (alignment - 1)) == 0 && (best == NULL || span->size < best->size))
             best = span;
     if (best != NULL) {
@@ -156,9 +156,9 @@ static void keep(struct hak_span *span)
 }
 
 /* As reuse; one without memory behind it is taken anew. */
-static struct hak_span *take_kept(size_t size, size_t alignment)
+static struct hak_span *take_kept(size_t size, size_t alignment, size_t waste)
 {
-    struct hak_span *span = reuse(size, alignment);
+    struct hak_span *span = reuse(size, alignment, waste);
     if (span == NULL)
         return NULL;
     if (!span->dirty && !hak__memory_take(span->size)) {
@@ -174,18 +174,29 @@ static size_t at_least_a_granule(size_t alignment)
     return alignment < HAK_GRANULE ? HAK_GRANULE : alignment;
 }
 
-struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
+static struct hak_span *alloc(size_t size, size_t alignment, size_t waste)
 {
-    size = hak__align_up(size, hak__os_page_size());
-    alignment = at_least_a_granule(alignment);
-    struct hak_span *span = take_kept(size, alignment);
+    struct hak_span *span = take_kept(size, alignment, waste);
     if (span == NULL)
         span = take_new(size, alignment);
     if (span != NULL) {
         hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
+        span->asked = size;
         show(span);
     }
     return span;
+}
+
+struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
+{
+    size = hak__align_up(size, hak__os_page_size());
+    return alloc(size, at_least_a_granule(alignment), size / 8);
+}
+
+struct hak_span *hak__huge_alloc_to_grow(size_t size)
+{
+    size = hak__align_up(size, hak__os_page_size());
+    return alloc(size, HAK_GRANULE, 3 * size); /* whose memory is there already */
 }
 
 struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool huge_pages)
@@ -198,6 +209,7 @@ struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool hug
         hak__os_huge_pages((void *)span->base, size, huge_pages);
         span->advised = true;
         hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
+        span->asked = size;
         show(span);
     }
     return span;
@@ -306,12 +318,9 @@ static bool grow(struct hak_span *span, size_t size, bool may_move)
     return moved;
 }
 
-bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move)
+static bool resize(struct hak_span *span, size_t size, bool may_move)
 {
     size_t old = span->size;
-    size = hak__align_up(size, hak__os_page_size());
-    if (size <= old)
-        return size == old || shrink(span, size);
     /* without a limit it is counted when it is there, as in take_new; a move cannot be taken back */
     bool limited = hak__option(HAK_OPTION_LIMIT_HARD) != 0;
     if (limited && !hak__memory_take(size - old))
@@ -322,6 +331,27 @@ bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move)
     if (!grown && limited)
         hak__memory_return(size - old);
     return grown;
+}
+
+/*
+ * What grows in small steps gets a little more each time, so that a step is no system call; no more
+ * than is lost in the granules of other blocks. What goes on growing within its size keeps it.
+ */
+bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move)
+{
+    enum { SHARE_AHEAD = 32 };
+    size = hak__align_up(size, hak__os_page_size());
+    bool stays = size == span->size || (size < span->size && size >= span->asked);
+    size_t ahead = hak__align_down(span->size / SHARE_AHEAD, hak__os_page_size());
+    bool done = stays;
+    if (!stays && size < span->size)
+        done = shrink(span, size);
+    else if (!stays)
+        done = (may_move && size - span->size < ahead && resize(span, span->size + ahead, may_move)) ||
+               resize(span, size, may_move);
+    if (done)
+        span->asked = size;
+    return done;
 }
 
 /* The oldest of the kept mappings; of those that are not pinned, if need be. */

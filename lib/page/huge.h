@@ -19,6 +19,9 @@ extern struct hak_lock hak__huge_lock;
 /* A live mapping of at least that many bytes, shown in the page map, or NULL. Any thread. */
 struct hak_span *hak__huge_alloc(size_t size, size_t alignment);
 
+/* The same for a block that will grow: of the mappings that are kept it may have a much larger one. */
+struct hak_span *hak__huge_alloc_to_grow(size_t size);
+
 /*
  * The same for a fresh mapping from 2 MiB on that shall lie in huge pages, or shall not; once freed
  * it is not kept, since the wish would stay with it. Any thread.

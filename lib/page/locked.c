@@ -129,6 +129,11 @@ void hak__locked_no_more(void)
     hak_store_relaxed(&hak__memory_is_locked, false);
 }
 
+bool hak__locked_in_future(void)
+{
+    return hak_load_relaxed(&future);
+}
+
 HAK_NOINLINE bool hak__locked_keep_slow(uintptr_t base, size_t size)
 {
     return hak__os_lock((void *)base, size, hak_load_relaxed(&on_fault));

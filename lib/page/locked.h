@@ -37,6 +37,9 @@ void hak__locked_by_system(int flags);
 /* What comes into use is not locked any more: after munlockall, in the child of a fork, in a sandbox. */
 void hak__locked_no_more(void);
 
+/* Whether the system locks, and puts memory behind, what is mapped or made accessible. */
+bool hak__locked_in_future(void);
+
 bool hak__locked_keep_slow(uintptr_t base, size_t size);
 
 /* Locks memory that comes into use, if it has to be; false when that is refused. Any thread. */

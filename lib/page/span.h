@@ -16,6 +16,8 @@
  */
 enum { HAK_ADVISED_UNITS = 32 };
 
+static_assert(HAK_GROWN_MAX < HAK_ADVISED_UNITS * HAK_GRANULE, "what grew serves others that grow");
+
 enum hak_span_state { HAK_SPAN_UNUSED, HAK_SPAN_FREE, HAK_SPAN_LIVE };
 
 /*
@@ -28,6 +30,7 @@ struct hak_span {
     uintptr_t base;
     size_t units;         /* granules */
     size_t size;          /* usable bytes of a live block */
+    size_t asked;         /* of these what was asked for last, in whole pages; of a live mapping of its own */
     /*
      * Where that begins, from the base on; less than a granule. Whoever has a block changes it before
      * the program gets it; others read it under the lock, as a guess.
@@ -37,6 +40,7 @@ struct hak_span {
     bool dirty;           /* may hold something else than zeroes */
     bool pinned;          /* a free one that is dirty: the system has refused to take it (purge.h) */
     bool bare;            /* free, and neither readable nor writable */
+    bool room;            /* free, and the block in front of it may grow into it */
     _Atomic bool kept;    /* a live one: freed, and in a thread's span cache; by whoever frees or takes it */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
 };

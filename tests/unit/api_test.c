@@ -170,6 +170,44 @@ START_TEST(a_block_that_grows_has_all_that_is_behind_it)
 }
 END_TEST
 
+/* How often a block moves that grows by so many bytes at a time. */
+static unsigned moves(size_t step, size_t end)
+{
+    unsigned count = 0;
+    char *block = hak_malloc(step);
+    for (size_t size = 2 * step; size <= end; size += step) {
+        char *larger = hak_realloc(block, size);
+        count += larger != block;
+        block = larger;
+        ck_assert_uint_le(hak_usable_size(block), size / 2 * 5);
+        memset(block + size - step, (int)(size / step), step);
+    }
+    for (size_t size = 2 * step; size <= end; size += step)
+        ck_assert_int_eq(block[size - 1], (char)(size / step));
+    hak_free(block);
+    return count;
+}
+
+START_TEST(a_block_that_goes_on_growing_seldom_moves)
+{
+    for (int round = 0; round < 20; round++) {
+        ck_assert_uint_le(moves(1000, 200000), HAK_ANNOTATIONS ? 200 : 8);
+        ck_assert_uint_le(moves(5000, 1900000), HAK_ANNOTATIONS ? 400 : 8);
+    }
+}
+END_TEST
+
+START_TEST(what_grows_once_has_no_room)
+{
+    for (size_t size = 1024; size < 60000; size += 4096) {
+        size_t larger = size + 512;
+        char *block = hak_realloc(hak_malloc(size), larger);
+        ck_assert_uint_eq(hak_usable_size(block), hak_good_size(larger));
+        hak_free(block);
+    }
+}
+END_TEST
+
 static pthread_barrier_t others;
 
 static void *be_there(void *unused)
@@ -408,6 +446,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, large_blocks_of_a_size_lie_in_many_sets);
     tcase_add_test(tests, a_kept_block_serves_what_fits);
     tcase_add_test(tests, a_block_that_grows_has_all_that_is_behind_it);
+    tcase_add_test(tests, a_block_that_goes_on_growing_seldom_moves);
+    tcase_add_test(tests, what_grows_once_has_no_room);
     tcase_add_test(tests, large_blocks_are_kept_for_the_thread);
     tcase_add_test(tests, large_blocks_are_kept_beside_other_threads);
     tcase_add_test(tests, heaps_are_found_by_their_ids);

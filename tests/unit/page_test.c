@@ -77,6 +77,65 @@ START_TEST(spans_grow_and_shrink_in_place)
 }
 END_TEST
 
+START_TEST(spans_grow_side_by_side)
+{
+    enum { BESIDE = 4, UNITS = 4 };
+    struct hak_span *span[BESIDE], *other[UNITS];
+    uintptr_t base[BESIDE];
+    for (int i = 0; i < BESIDE; i++) {
+        span[i] = hak__arena_alloc_to_grow(1, true);
+        ck_assert_uint_eq(span[i]->units, 1);
+        base[i] = span[i]->base;
+    }
+    size_t live = hak__footprint();
+    for (size_t units = 2; units <= UNITS; units++) {
+        other[units - 1] = hak__arena_alloc(units, 1, false); /* not in front of them */
+        for (int i = 0; i < BESIDE; i++) {
+            ck_assert(hak__arena_grow(span[i], units));
+            ck_assert_uint_eq(span[i]->base, base[i]);
+            ck_assert_uint_eq(span[i]->units, units);
+        }
+    }
+    ck_assert_uint_eq(hak__footprint() - live, BESIDE * (UNITS - 1) * HAK_GRANULE);
+    for (int i = 0; i < BESIDE; i++) {
+        span[i]->dirty = true;
+        hak__arena_free(span[i]);
+    }
+    /* memory that is there is used before any that is not, and then what is behind it */
+    struct hak_span *again = hak__arena_alloc_to_grow(UNITS, true);
+    ck_assert(again->dirty);
+    ck_assert(hak__arena_grow(again, UNITS + 3));
+    hak__arena_free(again);
+    for (size_t units = 2; units <= UNITS; units++)
+        hak__arena_free(other[units - 1]);
+    hak__arena_purge(SIZE_MAX, HAK_NEVER, true);
+}
+END_TEST
+
+START_TEST(a_mapping_that_grows_has_some_more)
+{
+    size_t page = hak__os_page_size(), size = (size_t)4 << 20;
+    struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
+    ck_assert(hak__huge_resize(span, size + page, true));
+    size_t ahead = span->size;
+    ck_assert_uint_gt(ahead, size + 16 * page);
+    ck_assert_uint_le(ahead, size + size / 32 + page);
+    for (size_t now = size + 2 * page; now <= size + 16 * page; now += page) {
+        ck_assert(hak__huge_resize(span, now, true));
+        ck_assert_uint_eq(span->size, ahead);
+    }
+    ck_assert(hak__huge_resize(span, size, true)); /* less than it was: that is meant */
+    ck_assert_uint_eq(span->size, size);
+    hak__huge_free(span);
+    struct hak_span *again = hak__huge_alloc_to_grow(size / 2);
+    ck_assert_ptr_eq(again, span); /* there is memory in it */
+    ck_assert(hak__huge_resize(again, size / 4 * 3, true));
+    ck_assert_uint_eq(again->size, size);
+    hak__huge_free(again);
+    hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
+}
+END_TEST
+
 START_TEST(huge_mappings_move_and_come_back)
 {
     size_t size = (size_t)5 << 20;
@@ -266,6 +325,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, addresses_of_nobody_have_no_word);
     tcase_add_test(tests, spans_do_not_overlap_and_join_again);
     tcase_add_test(tests, spans_grow_and_shrink_in_place);
+    tcase_add_test(tests, spans_grow_side_by_side);
+    tcase_add_test(tests, a_mapping_that_grows_has_some_more);
     tcase_add_test(tests, huge_mappings_move_and_come_back);
     tcase_add_test(tests, the_bound_learns);
     tcase_add_test(tests, memory_that_is_zero_comes_first_when_asked_for);

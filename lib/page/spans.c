@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "page/spans.h"
+
+#include "base/bits.h"
+#include "base/params.h"
+#include "core/meta.h"
+#include "page/pagemap.h"
+#include "page/purge.h"
+
+enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1 };
+
+static struct hak_span *bins[HAK_SPAN_KINDS][BINS];
+static uint64_t filled[HAK_SPAN_KINDS]; /* bit b: bins[][b] is not empty */
+static struct hak_span *spare_records;
+size_t hak__bare_spans;
+
+static unsigned bin_of(size_t units)
+{
+    return units <= EXACT_BINS ? (unsigned)units - 1 : EXACT_BINS;
+}
+
+struct hak_span *hak__spans_record_locked(void)
+{
+    struct hak_span *span = spare_records;
+    if (span != NULL)
+        spare_records = span->next;
+    else
+        span = hak__meta_alloc(sizeof *span, _Alignof(struct hak_span));
+    return span;
+}
+
+void hak__spans_spare_locked(struct hak_span *span)
+{
+    span->state = HAK_SPAN_UNUSED;
+    span->next = spare_records;
+    spare_records = span;
+}
+
+static enum hak_span_kind kind_of(const struct hak_span *span)
+{
+    if (!span->dirty)
+        return span->bare ? HAK_SPAN_BARE : HAK_SPAN_COLD;
+    return span->pinned ? HAK_SPAN_PINNED : span->advised ? HAK_SPAN_ADVISED : HAK_SPAN_WARM;
+}
+
+void hak__spans_list_locked(struct hak_span *span)
+{
+    unsigned bin = bin_of(span->units);
+    enum hak_span_kind kind = kind_of(span);
+    struct hak_span **head = &bins[kind][bin];
+    span->state = HAK_SPAN_FREE;
+    span->prev = NULL;
+    span->next = *head;
+    if (*head != NULL)
+        (*head)->prev = span;
+    *head = span;
+    filled[kind] |= (uint64_t)1 << bin;
+    hak__bare_spans += span->bare;
+    if (kind == HAK_SPAN_PINNED)
+        hak_add_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
+    hak__pagemap_set(span->base, HAK_CODE_SPAN_FREE, span);
+    hak__pagemap_set(hak__span_end(span) - HAK_GRANULE, HAK_CODE_SPAN_FREE, span);
+}
+
+void hak__spans_unlist_locked(struct hak_span *span)
+{
+    unsigned bin = bin_of(span->units);
+    enum hak_span_kind kind = kind_of(span);
+    struct hak_span **head = &bins[kind][bin];
+    if (span->prev != NULL)
+        span->prev->next = span->next;
+    else
+        *head = span->next;
+    if (span->next != NULL)
+        span->next->prev = span->prev;
+    if (*head == NULL)
+        filled[kind] &= ~((uint64_t)1 << bin);
+    hak__bare_spans -= span->bare;
+    if (kind == HAK_SPAN_PINNED)
+        hak_sub_relaxed(&hak__pinned_bytes, span->units * HAK_GRANULE);
+    hak__pagemap_set_words(span->base, 1, HAK_CODE_SPAN_INSIDE);
+    hak__pagemap_set_words(hak__span_end(span) - HAK_GRANULE, 1, HAK_CODE_SPAN_INSIDE);
+}
+
+/* The free span that holds the granule and is like the given one, or NULL. */
+static struct hak_span *neighbour_locked(uintptr_t address, enum hak_span_kind kind)
+{
+    if (hak__pagemap_word(address) != HAK_CODE_SPAN_FREE)
+        return NULL;
+    struct hak_span *span = hak__pagemap_record(address);
+    return kind_of(span) == kind ? span : NULL;
+}
+
+struct hak_span *hak__spans_join_locked(struct hak_span *span)
+{
+    struct hak_span *before = neighbour_locked(span->base - HAK_GRANULE, kind_of(span));
+    if (before != NULL) {
+        hak__spans_unlist_locked(before);
+        span->base = before->base;
+        span->units += before->units;
+        span->room = before->room;
+        hak__spans_spare_locked(before);
+    }
+    struct hak_span *after = neighbour_locked(hak__span_end(span), kind_of(span));
+    if (after != NULL) {
+        hak__spans_unlist_locked(after);
+        span->units += after->units;
+        hak__spans_spare_locked(after);
+    }
+    hak__spans_list_locked(span);
+    return span;
+}
+
+/* Makes a span of a part of an unlisted one and lists it; false without a record for it. */
+static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t units)
+{
+    if (units == 0)
+        return true;
+    struct hak_span *rest = hak__spans_record_locked();
+    if (rest == NULL)
+        return false;
+    rest->base = base;
+    rest->units = units;
+    rest->dirty = from->dirty;
+    rest->pinned = from->pinned;
+    rest->bare = from->bare;
+    rest->advised = from->advised;
+    rest->room = from->room;
+    hak__spans_list_locked(rest);
+    return true;
+}
+
+struct hak_span *hak__spans_cut_locked(struct hak_span *span, uintptr_t start, size_t units)
+{
+    hak__spans_unlist_locked(span);
+    uintptr_t end = hak__span_end(span);
+    uintptr_t stop = start + units * HAK_GRANULE;
+    size_t head = (start - span->base) >> HAK_GRANULE_SHIFT;
+    size_t tail = (end - stop) >> HAK_GRANULE_SHIFT;
+    if (!split_off_locked(span, span->base, head)) {
+        hak__spans_list_locked(span);
+        return NULL;
+    }
+    span->base = start;
+    span->units = units;
+    if (!split_off_locked(span, stop, tail)) {
+        span->units += tail;
+        hak__spans_join_locked(span);
+        return NULL;
+    }
+    return span;
+}
+
+struct hak_span *hak__spans_take_locked(struct hak_span *span, size_t units, size_t align_units)
+{
+    size_t alignment = align_units * HAK_GRANULE;
+    uintptr_t start = span->room ? hak__align_down(hak__span_end(span) - units * HAK_GRANULE, alignment)
+                                 : hak__align_up(span->base, alignment);
+    return hak__spans_cut_locked(span, start, units);
+}
+
+static bool fits(const struct hak_span *span, size_t units, size_t align_units)
+{
+    uintptr_t start = hak__align_up(span->base, align_units * HAK_GRANULE);
+    uintptr_t end = hak__span_end(span);
+    return start < end && (end - start) >> HAK_GRANULE_SHIFT >= units;
+}
+
+struct hak_span *hak__spans_find_locked(enum hak_span_kind kind, size_t units, size_t align_units)
+{
+    enum { TRIES = 64 };
+    struct hak_span *best = NULL;
+    uint64_t candidates = filled[kind] & ~(((uint64_t)1 << bin_of(units)) - 1);
+    int tries = 0;
+    while (candidates != 0 && best == NULL && tries < TRIES) {
+        unsigned bin = hak__lowest_bit(candidates);
+        candidates &= candidates - 1;
+        for (struct hak_span *span = bins[kind][bin]; span != NULL && tries < TRIES;
+             span = span->next, tries++) {
+            if (!fits(span, units, align_units) || (best != NULL && best->units <= span->units))
+                continue;
+            best = span;
+            if (bin < EXACT_BINS)
+                break;
+        }
+    }
+    return best;
+}
+
+size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted)
+{
+    size_t found = 0;
+    while (found < wanted && hak__pagemap_word(address) == HAK_CODE_SPAN_FREE) {
+        const struct hak_span *span = hak__pagemap_record(address);
+        if (span->base != address)
+            break;
+        found += span->units;
+        address = hak__span_end(span);
+    }
+    return found;
+}
+
+struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted)
+{
+    enum { TRIES = 64 };
+    uint64_t candidates = filled[HAK_SPAN_WARM] & ~(((uint64_t)1 << bin_of(units)) - 1);
+    int tries = 0;
+    for (; candidates != 0; candidates &= candidates - 1) {
+        struct hak_span *span = bins[HAK_SPAN_WARM][hak__lowest_bit(candidates)];
+        for (; span != NULL && tries < TRIES; span = span->next, tries++)
+            if (span->units >= wanted ||
+                (span->units >= units && !span->room &&
+                 span->units + hak__spans_free_from_locked(hak__span_end(span), wanted) >= wanted))
+                return span;
+    }
+    return NULL;
+}
+
+struct hak_span *hak__spans_largest_locked(enum hak_span_kind kind)
+{
+    return filled[kind] == 0 ? NULL : bins[kind][hak__highest_bit(filled[kind])];
+}
+
+bool hak__spans_unpin_locked(void)
+{
+    bool any = filled[HAK_SPAN_PINNED] != 0;
+    while (filled[HAK_SPAN_PINNED] != 0) {
+        struct hak_span *span = bins[HAK_SPAN_PINNED][hak__lowest_bit(filled[HAK_SPAN_PINNED])];
+        hak__spans_unlist_locked(span);
+        span->pinned = false;
+        hak__spans_join_locked(span);
+    }
+    return any;
+}
+
+size_t hak__spans_bytes_locked(enum hak_span_kind kind)
+{
+    size_t bytes = 0;
+    for (int bin = 0; bin < BINS; bin++)
+        for (struct hak_span *span = bins[kind][bin]; span != NULL; span = span->next)
+            bytes += span->units * HAK_GRANULE;
+    return bytes;
+}
