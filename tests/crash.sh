@@ -46,6 +46,8 @@ says "^hakmem\[crash:[0-9]+\]: the address is in a live block of (112|128) bytes
 says "^hakmem\[crash:[0-9]+\]: [a-z0-9]+ 0x[0-9a-f]+ points in a live block of (112|128) bytes at " live
 asked inside 139 SIGSEGV
 says "^hakmem\[crash:[0-9]+\]: the address is in a live large block of 10[0-9]* bytes at 0x[0-9a-f]*, offset 3000" inside
+asked deep-inside 139 SIGSEGV
+says "^hakmem\[crash:[0-9]+\]: the address is in a live large block of 104857600 bytes at 0x[0-9a-f]*, offset 60000020$" deep-inside
 asked thread 139 SIGSEGV
 says ' at address 0x1230, ' thread
 asked abort 134 SIGABRT

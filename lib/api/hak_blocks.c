@@ -3,6 +3,7 @@
 #include <hakmem/hakmem.h>
 
 #include "api/sized.h"
+#include "base/bits.h"
 #include "base/params.h"
 #include "cache/account.h"
 #include "cache/look.h"
@@ -71,17 +72,21 @@ static bool visit_blocks(const struct hak_look *look, hak_block_visitor_t *visit
 int hak_heap_walk(hak_block_visitor_t *visit, void *context)
 {
     struct hak_look look;
+    uintptr_t end = 0; /* of what was visited */
     if (!HAK_CHECKS) {
         errno = ENOTSUP;
         return -1;
     }
     for (uintptr_t address = 0; hak__pagemap_find(&address);) {
-        bool found = hak__look(address, &look); /* in front of a large block: not yet */
-        if (found && !visit_blocks(&look, visit, context))
+        if (!hak__look(address, &look)) { /* in front of a large block: not yet */
+            address += HAK_GRANULE;
+            continue;
+        }
+        bool seen = look.base < end; /* it has grown meanwhile */
+        if (!seen && !visit_blocks(&look, visit, context))
             break;
-        /* what ends within a granule has it to itself */
-        size_t size = found ? look.base + look.size - address : 1;
-        address += (size + HAK_GRANULE - 1) & ~(HAK_GRANULE - 1);
+        end = look.base + look.size;
+        address = hak__align_up(end, HAK_GRANULE); /* what ends within a granule has it to itself */
     }
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
+#include "page/pieces.h"
 #include "slab/slab_freelist_atomic.h"
 
 static_assert(sizeof(((struct hak_look *)0)->live) * 8 > HAK_SLAB_FIELD / 2,
@@ -68,15 +69,6 @@ static bool look_at_span_locked(uintptr_t address, struct hak_look *look)
     return span->base == address;
 }
 
-/* The first granule of what covers the address: further granules have no record. */
-static uintptr_t first_granule(uintptr_t address)
-{
-    address &= ~(uintptr_t)(HAK_GRANULE - 1);
-    while (hak__pagemap_word(address) == HAK_CODE_INSIDE)
-        address -= HAK_GRANULE;
-    return address;
-}
-
 static bool look_locked(uintptr_t address, uint32_t word, struct hak_look *look)
 {
     memset(look, 0, sizeof *look);
@@ -100,7 +92,7 @@ bool hak__look(uintptr_t address, struct hak_look *look)
     for (int huge = 0; huge < 2 && !found; huge++) {
         struct hak_lock *lock = huge ? &hak__huge_lock : &hak__arena_lock;
         hak__lock_acquire(lock);
-        uintptr_t granule = first_granule(address);
+        uintptr_t granule = hak__pieces_first(address);
         word = hak__pagemap_word_acquire(granule);
         found = has_blocks(word, huge) && look_locked(granule, word, look);
         hak__lock_release(lock);

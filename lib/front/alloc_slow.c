@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "front/fast.h"
 #include "os/os.h"
+#include "page/huge.h"
 #include "page/retain.h"
 
 static void *out_of_memory(void)
@@ -199,5 +200,5 @@ size_t hak__purge(void)
 
 bool hak__owns(const void *address)
 {
-    return hak__pagemap_word((uintptr_t)address) != HAK_CODE_NONE;
+    return hak__pagemap_word((uintptr_t)address) != HAK_CODE_NONE || hak__huge_covers(address);
 }

@@ -17,6 +17,7 @@
 #include "front/front.h"
 #include "os/crash.h"
 #include "page/pagemap.h"
+#include "page/pieces.h"
 #include "page/span.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
@@ -69,14 +70,11 @@ static void say_slab(struct hak_text *text, uintptr_t address, uint32_t word)
     say_block(text, state, "block of ", info->size, block, address);
 }
 
-static void say_large(struct hak_text *text, uintptr_t address)
+/* first is the first granule of what covers the address, and code that granule's. */
+static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first, uint32_t code)
 {
-    uintptr_t start = address & ~(uintptr_t)(HAK_GRANULE - 1);
-    uint32_t code;
-    while ((code = hak__pagemap_word(start) & 0xff) == HAK_CODE_INSIDE)
-        start -= HAK_GRANULE;
     const struct hak_span *span =
-        code == HAK_CODE_LARGE || code == HAK_CODE_HUGE ? hak__pagemap_record(start) : NULL;
+        code == HAK_CODE_LARGE || code == HAK_CODE_HUGE ? hak__pagemap_record(first) : NULL;
     if (span == NULL) {
         hak__text_string(text, "in a large block that is changing");
         return;
@@ -96,7 +94,8 @@ static void say_large(struct hak_text *text, uintptr_t address)
 /* What the heap knows of an address: a part of a sentence. False, and nothing, if nothing. */
 static bool say_place(struct hak_text *text, uintptr_t address)
 {
-    uint32_t word = hak__pagemap_word(address);
+    uintptr_t first = hak__pieces_first(address);
+    uint32_t word = hak__pagemap_word(first);
     uint32_t code = word & 0xff;
     if (code == HAK_CODE_NONE)
         return false;
@@ -107,7 +106,7 @@ static bool say_place(struct hak_text *text, uintptr_t address)
     else if (code == HAK_CODE_SPAN_FREE || code == HAK_CODE_SPAN_INSIDE)
         hak__text_string(text, "in free memory of the page arena");
     else
-        say_large(text, address);
+        say_large(text, address, first, code);
     return true;
 }
 

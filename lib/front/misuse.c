@@ -5,6 +5,7 @@
 #include "cache/thread_cache.h"
 #include "core/report.h"
 #include "front/front.h"
+#include "page/huge.h"
 #include "page/pagemap.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
@@ -51,6 +52,8 @@ HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const c
 
 HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word)
 {
+    if (hak__is_inside(word) || (word == HAK_CODE_NONE && hak__huge_covers(block)))
+        word = HAK_CODE_INSIDE;
     switch (word & 0xff) {
     case HAK_CODE_SLAB_FREE:
     case HAK_CODE_SPAN_INSIDE:

@@ -9,6 +9,7 @@
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
+#include "page/pieces.h"
 #include "page/purge.h"
 #include "page/retain.h"
 
@@ -56,13 +57,15 @@ static size_t granules(size_t size)
 }
 
 /*
- * Whoever walks over blocks reads the record of one that the page map shows, under the lock: it is
- * complete before it is shown, and changes or is hidden under the lock.
+ * Whoever looks for the block at an address does so under the lock: a mapping is shown, changes and
+ * is hidden under it, and its record is complete by then.
  */
 static void show(struct hak_span *span)
 {
     span->state = HAK_SPAN_LIVE;
-    hak__pagemap_show(span->base, granules(span->size), HAK_CODE_HUGE, span);
+    hak__lock_acquire(&hak__huge_lock);
+    hak__pieces_show(span->base, granules(span->size), HAK_CODE_HUGE, span);
+    hak__lock_release(&hak__huge_lock);
     hak__live_add(span->size);
     hak_add_relaxed(&hak__huge_bytes, span->size);
     hak_add_relaxed(&hak__huge_blocks, 1);
@@ -71,7 +74,7 @@ static void show(struct hak_span *span)
 static void hide(struct hak_span *span)
 {
     hak__lock_acquire(&hak__huge_lock);
-    hak__pagemap_set_words(span->base, granules(span->size), HAK_CODE_NONE);
+    hak__pieces_hide(span->base, granules(span->size));
     hak__lock_release(&hak__huge_lock);
     hak__live_sub(span->size);
     hak_sub_relaxed(&hak__huge_bytes, span->size);
@@ -82,10 +85,21 @@ static void set_size(struct hak_span *span, size_t size)
 {
     hak__lock_acquire(&hak__huge_lock);
     size_t old = span->size;
+    hak__pieces_resize(span->base, granules(old), granules(size));
     span->size = size;
     hak__lock_release(&hak__huge_lock);
     hak__live_add(size - old); /* wraps as intended when it shrinks */
     hak_add_relaxed(&hak__huge_bytes, size - old);
+}
+
+bool hak__huge_covers(const void *address)
+{
+    if (hak_load_relaxed(&hak__huge_blocks) == 0)
+        return false;
+    hak__lock_acquire(&hak__huge_lock);
+    bool covers = hak__pagemap_word(hak__pieces_first((uintptr_t)address)) == HAK_CODE_HUGE;
+    hak__lock_release(&hak__huge_lock);
+    return covers;
 }
 
 /* The best fitting kept mapping that wastes no more than that, or NULL. */
@@ -107,13 +121,27 @@ static struct hak_span *reuse(size_t size, size_t alignment, size_t waste)
     return best;
 }
 
-static struct hak_span *map_new(size_t size, size_t alignment)
+/* Memory for a mapping that the page map can show, or NULL. */
+static void *map(size_t size, size_t alignment)
 {
-    struct hak_span *span = hak__span_acquire();
+    void *base = hak__os_map_aligned(size, alignment);
+    if (base == NULL || hak__pieces_ensure((uintptr_t)base, granules(size)))
+        return base;
+    hak__os_unmap_unused(base, size);
+    return NULL;
+}
+
+/*
+ * Counted once it is there: a size that the system refuses must not show in the sum for a moment,
+ * or others purge and are refused because of it.
+ */
+static struct hak_span *take_new(size_t size, size_t alignment)
+{
+    struct hak_span *span = hak__memory_is_allowed(size) ? hak__span_acquire() : NULL;
     if (span == NULL)
         return NULL;
-    void *base = hak__os_map_aligned(size, alignment);
-    if (base == NULL || !hak__pagemap_ensure((uintptr_t)base, size)) {
+    void *base = map(size, alignment);
+    if (base == NULL || !hak__memory_take(size)) {
         if (base != NULL)
             hak__os_unmap_unused(base, size);
         hak__span_release(span);
@@ -125,25 +153,6 @@ static struct hak_span *map_new(size_t size, size_t alignment)
     span->size = size;
     hak_store_relaxed(&span->offset, 0);
     span->dirty = span->pinned = span->advised = false;
-    return span;
-}
-
-/*
- * Counted once it is there: a size that the system refuses must not show in the sum for a moment,
- * or others purge and are refused because of it.
- */
-static struct hak_span *take_new(size_t size, size_t alignment)
-{
-    if (!hak__memory_is_allowed(size))
-        return NULL;
-    struct hak_span *span = map_new(size, alignment);
-    if (span == NULL)
-        return NULL;
-    if (!hak__memory_take(size)) {
-        hak__os_unmap_unused((void *)span->base, size);
-        hak__span_release(span);
-        return NULL;
-    }
     hak__retain_missed(size);
     return span;
 }
@@ -261,7 +270,7 @@ static bool move(struct hak_span *span, size_t size)
     void *target = hak__os_reserve(size, HAK_GRANULE);
     if (target == NULL)
         return false;
-    if (!hak__pagemap_ensure((uintptr_t)target, size)) {
+    if (!hak__pieces_ensure((uintptr_t)target, granules(size))) {
         hak__os_unmap_unused(target, size);
         return false;
     }
@@ -271,36 +280,27 @@ static bool move(struct hak_span *span, size_t size)
     return true;
 }
 
-/* Shows or hides the granules from the one behind size bytes up to the one behind end bytes. */
-static void set_rest(const struct hak_span *span, size_t size, size_t end, uint32_t word)
-{
-    size_t first = granules(size), last = granules(end);
-    if (last > first)
-        hak__pagemap_set_words(span->base + first * HAK_GRANULE, last - first, word);
-}
-
 static enum hak_resized grow_in_place(struct hak_span *span, size_t size)
 {
-    if (!hak__pagemap_ensure(span->base, size))
+    if (!hak__pieces_ensure(span->base, granules(size)))
         return HAK_RESIZE_NO_ROOM;
     enum hak_resized resized = hak__os_resize((void *)span->base, span->size, size);
-    if (resized != HAK_RESIZED)
-        return resized;
-    set_rest(span, span->size, size, HAK_CODE_INSIDE);
-    set_size(span, size);
-    return HAK_RESIZED;
+    if (resized == HAK_RESIZED)
+        set_size(span, size);
+    return resized;
 }
 
 /* Hidden before the address space is given up, since another thread may get it at once. */
 static bool shrink(struct hak_span *span, size_t size)
 {
     size_t old = span->size;
-    set_rest(span, size, old, HAK_CODE_NONE);
+    if (!hak__pieces_ensure(span->base, granules(size)))
+        return false;
+    set_size(span, size);
     if (hak__os_resize((void *)span->base, old, size) != HAK_RESIZED) {
-        set_rest(span, size, old, HAK_CODE_INSIDE);
+        set_size(span, old);
         return false;
     }
-    set_size(span, size);
     hak__memory_return(old - size);
     return true;
 }

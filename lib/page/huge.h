@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Huge blocks: a mapping each, starting on a granule so that the page map can
- * show it. A freed one is kept for reuse within the retention bound, since
- * fresh pages cost far more than the block's administration.
+ * Huge blocks: a mapping each, starting on a granule so that the page map can show it, by a few
+ * words however long it is (pieces.h). A freed one is kept for reuse within the retention bound,
+ * since fresh pages cost far more than the block's administration.
  */
 #ifndef HAK_PAGE_HUGE_H
 #define HAK_PAGE_HUGE_H
@@ -36,6 +36,12 @@ void hak__huge_free(struct hak_span *span);
  * it cannot stay and may move; span->base then changes. False leaves everything as it was.
  */
 bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move);
+
+/*
+ * Whether an address lies in a live mapping; the page map alone does not tell, see pieces.h. Any
+ * thread, without the lock.
+ */
+bool hak__huge_covers(const void *address);
 
 /* Unmaps kept mappings, the oldest first; otherwise as hak__arena_purge. */
 size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too);

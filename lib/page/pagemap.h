@@ -11,8 +11,8 @@
  * written: a root that is all zeroes leads every address to words that are zero, and
  * the search has no branch for absent leaves.
  *
- * Code 0 means that the granule is not ours; codes 1 to HAK_CODE_CLASS_MAX are
- * a size class plus one; the others are below. For a program that holds a
+ * Code 0 means that the granule is not ours, or far inside of a mapping (pieces.h); codes 1 to
+ * HAK_CODE_CLASS_MAX are a size class plus one; the others are below. For a program that holds a
  * block the code of its granule is stable (it changes only when no block of the
  * slab is out), and the hand-over of the block orders the reads, so relaxed
  * loads suffice. The owner is a hint: stale, it costs locality, never
@@ -47,13 +47,22 @@
 enum {
     HAK_CODE_NONE = 0,
     HAK_CODE_CLASS_MAX = 199,
+    HAK_CODE_INSIDE = 200,    /* and above: further granules of a live span or mapping; no record */
     HAK_CODE_LARGE = 240,     /* live span of the page arena: its first granule */
     HAK_CODE_HUGE = 241,      /* live mapping of its own: its first granule */
     HAK_CODE_SPAN_FREE = 242, /* free span of the page arena: its first and last granule */
     HAK_CODE_SLAB_FREE = 243, /* slot of a SuperSlab that serves no class */
-    HAK_CODE_INSIDE = 244,    /* a further granule of a live span or mapping; has no record */
-    HAK_CODE_SPAN_INSIDE = 245 /* one of the page arena that serves no block; has no record */
+    HAK_CODE_SPAN_INSIDE = 244 /* one of the page arena that serves no block; has no record */
 };
+
+/* HAK_CODE_INSIDE + k stands for 2^k granules (pieces.h). */
+enum { HAK_INSIDE_LEVELS = HAK_ADDRESS_BITS - HAK_GRANULE_SHIFT };
+static_assert(HAK_CODE_INSIDE + HAK_INSIDE_LEVELS <= HAK_CODE_LARGE, "codes are distinct");
+
+HAK_INLINE bool hak__is_inside(uint32_t word)
+{
+    return word - HAK_CODE_INSIDE < HAK_INSIDE_LEVELS;
+}
 
 enum { HAK_GROWING = 0x100, HAK_OWNER_SHIFT = 9 };
 
@@ -123,7 +132,7 @@ HAK_INLINE uint32_t hak__pagemap_word_at(struct hak_pagemap_place place)
     return hak_load_relaxed(word);
 }
 
-/* The word of the granule that holds the address; 0 when it is not ours. */
+/* The word of the granule that holds the address; 0 when it is not shown. */
 HAK_INLINE uint32_t hak__pagemap_word(uintptr_t address)
 {
     struct hak_pagemap_place place = hak__pagemap_place(address);
@@ -170,7 +179,7 @@ void hak__pagemap_set_run(uintptr_t address, size_t units, uint32_t word, void *
 /* The same for words that have no record: what is there stays and is not looked at. */
 void hak__pagemap_set_words(uintptr_t address, size_t units, uint32_t word);
 
-/* Sets the first granule of a run, and the others to HAK_CODE_INSIDE. */
+/* Sets the first granule of a run, and each other to HAK_CODE_INSIDE. */
 void hak__pagemap_show(uintptr_t address, size_t units, uint32_t word, void *record);
 
 #endif

@@ -345,7 +345,7 @@ const struct row pointer_rows[] = {
     POINTER("inside+1", interior, 1, ALL, .least = 0),
     POINTER("inside+8", interior, 8, ALL, .every_call = true),
     POINTER("inside+16", interior, 16, ALL, .least = 17),
-    POINTER("inside-middle", interior, MIDDLE, ALL, .least = 32),
+    POINTER("inside-middle", interior, MIDDLE, ALL, .least = 32, .every_call = true),
     POINTER("inside-last", interior, LAST, ALL, .least = 0),
     POINTER("inside-by-thread", interior, 8, ALL, .who = ANOTHER_THREAD),
     POINTER("inside+64K", interior, 65536, SPAN | HUGE, .least = 0),

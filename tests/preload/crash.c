@@ -100,6 +100,8 @@ int main(int argc, char **argv)
         write_to((char *)sealed(opaque(malloc(100))) + 20);
     else if (strcmp(name, "inside") == 0)
         write_to((char *)sealed((char *)opaque(malloc(1000000)) + 300000) + 20);
+    else if (strcmp(name, "deep-inside") == 0)
+        write_to((char *)sealed((char *)opaque(malloc((size_t)100 << 20)) + 60000000) + 20);
     else if (strcmp(name, "thread") == 0)
         in_thread();
     else if (strcmp(name, "abort") == 0)

@@ -166,6 +166,7 @@ static void knows(char *block, hak_block_kind_t kind)
         ck_assert_int_eq(info.class_index >= 0, kind == HAK_BLOCK_SMALL);
         ck_assert_int_eq(info.slab != NULL, kind == HAK_BLOCK_SMALL);
         ck_assert_int_eq(info.owner_alive, kind == HAK_BLOCK_SMALL);
+        ck_assert(hak_owns(block + at));
     }
 }
 
@@ -180,6 +181,7 @@ START_TEST(a_block_is_known_by_any_of_its_bytes)
     hak_free(large); /* kept by the thread */
     ck_assert_int_eq(info_of(large).state, HAK_BLOCK_FREE);
     hak_free(huge);
+    ck_assert(!hak_owns(huge) && !hak_owns(huge + 50 * MIB));
     hak_block_info_t info = {.struct_size = sizeof info};
     const void *foreign[] = {NULL, &info, huge, (void *)1, (void *)UINTPTR_MAX, "text"};
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
@@ -218,13 +220,16 @@ static atomic_bool stop_churning;
 
 static void *churn(void *unused)
 {
-    void *block[64] = {NULL};
+    void *block[64] = {NULL}, *huge = NULL;
     for (unsigned i = 0; !atomic_load(&stop_churning); i = i * 1103515245 + 12345) {
         hak_free(block[i / 65536 % 64]);
         block[i / 65536 % 64] = hak_malloc(i / 1024 % 5000 + (i % 97 == 0 ? 200000 : 0));
         if (i % 1009 == 0)
             hak_purge(HAK_PURGE_THREAD, 0);
+        if (i % 61 == 0)
+            huge = hak_realloc(huge, (40 + i / 64 % 64) * MIB); /* moves, too */
     }
+    hak_free(huge);
     hak_free_batch(block, 64);
     return unused;
 }

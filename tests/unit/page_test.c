@@ -14,6 +14,7 @@
 #include "page/arena.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
+#include "page/pieces.h"
 #include "page/retain.h"
 #include "unit.h"
 
@@ -24,6 +25,80 @@ START_TEST(addresses_of_nobody_have_no_word)
     ck_assert_uint_eq(hak__pagemap_word((uintptr_t)&local), 0);
     ck_assert_uint_eq(hak__pagemap_word(UINTPTR_MAX), 0);
     ck_assert_uint_eq(hak__pagemap_word((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 1)), 0);
+}
+END_TEST
+
+/* As many granules as are shown from an address on, up to an end. */
+static size_t shown(uintptr_t address, uintptr_t end)
+{
+    size_t count = 0;
+    for (; hak__pagemap_find(&address) && address < end; address += HAK_GRANULE)
+        count++;
+    return count;
+}
+
+/* In an area a mapping at its start, one at its end, and one of any size between them. */
+START_TEST(pieces_lead_to_the_start_of_a_mapping)
+{
+    enum { UNITS = 70, ROOM = 3 * UNITS };
+    static int record;
+    size_t size = ROOM * HAK_GRANULE;
+    uintptr_t area = (uintptr_t)hak__os_reserve(size, HAK_GRANULE);
+    for (size_t first = 1; first < UNITS; first++) {
+        for (size_t units = 1; units <= UNITS; units++) {
+            uintptr_t base = area + first * HAK_GRANULE, end = base + units * HAK_GRANULE;
+            ck_assert(hak__pieces_ensure(area, ROOM));
+            hak__pieces_show(area, first, HAK_CODE_HUGE, &record);
+            hak__pieces_show(base, units, HAK_CODE_HUGE, &record);
+            hak__pieces_show(end, ROOM - first - units, HAK_CODE_HUGE, &record);
+            for (uintptr_t at = area + 8; at < area + size; at += HAK_GRANULE)
+                ck_assert_uint_eq(hak__pieces_first(at), at < base ? area : at < end ? base : end);
+            hak__pieces_hide(area, first);
+            hak__pieces_resize(base, units, 4);
+            hak__pieces_resize(base, 4, units);
+            hak__pieces_hide(end, ROOM - first - units);
+            for (uintptr_t at = area; at < area + size; at += HAK_GRANULE)
+                ck_assert_uint_eq(hak__pieces_first(at), at < base || at >= end ? at : base);
+            ck_assert_uint_le(shown(area, area + size), 13);
+            hak__pieces_hide(base, units);
+            ck_assert_uint_eq(shown(area, area + size), 0);
+        }
+    }
+    hak__os_unmap_unused((void *)area, size);
+}
+END_TEST
+
+static size_t resident(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%*u %zu", &pages), 1);
+    fclose(file);
+    return pages * hak__os_page_size();
+}
+
+/* Of memory that is not there the map is all that counts. */
+START_TEST(what_is_noted_of_a_mapping_does_not_grow_with_it)
+{
+    enum { MOST = sizeof(size_t) > 4 ? 46 : 30, KIB = 1 << 10 };
+    static int record;
+    for (int power = 26; power <= MOST; power += 4) {
+        size_t size = ((size_t)1 << power) - 3 * HAK_GRANULE, units = size / HAK_GRANULE;
+        uintptr_t base = (uintptr_t)hak__os_reserve(size, HAK_GRANULE);
+        if (base == 0)
+            break;
+        size_t before = resident();
+        ck_assert(hak__pieces_ensure(base, units));
+        hak__pieces_show(base, units, HAK_CODE_HUGE, &record);
+        ck_assert_uint_le(shown(base, base + size), 2 * (size_t)(power - 16));
+        for (size_t at = 0; at < size; at += size / 100)
+            ck_assert_uint_eq(hak__pieces_first(base + at), base);
+        ck_assert_uint_lt(resident() - before, 256 * KIB);
+        hak__pieces_hide(base, units);
+        ck_assert_uint_eq(shown(base, base + size), 0);
+        hak__os_unmap_unused((void *)base, size);
+    }
 }
 END_TEST
 
@@ -147,10 +222,13 @@ START_TEST(huge_mappings_move_and_come_back)
     ck_assert_int_eq(*((char *)span->base + size - 1), 7);
     ck_assert_int_eq(*((char *)span->base + size), 0);
     ck_assert_uint_eq(hak__pagemap_word(span->base) & 0xff, HAK_CODE_HUGE);
+    char *start = (char *)span->base;
+    ck_assert(hak__huge_covers(start + size * 3 - 1) && !hak__huge_covers(start + size * 3));
     ck_assert(hak__huge_resize(span, size / 2 * 2, true));
-    uintptr_t base = span->base;
+    ck_assert(hak__huge_covers(start + size - 1) && !hak__huge_covers(start + size));
     hak__huge_free(span);
-    ck_assert_uint_eq(hak__pagemap_word(base), 0);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)start), 0);
+    ck_assert(!hak__huge_covers(start + size - 1));
     hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
 }
 END_TEST
@@ -323,6 +401,8 @@ END_TEST
 static void add(TCase *tests)
 {
     tcase_add_test(tests, addresses_of_nobody_have_no_word);
+    tcase_add_test(tests, pieces_lead_to_the_start_of_a_mapping);
+    tcase_add_test(tests, what_is_noted_of_a_mapping_does_not_grow_with_it);
     tcase_add_test(tests, spans_do_not_overlap_and_join_again);
     tcase_add_test(tests, spans_grow_and_shrink_in_place);
     tcase_add_test(tests, spans_grow_side_by_side);

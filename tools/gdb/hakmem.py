@@ -150,6 +150,23 @@ class Library:
         root, index, _ = self.place(address)
         return at(int(self.leaf(root)["record"][index]), self.type(tag))
 
+    def piece(self, granule):
+        """The start of the piece of a mapping in which a granule lies, as the page map has it, or None."""
+        inside = self.code("INSIDE")
+        for level in range(self.constant("HAK_INSIDE_LEVELS")):
+            start = granule >> level << level
+            code = self.word(start << GRANULE_SHIFT)[1]
+            if code != self.code("NONE"):
+                return start if inside + level <= code < inside + self.constant("HAK_INSIDE_LEVELS") else None
+        return None
+
+    def first_granule(self, address):
+        """The address of the first granule of what covers an address."""
+        granule = address >> GRANULE_SHIFT
+        while (start := self.piece(granule)) is not None:
+            granule = start - 1
+        return granule << GRANULE_SHIFT
+
     def first_other(self, address):
         """The next granule below whose word differs from the address's own, or None."""
         root, index, size = self.place(address)
@@ -167,9 +184,9 @@ class Library:
 
     def span_at(self, address):
         """The code and the record of the span that covers an address, or None."""
-        first = address
-        if self.word(first)[1] in (self.code("NONE"), self.code("INSIDE"), self.code("SPAN_INSIDE")):
-            first = self.first_other(address)
+        first = self.first_granule(address)
+        if self.word(first)[1] == self.code("SPAN_INSIDE"):
+            first = self.first_other(first)
         code = self.word(first)[1] if first is not None else 0
         if all(code != self.code(name) for name in ("LARGE", "HUGE", "SPAN_FREE")):
             return None
