@@ -155,7 +155,8 @@ inline take_block()
 }
 
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_let_go */
-/* C: lib/cache/heap.c let_go let_go_all */
+/* C: lib/slab/shared_pool.c hak__pool_let_go */
+/* C: lib/cache/heap.c let_go_all */
 inline let_go()
 {
     emptied = false;

@@ -97,27 +97,15 @@ HAK_NORETURN static void refuse_second_thread(void)
     hak__text_abort(&text);
 }
 
-static void let_go(TinySlabMeta *slab, unsigned class_idx)
-{
-    struct slab_view now;
-    hak__pool_hide_owner(slab); /* from then on it may be shown as another's */
-    slab_freelist_let_go(slab, &now);
-    hak__race_point("let go");
-    if (now.state == SLAB_CLAIMED)
-        hak__pool_release(slab);
-    else if (now.state == SLAB_PARTIAL)
-        hak__superslab_show(slab, class_idx);
-}
-
 static void let_go_all(struct hak_heap *heap)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         TinySlabMeta *slab = heap->current[i];
         heap->current[i] = NULL;
         if (slab != NULL)
-            let_go(slab, i);
+            hak__pool_let_go(slab, i);
         while ((slab = hak__l0_take(heap, i)) != NULL)
-            let_go(slab, i);
+            hak__pool_let_go(slab, i);
     }
 }
 

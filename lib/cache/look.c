@@ -13,6 +13,7 @@
 #include "page/pagemap.h"
 #include "page/pieces.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_holes.h"
 
 static_assert(sizeof(((struct hak_look *)0)->live) * 8 > HAK_SLAB_FIELD / 2,
               "a bit for each block of a slab");
@@ -51,8 +52,11 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
     if (view.state < SLAB_CURRENT || view.class_idx != code - 1 || view.carved > info->capacity ||
         slab->slot != (look->base >> HAK_GRANULE_SHIFT) % HAK_SUPERSLAB_UNITS)
         return false;
-    for (uint32_t i = 0; i < view.carved; i++)
-        look->live[i / 8] |= (uint8_t)(is_live(look->base + i * look->block_size) << i % 8);
+    for (uint32_t i = 0; i < view.carved; i++) {
+        bool live = is_live(look->base + i * look->block_size);
+        live = live && !hak__holes_have(slab, i); /* after the mark: see slab_holes.c */
+        look->live[i / 8] |= (uint8_t)(live << i % 8);
+    }
     view = slab_freelist_view(slab);
     return hak_load_relaxed(&slab->lives) == life && view.state >= SLAB_CURRENT;
 }

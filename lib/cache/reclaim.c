@@ -9,6 +9,7 @@
 #include "page/huge.h"
 #include "page/purge.h"
 #include "page/retain.h"
+#include "slab/slab_holes.h"
 #include "slab/superslab.h"
 
 struct hak_lock hak__purge_lock;
@@ -23,6 +24,8 @@ size_t hak__reclaim(size_t bytes, int64_t until, bool pinned_too)
         done += hak__arena_purge(bytes - done, until, pinned_too);
     if (done < bytes) {
         done += hak__superslab_purge(bytes - done, until, pinned_too);
+        if (done < bytes)
+            done += hak__holes_purge(bytes - done, until);
         if (done < bytes)
             done += hak__arena_purge(bytes - done, until, false);
     }
@@ -69,6 +72,11 @@ void hak__reclaim_make_room(size_t bytes)
         hak__reclaim_ask_for_flush();
     }
     purge_unless_refused(over, false);
+}
+
+void hak__reclaim_growth(void)
+{
+    hak__holes_purge_some();
 }
 
 /*

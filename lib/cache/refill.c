@@ -5,6 +5,7 @@
 #include "core/stats.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_holes.h"
 #include "slab/slab_pages.h"
 
 static bool l0_is_live(const struct hak_l0 *entry)
@@ -62,7 +63,7 @@ static void note_carved(struct hak_heap *heap, unsigned class_idx, TinySlabMeta 
     uint32_t carved = slab_freelist_view(slab).carved;
     heap->bound[HAK_GROWING + class_idx] = hak__start_bound(class_idx, carved);
     if (carved == slab->capacity)
-        hak__pool_show_whole(slab, heap->id);
+        hak__pool_show(slab, heap->id);
 }
 
 /* Fresh blocks with memory; fewer than wanted at the end of a step, none where limit_hard forbids it. */
@@ -95,14 +96,41 @@ static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *s
     return count;
 }
 
+/*
+ * Puts blocks that were in a hole into the bin, the lowest on top. They come by the page: what does
+ * not fit goes on the slab's list.
+ */
+static uint32_t fill_hole(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
+{
+    uint32_t first = 0, count = hak__holes_take(slab, want, &first);
+    uint32_t room = (uint32_t)(heap->limit[class_idx] - heap->top[class_idx]);
+    uint32_t kept = count < room ? count : room;
+    if (hak_likely(count == 0))
+        return 0;
+    for (uint32_t i = count; i-- > 0;) {
+        void *block = slab_freelist_block(slab, first + i);
+        prepare_fresh(heap, slab, block);
+        if (i < kept)
+            *heap->top[class_idx]++ = block;
+        else
+            slab_freelist_push_lockfree(slab, (int)class_idx, block);
+    }
+    if (hak_load_relaxed(&slab->holes) == 0)
+        hak__pool_show(slab, heap->id); /* frees of its blocks are fast again */
+    return kept;
+}
+
 static uint32_t take(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
     uint32_t count = slab_freelist_pop_batch(slab, heap->top[class_idx], want);
     heap->top[class_idx] += count;
+    if (count == 0)
+        count = fill_hole(heap, class_idx, slab, want);
     return count > 0 ? count : carve(heap, class_idx, slab, want);
 }
 
-static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
+/* *grows: memory will be needed for the slab that the system has to give. */
+static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx, bool *grows)
 {
     TinySlabMeta *slab = hak__l0_take(heap, class_idx);
     if (slab != NULL) {
@@ -112,6 +140,7 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx)
         slab = hak__pool_acquire(class_idx, heap->id);
         if (slab != NULL)
             note_carved(heap, class_idx, slab);
+        *grows |= slab != NULL && slab->cold && slab_freelist_view(slab).carved == 0;
     }
     hak__race_point("next slab");
     heap->current[class_idx] = slab;
@@ -148,10 +177,10 @@ static void make_room(struct hak_heap *heap, unsigned class_idx)
 }
 
 /* Fills the bin from the current slab or the next that has blocks. */
-static bool fill(struct hak_heap *heap, unsigned class_idx, uint32_t want)
+static bool fill(struct hak_heap *heap, unsigned class_idx, uint32_t want, bool *grows)
 {
     TinySlabMeta *slab = heap->current[class_idx];
-    while (slab != NULL || (slab = next_slab(heap, class_idx)) != NULL) {
+    while (slab != NULL || (slab = next_slab(heap, class_idx, grows)) != NULL) {
         if (take(heap, class_idx, slab, want) > 0)
             return true;
         heap->current[class_idx] = NULL;
@@ -186,8 +215,11 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
         want = (want + 1) / 2;
     if (want == 0)
         return false;
-    if (!fill(heap, class_idx, want))
+    bool grows = false;
+    if (!fill(heap, class_idx, want, &grows))
         return false;
+    if (hak_unlikely(grows) && own)
+        hak__reclaim_growth();
     if (own)
         hak__heap_poll(heap);
     return true;

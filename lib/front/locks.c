@@ -6,6 +6,7 @@
 #include "core/meta.h"
 #include "page/arena.h"
 #include "page/huge.h"
+#include "slab/slab_holes.h"
 #include "slab/superslab.h"
 
 const struct hak_named_lock hak__locks[HAK_LOCK_COUNT] = {

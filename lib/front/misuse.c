@@ -9,6 +9,7 @@
 #include "page/pagemap.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_holes.h"
 
 static void begin_report(struct hak_text *text, const char *call, const void *block)
 {
@@ -80,7 +81,8 @@ static size_t checked_class_size(const void *block, uint32_t word, const char *c
     if (slab_freelist_index(slab, block) >= slab_freelist_view(slab).carved)
         hak__misuse(call, block, "not allocated, or freed before: a block", info->size);
     const uint64_t *mark = (const uint64_t *)block + 1;
-    if (*mark == hak__mark_of(hak__heap_secret, block))
+    if (*mark == hak__mark_of(hak__heap_secret, block) ||
+        hak__holes_have(slab, slab_freelist_index(slab, block)))
         hak__misuse(call, block, "double free or use after free of a block", info->size);
     return info->size;
 }

@@ -44,24 +44,31 @@ void hak__pool_trace(const char *what, const TinySlabMeta *slab)
     hak__text_end(&text);
 }
 
-/* A slab that is claimed may be whole; one that begins a life is not. */
-static void show_owner(TinySlabMeta *slab, unsigned class_idx, uint32_t owner)
+/* The word of a slab that the caller holds CURRENT; one that grows or has holes may be nobody's. */
+static uint32_t word_of(TinySlabMeta *slab, uint32_t owner)
 {
-    uint32_t growing = slab_freelist_view(slab).carved < slab->capacity ? HAK_GROWING : 0;
-    hak__pagemap_set_run(slab->base, slab->units,
-                         owner << HAK_OWNER_SHIFT | growing | (class_idx + 1), slab);
+    bool growing = slab_freelist_view(slab).carved < slab->capacity;
+    bool holes = hak_load_relaxed(&slab->holes) != 0;
+    return (holes ? 0 : owner << HAK_OWNER_SHIFT) | (growing || holes ? HAK_GROWING : 0) |
+           (slab->class_idx + 1u);
 }
 
-void hak__pool_show_whole(TinySlabMeta *slab, uint32_t owner)
+void hak__pool_show(TinySlabMeta *slab, uint32_t owner)
 {
-    hak__pagemap_set_words(slab->base, slab->units,
-                           owner << HAK_OWNER_SHIFT | (slab->class_idx + 1u));
+    hak__pagemap_set_words(slab->base, slab->units, word_of(slab, owner));
 }
 
-void hak__pool_hide_owner(TinySlabMeta *slab)
+void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx)
 {
-    if (slab_freelist_view(slab).carved < slab->capacity)
-        hak__pagemap_set_words(slab->base, slab->units, HAK_GROWING | (slab->class_idx + 1u));
+    struct slab_view now;
+    if ((word_of(slab, 0) & HAK_GROWING) != 0)
+        hak__pool_show(slab, 0); /* from then on it may be shown as another's */
+    slab_freelist_let_go(slab, &now);
+    hak__race_point("let go");
+    if (now.state == SLAB_CLAIMED)
+        hak__pool_release(slab);
+    else if (now.state == SLAB_PARTIAL)
+        hak__superslab_show(slab, class_idx);
 }
 
 /* Makes a slab of which the caller holds the slots serve a class. */
@@ -78,8 +85,9 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     hak__race_point("begin");
     hak_store_release(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
     hak_fence_release(); /* who sees anything of this life sees that it is one (cache/look.h) */
+    hak_store_relaxed(&slab->holes, 0);
     slab_freelist_begin(slab, class_idx);
-    show_owner(slab, class_idx, owner);
+    hak__pagemap_set_run(slab->base, slab->units, word_of(slab, owner), slab);
     return slab;
 }
 
@@ -126,7 +134,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
     TinySlabMeta *slab = hak__superslab_claim(class_idx);
     if (slab != NULL) {
         hak__race_point("claimed");
-        show_owner(slab, class_idx, owner);
+        hak__pool_show(slab, owner);
         hak__count(HAK_COUNTER_STAGE1, 1);
         HAK_TRACE(name[HAK_COUNTER_STAGE1], slab);
         return slab;

@@ -23,11 +23,17 @@
 /* A slab of the class in state CURRENT, shown in the page map as the owner's; NULL without memory. */
 TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner);
 
-/* All of a slab that the caller holds CURRENT has been carved: it is growing no longer. */
-void hak__pool_show_whole(TinySlabMeta *slab, uint32_t owner);
+/*
+ * Shows a slab that the caller holds CURRENT as a heap's, or nobody's for owner 0. It is growing
+ * until all of it has been carved; with holes it is nobody's whatever the owner.
+ */
+void hak__pool_show(TinySlabMeta *slab, uint32_t owner);
 
-/* Before a slab that the caller holds CURRENT is let go: one that is growing is nobody's. */
-void hak__pool_hide_owner(TinySlabMeta *slab);
+/*
+ * Lets go of a slab that the caller holds CURRENT: it is given back if it is empty, and shown to
+ * others if it has free blocks. One that is growing or has holes is nobody's from then on.
+ */
+void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx);
 
 /* Takes back an empty slab that the caller holds CLAIMED. */
 void hak__pool_release(TinySlabMeta *slab);

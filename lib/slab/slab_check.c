@@ -3,6 +3,7 @@
 
 #include "page/pagemap.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_holes.h"
 
 bool hak__slab_see(TinySlabMeta *slab, uint8_t *seen, uint32_t index)
 {
@@ -17,7 +18,7 @@ bool hak__slab_see(TinySlabMeta *slab, uint8_t *seen, uint32_t index)
 static const char *check_list(TinySlabMeta *slab, struct slab_view view, uint8_t *seen)
 {
     uint32_t length = 0;
-    uint32_t at = view.free == 0 ? HAK_SLAB_NO_BLOCK : view.head;
+    uint32_t at = view.head, holes = hak_load_relaxed(&slab->holes);
     while (at != HAK_SLAB_NO_BLOCK) {
         if (at >= view.carved)
             return "a free list leads to what was never handed out: written after free";
@@ -26,7 +27,14 @@ static const char *check_list(TinySlabMeta *slab, struct slab_view view, uint8_t
         length++;
         at = slab_freelist_peek_next(slab, slab_freelist_block(slab, at));
     }
-    return length == view.free ? NULL : "a free list is not as long as its count";
+    if (length + holes != view.free)
+        return "a free list is not as long as its count";
+    for (uint32_t i = 0; holes != 0 && i < view.carved; i++)
+        if (hak__holes_have(slab, i) && !hak__slab_see(slab, seen, i))
+            return "a block in a hole stands on a free list";
+    return holes == 0 || hak__holes_count(slab, view.carved) == holes
+               ? NULL
+               : "a slab has other holes than it counts";
 }
 
 static const char *check_map(TinySlabMeta *slab, struct slab_view view)
@@ -37,10 +45,13 @@ static const char *check_map(TinySlabMeta *slab, struct slab_view view)
         bool growing = (word & HAK_GROWING) != 0;
         if ((word & 0xff) != slab->class_idx + 1u || hak__pagemap_record(address) != slab)
             return "the page map does not show a slab";
-        if (growing != (view.carved < slab->capacity))
+        bool holes = hak_load_relaxed(&slab->holes) != 0;
+        if (growing != (view.carved < slab->capacity || holes))
             return "the page map is wrong about whether a slab is growing";
         if (growing && hak__owner_of(word) != 0 && view.state != SLAB_CURRENT)
             return "a growing slab that no heap holds is shown as one's";
+        if (holes && hak__owner_of(word) != 0)
+            return "a slab with holes is shown as a heap's";
     }
     return NULL;
 }

@@ -120,10 +120,10 @@ HAK_INLINE uint32_t slab_freelist_next(const TinySlabMeta *meta, const void *nod
 
 /* ---- checks and plain access ------------------------------------------- */
 
-/* Any thread; the answer may be old when it is used. */
+/* Any thread; the answer may be old when it is used. Blocks in holes are on no list. */
 HAK_INLINE bool slab_freelist_is_empty(TinySlabMeta *meta)
 {
-    return slab_freelist_view(meta).free == 0;
+    return slab_freelist_view(meta).head == HAK_SLAB_NO_BLOCK;
 }
 
 HAK_INLINE bool slab_freelist_is_nonempty(TinySlabMeta *meta)
@@ -135,7 +135,7 @@ HAK_INLINE bool slab_freelist_is_nonempty(TinySlabMeta *meta)
 HAK_INLINE void *slab_freelist_load_relaxed(TinySlabMeta *meta)
 {
     struct slab_view view = slab_freelist_view(meta);
-    return view.free == 0 ? NULL : slab_freelist_block(meta, view.head);
+    return view.head == HAK_SLAB_NO_BLOCK ? NULL : slab_freelist_block(meta, view.head);
 }
 
 /*
@@ -261,9 +261,11 @@ HAK_INLINE void slab_freelist_push_lockfree(TinySlabMeta *meta, int class_idx, v
 HAK_INLINE uint32_t slab_freelist_pop_batch(TinySlabMeta *meta, void **out, uint32_t n)
 {
     uint64_t word = slab_word_load(meta, acquire);
+    uint32_t holes = hak_load_relaxed(&meta->holes); /* the caller's to change */
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
-        uint32_t count = view.free < n ? view.free : n;
+        uint32_t listed = view.free - holes;
+        uint32_t count = listed < n ? listed : n;
         HAK_ASSERT(view.state == SLAB_CURRENT);
         if (count == 0)
             return 0;
@@ -271,7 +273,7 @@ HAK_INLINE uint32_t slab_freelist_pop_batch(TinySlabMeta *meta, void **out, uint
         for (uint32_t i = 0; i < count; i++) {
             void *node = slab_freelist_block(meta, at);
             out[count - 1 - i] = node;
-            at = slab_freelist_next(meta, node, view.carved, i + 1 == view.free);
+            at = slab_freelist_next(meta, node, view.carved, i + 1 == listed);
         }
         view.head = at;
         view.free -= count;
@@ -290,23 +292,57 @@ HAK_INLINE void *slab_freelist_pop_lockfree(TinySlabMeta *meta, int class_idx)
 }
 
 /*
- * Takes the whole list: its first block or NULL, its length in *count. Nothing
+ * Takes the whole list: its first block or NULL, its length in *count. Blocks in holes stay. Nothing
  * is read from a block before the CAS-acquire has succeeded, so this would be
  * free of ABA with several takers too.
  */
 HAK_INLINE void *slab_freelist_take_all(TinySlabMeta *meta, uint32_t *count, uint32_t *carved)
 {
     uint64_t word = slab_word_load(meta, relaxed);
+    uint32_t holes = hak_load_relaxed(&meta->holes);
     for (;;) {
         struct slab_view view = slab_freelist_unpack(word);
-        void *first = view.free == 0 ? NULL : slab_freelist_block(meta, view.head);
-        *count = view.free;
+        HAK_ASSERT(view.state == SLAB_CURRENT);
+        void *first = view.free == holes ? NULL : slab_freelist_block(meta, view.head);
+        *count = view.free - holes;
         *carved = view.carved;
         view.head = HAK_SLAB_NO_BLOCK;
-        view.free = 0;
+        view.free = holes;
         if (first == NULL || slab_word_replace(meta, &word, &view, acquire, "take all"))
             return first;
     }
+}
+
+/*
+ * Gives back what was taken by take_all: a list of so many blocks from first to last, and others that
+ * are in holes now. The release publishes the links as that of a push does. No ABA, as there.
+ */
+HAK_INLINE void slab_freelist_give_back(TinySlabMeta *meta, uint32_t first, void *last,
+                                        uint32_t count, uint32_t holes)
+{
+    uint64_t word = slab_word_load(meta, relaxed);
+    struct slab_view view;
+    do {
+        view = slab_freelist_unpack(word);
+        HAK_ASSERT(view.state == SLAB_CURRENT);
+        view.free += count + holes;
+        if (count != 0) {
+            slab_freelist_link(meta, last, view.head);
+            view.head = first;
+        }
+    } while (!slab_word_replace(meta, &word, &view, release, "give back"));
+}
+
+/* Takes so many blocks out of holes; a count alone changes: relaxed. */
+HAK_INLINE void slab_freelist_take_holes(TinySlabMeta *meta, uint32_t count)
+{
+    uint64_t word = slab_word_load(meta, relaxed);
+    struct slab_view view;
+    do {
+        view = slab_freelist_unpack(word);
+        HAK_ASSERT(view.state == SLAB_CURRENT && view.free >= count);
+        view.free -= count;
+    } while (!slab_word_replace(meta, &word, &view, relaxed, "take holes"));
 }
 
 /*

@@ -6,7 +6,7 @@
  * its states, and who may move a slab from one to another:
  *
  *     bits   0-12  head       number of the first free block, HAK_SLAB_NO_BLOCK at the end
- *     bits  13-25  free       length of that list
+ *     bits  13-25  free       length of that list, and blocks in holes (slab_holes.h)
  *     bits  26-38  carved     blocks 0 … carved-1 have been handed out at least once
  *     bits  39-41  state      below
  *     bits  42-47  class_idx  what the slab serves
@@ -54,6 +54,8 @@ typedef struct TinySlabMeta {
     /* constant in the life of the record */
     uint8_t slot; /* first granule within the SuperSlab */
     _Atomic uint16_t pages; /* of this granule alone, those that have memory (slab_pages.h) */
+    _Atomic uint16_t holes; /* blocks in holes (slab_holes.h); by the holder of CURRENT */
+    uint16_t looked;        /* by whoever makes holes, under its lock */
     struct SuperSlab *super;
 
     /* constant while a block is out; written by whoever holds the slot alone */

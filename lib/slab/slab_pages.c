@@ -60,8 +60,7 @@ bool hak__pages_have(const TinySlabMeta *slab, size_t from, size_t to)
     return true;
 }
 
-/* Counts the pages under a part of a slab; false when the limit refuses them. */
-static bool count_pages(TinySlabMeta *slab, size_t from, size_t to)
+bool hak__pages_count(TinySlabMeta *slab, size_t from, size_t to)
 {
     unsigned shift = page_shift(), pages = 0, first = (unsigned)(from / HAK_GRANULE);
     for (unsigned slot = first; slot * HAK_GRANULE < to; slot++)
@@ -91,7 +90,7 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
     if (!slab->cold || hak__pages_have(slab, from, to))
         return most;
     if (hak_unlikely(hak_load_relaxed(&hak__memory_is_locked)))
-        return count_pages(slab, 0, all) ? most : 0;
+        return hak__pages_count(slab, 0, all) ? most : 0;
     while (end <= from)
         end *= 2;
     size_t start = end > page ? end / 2 : 0;
@@ -106,7 +105,7 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
         to = end < all ? end : all;
     if (hak__pages_have(slab, from, to))
         return step;
-    if (!count_pages(slab, from, to))
+    if (!hak__pages_count(slab, from, to))
         return 0;
     if (whole)
         hak__os_populate((void *)(slab->base + start), (end < all ? end : all) - start);

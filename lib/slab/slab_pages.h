@@ -32,6 +32,9 @@ void hak__pages_set(TinySlabMeta *slot, uint16_t pages);
 /* Whether all pages under a part of a slab have memory; offsets from its base. */
 bool hak__pages_have(const TinySlabMeta *slab, size_t from, size_t to);
 
+/* Counts the pages under a part of a slab; false when limit_hard refuses them. The slab's holder alone. */
+bool hak__pages_count(TinySlabMeta *slab, size_t from, size_t to);
+
 /*
  * How many blocks of a slab, from number `carved` on and at most that many, may be handed out for
  * the first time. There is memory for them, and it is counted; 0 when limit_hard refuses it. Whoever

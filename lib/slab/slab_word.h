@@ -74,7 +74,7 @@ HAK_INLINE void slab_freelist_check_move(const TinySlabMeta *meta, struct slab_v
     HAK_ASSERT(from.class_idx == to.class_idx || from.state == SLAB_UNUSED);
     HAK_ASSERT(to.free <= to.carved);
     HAK_ASSERT(to.carved == from.carved || to.carved <= meta->capacity);
-    HAK_ASSERT((to.free == 0) == (to.head == HAK_SLAB_NO_BLOCK));
+    HAK_ASSERT(to.free != 0 || to.head == HAK_SLAB_NO_BLOCK);
     HAK_ASSERT(to.state != SLAB_FULL || to.state == from.state ||
                (to.free == 0 && to.carved == meta->capacity));
     HAK_ASSERT(to.state != SLAB_CLAIMED || to.free == to.carved);

@@ -474,6 +474,17 @@ size_t hak__superslab_purge(size_t bytes, int64_t until, bool pinned_too)
 
 /* ---- looking ----------------------------------------------------------- */
 
+SuperSlab *hak__superslab_after(const SuperSlab *super)
+{
+    struct super_chunk *chunk = super == NULL ? &hak__super_chunks : super->chunk;
+    unsigned number = super == NULL ? 0 : super->number + 1;
+    if (number == HAK_SET_SIZE) {
+        chunk = chunk_after(chunk);
+        number = 0;
+    }
+    return chunk != NULL ? member_of(chunk, number) : NULL;
+}
+
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context)
 {
     for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk))

@@ -95,6 +95,9 @@ TinySlabMeta *hak__superslab_claim(unsigned class_idx);
  */
 size_t hak__superslab_purge(size_t bytes, int64_t until, bool pinned_too);
 
+/* The SuperSlab that was made after one, or the first; NULL at the end. Any thread. */
+SuperSlab *hak__superslab_after(const SuperSlab *super);
+
 /* Calls visit for every record of every SuperSlab that was ever made. Any thread. */
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context);
 

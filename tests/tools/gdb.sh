@@ -13,13 +13,14 @@ unset HAKMEM_CONF HAKMEM_DISABLE HAKMEM_CONF_FILE LD_PRELOAD DEBUGINFOD_URLS
 commands=$srcdir/tools/gdb/hakmem.py
 
 cat > "$work/program.c" << 'END'
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { MANY = 3000, HELD = 300, SIZE = 5000 };
+enum { MANY = 3000, HELD = 300, SIZE = 5000, THIN = 20000, THIN_SIZE = 50 };
 struct six { unsigned part[6]; };
 struct six view = {{0x1fff, 2, 3, 5, 4, 7}};
-void *live, *freed, *large, *huge, *kept, *gone, *others, *emptied, *sent, *many[MANY];
+void *live, *freed, *large, *huge, *kept, *gone, *others, *emptied, *sent, *many[MANY], *thin[THIN];
 char *on_stack;
 
 __attribute__((noinline)) void reached(void) { __asm__ volatile("" ::: "memory"); }
@@ -53,6 +54,13 @@ int main(void)
     free(gone);
     free(emptied);
     free(sent);
+    reached();
+    for (int i = 0; i < THIN; i++)
+        thin[i] = malloc(THIN_SIZE);
+    for (int i = 0; i < THIN; i++)
+        if (i % 1000 != 0)
+            free(thin[i]);
+    malloc_trim(0);
     reached();
     return 0;
 }
@@ -225,6 +233,19 @@ on_gdb -ex "source $commands" -x "$work/questions" "$work/program" "$work/core"
 check_all
 answered | diff "$work/in-process" - ||
     fail "the core says something else than the process"
+
+# pages that went back to the system inside a slab that is in use
+ask "$work/holes" << 'END'
+continue
+hak block thin[10500]
+hak block thin[10000]
+hak slab thin[10500]
+END
+stopped "$HAK_LIBRARY" "$work/holes"
+answers 'hak block thin[10500]' '^state +free, on a page that went back to the system$'
+answers 'hak block thin[10000]' '^state +live$'
+answers 'hak slab thin[10500]' "^list +[0-9]+ blocks, $counted" \
+    '^holes +[1-9][0-9]* more, on pages that went back to the system$' '^owner +none$'
 
 # mistakes get one line each
 ask "$work/errors" << 'END'

@@ -63,6 +63,12 @@ def cached_in(heap, class_idx):
     return count if 0 <= count <= BIN_MAX else 0
 
 
+def page_size():
+    """Of the process, which may be a core from another machine."""
+    found = re.search(r"AT_PAGESZ.*?(\d+)$", gdb.execute("info auxv", False, True), re.MULTILINE)
+    return int(found.group(1)) if found else 4096
+
+
 def records(first, link, kind):
     """The records of a list of pointers; where it is broken it ends, and that is printed."""
     seen = {0}
@@ -239,7 +245,19 @@ class Library:
 
     def free_list(self, slab):
         view = view_of(slab)
-        return self.links(slab, view.head if view.free else NO_BLOCK, view.carved)
+        return self.links(slab, view.head, view.carved)
+
+    def in_hole(self, slab, number):
+        """Whether a page under a block has gone back to the system; slab_pages.h has the bits."""
+        if int(slab["holes"]) == 0:
+            return False
+        size, page = int(slab["size"]), max(page_size(), 4096)
+        first = slab.address
+        for at_page in range(number * size // page, ((number + 1) * size - 1) // page + 1):
+            slot, bit = divmod(at_page * page, 1 << GRANULE_SHIFT)
+            if not int(first[slot]["pages"]) >> bit // page & 1:
+                return True
+        return False
 
     def slab_state(self, view):
         return self.state_name("slab_state", "SLAB_", view.state)
@@ -287,6 +305,8 @@ class Library:
     def small_state(self, slab, number, block):
         if number >= view_of(slab).carved:
             return "free, never handed out"
+        if self.in_hole(slab, number):
+            return "free, on a page that went back to the system"
         holder = self.holder(slab, number, block)
         marked = self.is_marked(block)
         if holder is None:
@@ -346,7 +366,7 @@ class Library:
     # ---- whole slabs ----
 
     def list_check(self, slab):
-        count, free = 0, view_of(slab).free
+        count, free = 0, view_of(slab).free - int(slab["holes"])
         try:
             for count, _ in enumerate(self.free_list(slab), 1):
                 pass
@@ -375,6 +395,7 @@ class Library:
             ("carved", f"{view.carved} blocks, {view.carved - view.free} of them out"),
             ("free", f"{view.free} blocks, head {head}"),
             ("list", self.list_check(slab)),
+            ("holes", f"{int(slab['holes'])} more, on pages that went back to the system"),
             ("owner", self.owner(self.word(base)[0])),
         ]
 

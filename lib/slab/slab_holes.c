@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab/slab_holes.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "core/race.h"
+#include "core/stats.h"
+#include "os/os.h"
+#include "page/locked.h"
+#include "page/purge.h"
+#include "page/retain.h"
+#include "slab/shared_pool.h"
+#include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
+#include "slab/superslab.h"
+
+struct hak_lock hak__holes_lock;
+
+/* Blocks of a slab, a bit each. */
+struct blocks {
+    uint64_t bit[4096 / 64];
+};
+
+static void blocks_add(struct blocks *blocks, uint32_t index)
+{
+    blocks->bit[index / 64] |= (uint64_t)1 << index % 64;
+}
+
+static bool blocks_have(const struct blocks *blocks, uint32_t index)
+{
+    return (blocks->bit[index / 64] >> index % 64 & 1) != 0;
+}
+
+/* ---- pages and blocks -------------------------------------------------- */
+
+static bool has_memory(const TinySlabMeta *slab, size_t page)
+{
+    size_t size = hak__page_counted();
+    return hak__pages_have(slab, page * size, (page + 1) * size);
+}
+
+static size_t first_page(const TinySlabMeta *slab, uint32_t index)
+{
+    return (size_t)index * slab->size / hak__page_counted();
+}
+
+static size_t last_page(const TinySlabMeta *slab, uint32_t index)
+{
+    return (((size_t)index + 1) * slab->size - 1) / hak__page_counted();
+}
+
+bool hak__holes_have(const TinySlabMeta *slab, uint32_t index)
+{
+    return hak_unlikely(hak_load_relaxed(&slab->holes) != 0) &&
+           !hak__pages_have(slab, (size_t)index * slab->size, ((size_t)index + 1) * slab->size);
+}
+
+/* Adds the blocks that lie on pages without memory; how many. */
+static uint32_t add_holes(const TinySlabMeta *slab, uint32_t carved, struct blocks *blocks)
+{
+    size_t bytes = hak__page_counted();
+    uint32_t next = 0, count = 0;
+    for (size_t page = 0; carved != 0 && page <= last_page(slab, carved - 1); page++) {
+        if (has_memory(slab, page))
+            continue;
+        uint32_t index = (uint32_t)(page * bytes / slab->size);
+        for (index = index > next ? index : next; index < carved && first_page(slab, index) <= page; index++) {
+            blocks_add(blocks, index);
+            count++;
+        }
+        next = index;
+    }
+    return count;
+}
+
+uint32_t hak__holes_count(const TinySlabMeta *slab, uint32_t carved)
+{
+    struct blocks blocks = {0};
+    return add_holes(slab, carved, &blocks);
+}
+
+/* ---- taking ------------------------------------------------------------ */
+
+/*
+ * The end of the blocks to take with the first one, and the last page that gets memory. A block that
+ * would lie on no page without memory any more must be taken: it could not be told from one that is
+ * out. One that goes on in the hole may stay there.
+ */
+static uint32_t end_of_run(const TinySlabMeta *slab, uint32_t first, uint32_t want, uint32_t carved,
+                           size_t *last)
+{
+    size_t bytes = hak__page_counted();
+    uint32_t end = first + 1;
+    *last = last_page(slab, first);
+    for (bool in_hole = !has_memory(slab, *last); in_hole && end < carved; end++) {
+        size_t to = last_page(slab, end);
+        bool goes_on = to > *last && !hak__pages_have(slab, (*last + 1) * bytes, (to + 1) * bytes);
+        if (first_page(slab, end) > *last && !goes_on)
+            break; /* it lies behind the hole */
+        if (goes_on && end - first >= want)
+            break;
+        if (to > *last)
+            in_hole = !has_memory(slab, to);
+        *last = to;
+    }
+    return end;
+}
+
+uint32_t hak__holes_take(TinySlabMeta *slab, uint32_t want, uint32_t *first)
+{
+    uint32_t holes = hak_load_relaxed(&slab->holes);
+    if (hak_likely(holes == 0))
+        return 0;
+    uint32_t carved = slab_freelist_view(slab).carved;
+    size_t bytes = hak__page_counted(), page = 0, last = 0;
+    while (has_memory(slab, page))
+        page++;
+    *first = (uint32_t)(page * bytes / slab->size);
+    uint32_t count = end_of_run(slab, *first, want, carved, &last) - *first;
+    HAK_ASSERT(*first + count <= carved && count <= holes);
+    if (!hak__pages_count(slab, page * bytes, (last + 1) * bytes))
+        return 0;
+    hak_store_relaxed(&slab->holes, (uint16_t)(holes - count));
+    slab_freelist_take_holes(slab, count);
+    return count;
+}
+
+/* ---- making ------------------------------------------------------------ */
+
+/* Takes the list of a CURRENT slab; its blocks in *free. How many. */
+static uint32_t take_list(TinySlabMeta *slab, struct blocks *free, uint32_t *carved)
+{
+    uint32_t count = 0;
+    const void *node = slab_freelist_take_all(slab, &count, carved);
+    for (uint32_t i = 0; i < count; i++) {
+        blocks_add(free, slab_freelist_index(slab, node));
+        uint32_t next = slab_freelist_next(slab, node, *carved, i + 1 == count);
+        if (i + 1 < count)
+            node = slab_freelist_block(slab, next);
+    }
+    return count;
+}
+
+/* Gives back what of these blocks is in no hole, as a list in the order of addresses. */
+static void give_list(TinySlabMeta *slab, const struct blocks *free, const struct blocks *in_holes,
+                      uint32_t carved, uint32_t more_holes)
+{
+    uint32_t head = HAK_SLAB_NO_BLOCK, count = 0;
+    void *last = NULL;
+    for (uint32_t i = carved; i-- > 0;) {
+        if (!blocks_have(free, i) || blocks_have(in_holes, i))
+            continue;
+        void *block = slab_freelist_block(slab, i);
+        if (last == NULL)
+            last = block;
+        else
+            slab_freelist_link(slab, block, head);
+        head = i;
+        count++;
+    }
+    slab_freelist_give_back(slab, head, last, count, more_holes);
+}
+
+/*
+ * Whether a page has memory and nothing but free blocks. The page on which carving goes on is left
+ * alone: what is carved there next would give it memory without the blocks in front.
+ */
+static bool is_idle(const TinySlabMeta *slab, const struct blocks *free, uint32_t carved, size_t page)
+{
+    size_t bytes = hak__page_counted(), from = page * bytes, end = (size_t)carved * slab->size;
+    if (!has_memory(slab, page))
+        return false;
+    if (from < end && end < from + bytes && carved < slab->capacity)
+        return false;
+    for (size_t i = from / slab->size; i < carved && i * slab->size < from + bytes; i++)
+        if (!blocks_have(free, (uint32_t)i))
+            return false;
+    return true;
+}
+
+/* The idle pages of a slab, those of each slot by bits. How many. */
+static unsigned find_idle(const TinySlabMeta *slab, const struct blocks *free, uint32_t carved,
+                          uint16_t *idle)
+{
+    size_t in_slot = HAK_GRANULE / hak__page_counted();
+    unsigned count = 0;
+    for (size_t page = 0; page < slab->units * in_slot; page++)
+        if (is_idle(slab, free, carved, page)) {
+            idle[page / in_slot] |= (uint16_t)(1u << page % in_slot);
+            count++;
+        }
+    return count;
+}
+
+/*
+ * Returns a run of pages of a slot to the system; how many. If some of them are refused each is tried
+ * alone, for it has to be known what became of it: one that is refused is as it was.
+ */
+static unsigned purge_run(TinySlabMeta *slot, uintptr_t base, unsigned first, unsigned length)
+{
+    size_t size = hak__page_counted();
+    unsigned gone = 0;
+    if (hak__os_purge((void *)(base + first * size), length * size))
+        return length;
+    hak_add_relaxed(&hak__purges_refused, 1);
+    for (unsigned page = first; page < first + length; page++)
+        if (length > 1 && hak__os_purge((void *)(base + page * size), size))
+            gone++;
+        else
+            hak__pages_set(slot, hak_load_relaxed(&slot->pages) | (uint16_t)(1u << page));
+    return gone;
+}
+
+/* The bits go first: who looks at a block meanwhile finds its mark, or that it is in a hole. */
+static size_t purge_idle(TinySlabMeta *slab, const uint16_t *idle)
+{
+    unsigned gone = 0;
+    for (unsigned slot = 0; slot < slab->units; slot++) {
+        TinySlabMeta *at = &slab[slot];
+        hak__pages_set(at, hak_load_relaxed(&at->pages) & (uint16_t)~idle[slot]);
+        for (uint32_t rest = idle[slot]; rest != 0;) {
+            unsigned first = hak__lowest_bit(rest);
+            unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
+            gone += purge_run(at, slab->base + slot * HAK_GRANULE, first, length);
+            rest &= ~(((1u << length) - 1) << first);
+        }
+    }
+    return gone * hak__page_counted();
+}
+
+/* A slab that the caller has made CURRENT; how many bytes went. */
+static size_t make_holes(TinySlabMeta *slab, unsigned least)
+{
+    struct blocks free = {0}, in_holes = {0};
+    uint16_t idle[1 << (HAK_ORDERS - 1)] = {0};
+    uint32_t carved = 0, before = hak_load_relaxed(&slab->holes);
+    size_t gone = 0;
+    take_list(slab, &free, &carved);
+    add_holes(slab, carved, &free);
+    if (find_idle(slab, &free, carved, idle) >= least) {
+        hak_store_relaxed(&slab->holes, (uint16_t)carved); /* at most; any number makes it nobody's */
+        hak__pool_show(slab, 0);
+        gone = purge_idle(slab, idle);
+        slab->cold = true;
+        hak_store_relaxed(&slab->holes, (uint16_t)hak__holes_count(slab, carved));
+        hak__pool_show(slab, 0);
+        hak__live_sub(gone);
+        hak__memory_return(gone);
+    }
+    uint32_t holes = add_holes(slab, carved, &in_holes);
+    give_list(slab, &free, &in_holes, carved, holes - before);
+    return gone;
+}
+
+/* Of a slab as anybody sees it: whether pages may be idle, and whether it is more than half free. */
+static bool may_have_idle(const TinySlabMeta *slab, struct slab_view view)
+{
+    uint32_t listed = view.free - hak_load_relaxed(&slab->holes);
+    return view.state == SLAB_PARTIAL && listed <= view.free &&
+           listed * hak__class_size(view.class_idx) >= hak__page_counted();
+}
+
+static bool is_sparse(const TinySlabMeta *slab, struct slab_view view)
+{
+    enum { PAGES = 4 };
+    const struct hak_class_info *info = &hak__class_info[view.class_idx];
+    size_t listed = (view.free - hak_load_relaxed(&slab->holes)) * (size_t)info->size;
+    size_t memory = hak__pages_bytes(slab, 1u << (info->slab_shift - HAK_GRANULE_SHIFT));
+    return listed >= PAGES * hak__page_counted() && listed >= memory / 2;
+}
+
+static size_t purge_slab(TinySlabMeta *slab, struct slab_view view, unsigned least)
+{
+    if (!slab_freelist_claim(slab, SLAB_PARTIAL, view.class_idx, NULL))
+        return 0;
+    hak__race_point("make holes");
+    size_t gone = make_holes(slab, least);
+    hak__pool_let_go(slab, view.class_idx);
+    if (gone != 0) {
+        hak__count(HAK_COUNTER_PURGES, 1);
+        hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+    }
+    return gone;
+}
+
+/* Memory that is locked never faults, and pages that the system refuses are not asked for again. */
+size_t hak__holes_purge(size_t bytes, int64_t until)
+{
+    size_t done = 0;
+    int refused = 0;
+    if (hak_load_relaxed(&hak__memory_is_locked) || !hak__lock_try(&hak__holes_lock))
+        return 0;
+    for (SuperSlab *super = hak__superslab_after(NULL);
+         super != NULL && done < bytes && refused < HAK_PURGE_REFUSALS && !hak__os_is_past(until);
+         super = hak__superslab_after(super))
+        for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS && refused < HAK_PURGE_REFUSALS; slot++) {
+            TinySlabMeta *slab = &super->slabs[slot];
+            struct slab_view view = slab_freelist_view(slab);
+            uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
+            if (!may_have_idle(slab, view))
+                continue;
+            size_t gone = purge_slab(slab, view, 1);
+            refused += gone == 0 && (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
+            done += gone;
+        }
+    hak__lock_release(&hak__holes_lock);
+    return done;
+}
+
+/* What identifies a slab's state from one look to the next. */
+static uint16_t look_of(struct slab_view view)
+{
+    return (uint16_t)(view.tag * 8191 + view.free);
+}
+
+size_t hak__holes_purge_some(void)
+{
+    enum { PAUSE_MS = 1000, LEAST = 3 };
+    static SuperSlab *at;        /* under hak__holes_lock */
+    static int64_t paused_until; /* likewise; the system has refused */
+    size_t done = 0;
+    if (hak_load_relaxed(&hak__memory_is_locked) || !hak__lock_try(&hak__holes_lock))
+        return 0;
+    at = hak__superslab_after(at);
+    for (unsigned slot = 0; at != NULL && slot < HAK_SUPERSLAB_UNITS; slot++) {
+        TinySlabMeta *slab = &at->slabs[slot];
+        struct slab_view view = slab_freelist_view(slab);
+        if (!may_have_idle(slab, view) || !is_sparse(slab, view))
+            continue;
+        if (slab->looked != look_of(view)) {
+            slab->looked = look_of(view);
+            continue;
+        }
+        if (hak_unlikely(paused_until != 0) && hak__os_now_ms() < paused_until)
+            break;
+        uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
+        done += purge_slab(slab, view, LEAST);
+        bool refused = (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
+        paused_until = refused ? hak__os_now_ms() + PAUSE_MS : 0;
+    }
+    hak__lock_release(&hak__holes_lock);
+    return done;
+}
