@@ -74,9 +74,9 @@ void hak__reclaim_make_room(size_t bytes)
     purge_unless_refused(over, false);
 }
 
-void hak__reclaim_growth(void)
+void hak__reclaim_growth(size_t bytes)
 {
-    hak__holes_purge_some();
+    hak__holes_purge_some(2 * bytes); /* more than comes, so that a process that is sparse does not grow */
 }
 
 /*

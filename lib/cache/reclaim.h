@@ -32,8 +32,8 @@ void hak__reclaim_poll(bool look_at_time);
 /* Before so many bytes are taken: purges what limit_soft wants, without locks held. */
 void hak__reclaim_make_room(size_t bytes);
 
-/* A slab needs memory from the system: others may have some that they do not need. Without locks held. */
-void hak__reclaim_growth(void);
+/* So much memory is needed from the system: slabs may have some that they do not need. Without locks held. */
+void hak__reclaim_growth(size_t bytes);
 
 /*
  * Purges at least that many bytes if there are so many and there is time; how many went. With

@@ -219,7 +219,7 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
     if (!fill(heap, class_idx, want, &grows))
         return false;
     if (hak_unlikely(grows) && own)
-        hak__reclaim_growth();
+        hak__reclaim_growth((size_t)1 << hak__class_info[class_idx].slab_shift);
     if (own)
         hak__heap_poll(heap);
     return true;

@@ -33,43 +33,41 @@ static bool blocks_have(const struct blocks *blocks, uint32_t index)
 
 /* ---- pages and blocks -------------------------------------------------- */
 
-static bool has_memory(const TinySlabMeta *slab, size_t page)
+static size_t first_page(const TinySlabMeta *slab, uint32_t index, unsigned shift)
 {
-    size_t size = hak__page_counted();
-    return hak__pages_have(slab, page * size, (page + 1) * size);
+    return (size_t)index * slab->size >> shift;
 }
 
-static size_t first_page(const TinySlabMeta *slab, uint32_t index)
+static size_t last_page(const TinySlabMeta *slab, uint32_t index, unsigned shift)
 {
-    return (size_t)index * slab->size / hak__page_counted();
+    return (((size_t)index + 1) * slab->size - 1) >> shift;
 }
 
-static size_t last_page(const TinySlabMeta *slab, uint32_t index)
+static bool lies_in_hole(const TinySlabMeta *slab, uint32_t index, unsigned shift)
 {
-    return (((size_t)index + 1) * slab->size - 1) / hak__page_counted();
+    size_t last = last_page(slab, index, shift);
+    for (size_t page = first_page(slab, index, shift); page <= last; page++)
+        if (!hak__page_has(slab, page, shift))
+            return true;
+    return false;
 }
 
 bool hak__holes_have(const TinySlabMeta *slab, uint32_t index)
 {
     return hak_unlikely(hak_load_relaxed(&slab->holes) != 0) &&
-           !hak__pages_have(slab, (size_t)index * slab->size, ((size_t)index + 1) * slab->size);
+           lies_in_hole(slab, index, hak__page_shift());
 }
 
 /* Adds the blocks that lie on pages without memory; how many. */
 static uint32_t add_holes(const TinySlabMeta *slab, uint32_t carved, struct blocks *blocks)
 {
-    size_t bytes = hak__page_counted();
-    uint32_t next = 0, count = 0;
-    for (size_t page = 0; carved != 0 && page <= last_page(slab, carved - 1); page++) {
-        if (has_memory(slab, page))
-            continue;
-        uint32_t index = (uint32_t)(page * bytes / slab->size);
-        for (index = index > next ? index : next; index < carved && first_page(slab, index) <= page; index++) {
-            blocks_add(blocks, index);
+    unsigned shift = hak__page_shift();
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < carved; i++)
+        if (lies_in_hole(slab, i, shift)) {
+            blocks_add(blocks, i);
             count++;
         }
-        next = index;
-    }
     return count;
 }
 
@@ -89,18 +87,20 @@ uint32_t hak__holes_count(const TinySlabMeta *slab, uint32_t carved)
 static uint32_t end_of_run(const TinySlabMeta *slab, uint32_t first, uint32_t want, uint32_t carved,
                            size_t *last)
 {
-    size_t bytes = hak__page_counted();
+    unsigned shift = hak__page_shift();
     uint32_t end = first + 1;
-    *last = last_page(slab, first);
-    for (bool in_hole = !has_memory(slab, *last); in_hole && end < carved; end++) {
-        size_t to = last_page(slab, end);
-        bool goes_on = to > *last && !hak__pages_have(slab, (*last + 1) * bytes, (to + 1) * bytes);
-        if (first_page(slab, end) > *last && !goes_on)
+    *last = last_page(slab, first, shift);
+    for (bool in_hole = !hak__page_has(slab, *last, shift); in_hole && end < carved; end++) {
+        size_t to = last_page(slab, end, shift);
+        bool goes_on = false;
+        for (size_t page = *last + 1; page <= to; page++)
+            goes_on |= !hak__page_has(slab, page, shift);
+        if (first_page(slab, end, shift) > *last && !goes_on)
             break; /* it lies behind the hole */
         if (goes_on && end - first >= want)
             break;
         if (to > *last)
-            in_hole = !has_memory(slab, to);
+            in_hole = !hak__page_has(slab, to, shift);
         *last = to;
     }
     return end;
@@ -112,13 +112,14 @@ uint32_t hak__holes_take(TinySlabMeta *slab, uint32_t want, uint32_t *first)
     if (hak_likely(holes == 0))
         return 0;
     uint32_t carved = slab_freelist_view(slab).carved;
-    size_t bytes = hak__page_counted(), page = 0, last = 0;
-    while (has_memory(slab, page))
+    unsigned shift = hak__page_shift();
+    size_t page = 0, last = 0;
+    while (hak__page_has(slab, page, shift))
         page++;
-    *first = (uint32_t)(page * bytes / slab->size);
+    *first = (uint32_t)((page << shift) / slab->size);
     uint32_t count = end_of_run(slab, *first, want, carved, &last) - *first;
     HAK_ASSERT(*first + count <= carved && count <= holes);
-    if (!hak__pages_count(slab, page * bytes, (last + 1) * bytes))
+    if (!hak__pages_count(slab, page << shift, (last + 1) << shift))
         return 0;
     hak_store_relaxed(&slab->holes, (uint16_t)(holes - count));
     slab_freelist_take_holes(slab, count);
@@ -162,33 +163,27 @@ static void give_list(TinySlabMeta *slab, const struct blocks *free, const struc
 }
 
 /*
- * Whether a page has memory and nothing but free blocks. The page on which carving goes on is left
- * alone: what is carved there next would give it memory without the blocks in front.
+ * The pages of a slab that have memory and nothing but free blocks, those of each slot by bits; how
+ * many. The page on which carving goes on is left alone: what is carved there next would give it
+ * memory without the blocks in front.
  */
-static bool is_idle(const TinySlabMeta *slab, const struct blocks *free, uint32_t carved, size_t page)
-{
-    size_t bytes = hak__page_counted(), from = page * bytes, end = (size_t)carved * slab->size;
-    if (!has_memory(slab, page))
-        return false;
-    if (from < end && end < from + bytes && carved < slab->capacity)
-        return false;
-    for (size_t i = from / slab->size; i < carved && i * slab->size < from + bytes; i++)
-        if (!blocks_have(free, (uint32_t)i))
-            return false;
-    return true;
-}
-
-/* The idle pages of a slab, those of each slot by bits. How many. */
 static unsigned find_idle(const TinySlabMeta *slab, const struct blocks *free, uint32_t carved,
                           uint16_t *idle)
 {
-    size_t in_slot = HAK_GRANULE / hak__page_counted();
-    unsigned count = 0;
-    for (size_t page = 0; page < slab->units * in_slot; page++)
-        if (is_idle(slab, free, carved, page)) {
-            idle[page / in_slot] |= (uint16_t)(1u << page % in_slot);
-            count++;
-        }
+    unsigned shift = hak__page_shift(), in_slot = HAK_GRANULE_SHIFT - shift, count = 0;
+    size_t end = (size_t)carved * slab->size, on_page = ((size_t)1 << in_slot) - 1;
+    for (unsigned slot = 0; slot < slab->units; slot++)
+        idle[slot] = hak_load_relaxed(&slab[slot].pages);
+    if (carved < slab->capacity && (end & (((size_t)1 << shift) - 1)) != 0)
+        idle[end >> HAK_GRANULE_SHIFT] &= (uint16_t)~(1u << (end >> shift & on_page));
+    for (uint32_t i = 0; i < carved; i++) {
+        if (blocks_have(free, i))
+            continue;
+        for (size_t page = first_page(slab, i, shift); page <= last_page(slab, i, shift); page++)
+            idle[page >> in_slot] &= (uint16_t)~(1u << (page & on_page));
+    }
+    for (unsigned slot = 0; slot < slab->units; slot++)
+        count += hak__count_bits(idle[slot]);
     return count;
 }
 
@@ -236,18 +231,23 @@ static size_t make_holes(TinySlabMeta *slab, unsigned least)
     uint32_t carved = 0, before = hak_load_relaxed(&slab->holes);
     size_t gone = 0;
     take_list(slab, &free, &carved);
-    add_holes(slab, carved, &free);
+    if (before != 0) {
+        add_holes(slab, carved, &in_holes);
+        for (size_t i = 0; i < sizeof free.bit / sizeof *free.bit; i++)
+            free.bit[i] |= in_holes.bit[i];
+    }
+    uint32_t holes = before;
     if (find_idle(slab, &free, carved, idle) >= least) {
         hak_store_relaxed(&slab->holes, (uint16_t)carved); /* at most; any number makes it nobody's */
         hak__pool_show(slab, 0);
         gone = purge_idle(slab, idle);
         slab->cold = true;
-        hak_store_relaxed(&slab->holes, (uint16_t)hak__holes_count(slab, carved));
+        holes = add_holes(slab, carved, &in_holes);
+        hak_store_relaxed(&slab->holes, (uint16_t)holes);
         hak__pool_show(slab, 0);
         hak__live_sub(gone);
         hak__memory_return(gone);
     }
-    uint32_t holes = add_holes(slab, carved, &in_holes);
     give_list(slab, &free, &in_holes, carved, holes - before);
     return gone;
 }
@@ -313,17 +313,21 @@ static uint16_t look_of(struct slab_view view)
     return (uint16_t)(view.tag * 8191 + view.free);
 }
 
-size_t hak__holes_purge_some(void)
+size_t hak__holes_purge_some(size_t bytes)
 {
     enum { PAUSE_MS = 1000, LEAST = 3 };
     static SuperSlab *at;        /* under hak__holes_lock */
+    static unsigned slot;        /* the next to look at; likewise */
     static int64_t paused_until; /* likewise; the system has refused */
     size_t done = 0;
     if (hak_load_relaxed(&hak__memory_is_locked) || !hak__lock_try(&hak__holes_lock))
         return 0;
-    at = hak__superslab_after(at);
-    for (unsigned slot = 0; at != NULL && slot < HAK_SUPERSLAB_UNITS; slot++) {
-        TinySlabMeta *slab = &at->slabs[slot];
+    if (slot % HAK_SUPERSLAB_UNITS == 0) {
+        at = hak__superslab_after(at);
+        slot = 0;
+    }
+    while (at != NULL && slot < HAK_SUPERSLAB_UNITS && done < bytes) {
+        TinySlabMeta *slab = &at->slabs[slot++];
         struct slab_view view = slab_freelist_view(slab);
         if (!may_have_idle(slab, view) || !is_sparse(slab, view))
             continue;

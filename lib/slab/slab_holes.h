@@ -49,10 +49,10 @@ uint32_t hak__holes_take(TinySlabMeta *slab, uint32_t want, uint32_t *first);
 size_t hak__holes_purge(size_t bytes, int64_t until);
 
 /*
- * The same for a process that takes more memory: looks at the slabs of one SuperSlab, of all in turn,
- * and makes holes in those of which at least half is free and that nobody has changed since the last
- * look.
+ * The same for a process that takes more memory: looks at slabs of one SuperSlab, of all in turn, and
+ * makes holes in those of which at least half is free and that nobody has changed since the last
+ * look, until about so many bytes have gone.
  */
-size_t hak__holes_purge_some(void);
+size_t hak__holes_purge_some(size_t bytes);
 
 #endif

@@ -12,7 +12,7 @@ enum { BITS = 16, LEAST = HAK_GRANULE / BITS };
 enum { POPULATE_SIZE = 1024 };
 
 /* Pages are counted by shifts: what divides costs more than all the rest of a look. */
-static unsigned page_shift(void)
+unsigned hak__page_shift(void)
 {
     size_t page = hak__os_page_size();
     return hak__lowest_bit(page > LEAST ? page : LEAST);
@@ -20,12 +20,12 @@ static unsigned page_shift(void)
 
 size_t hak__page_counted(void)
 {
-    return (size_t)1 << page_shift();
+    return (size_t)1 << hak__page_shift();
 }
 
 uint16_t hak__pages_all(void)
 {
-    return (uint16_t)((1u << (HAK_GRANULE >> page_shift())) - 1);
+    return (uint16_t)((1u << (HAK_GRANULE >> hak__page_shift())) - 1);
 }
 
 size_t hak__pages_bytes(const TinySlabMeta *slot, unsigned slots)
@@ -33,7 +33,7 @@ size_t hak__pages_bytes(const TinySlabMeta *slot, unsigned slots)
     unsigned pages = 0;
     for (unsigned i = 0; i < slots; i++)
         pages += hak__count_bits(hak_load_relaxed(&slot[i].pages));
-    return (size_t)pages << page_shift();
+    return (size_t)pages << hak__page_shift();
 }
 
 void hak__pages_set(TinySlabMeta *slot, uint16_t pages)
@@ -53,7 +53,7 @@ HAK_INLINE uint16_t missing_in(const TinySlabMeta *slab, unsigned slot, size_t f
 
 bool hak__pages_have(const TinySlabMeta *slab, size_t from, size_t to)
 {
-    unsigned shift = page_shift();
+    unsigned shift = hak__page_shift();
     for (unsigned slot = (unsigned)(from / HAK_GRANULE); slot * HAK_GRANULE < to; slot++)
         if (missing_in(slab, slot, from, to, shift) != 0)
             return false;
@@ -62,7 +62,7 @@ bool hak__pages_have(const TinySlabMeta *slab, size_t from, size_t to)
 
 bool hak__pages_count(TinySlabMeta *slab, size_t from, size_t to)
 {
-    unsigned shift = page_shift(), pages = 0, first = (unsigned)(from / HAK_GRANULE);
+    unsigned shift = hak__page_shift(), pages = 0, first = (unsigned)(from / HAK_GRANULE);
     for (unsigned slot = first; slot * HAK_GRANULE < to; slot++)
         pages += hak__count_bits(missing_in(slab, slot, from, to, shift));
     size_t bytes = (size_t)pages << shift;

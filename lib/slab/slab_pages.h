@@ -17,11 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "slab/slab_meta.h"
 
-/* Bytes of a page as it is counted here; and the bits of a slot of which all pages have memory. */
+/* Bytes of a page as it is counted here, and their binary logarithm; the bits of a whole slot. */
 size_t hak__page_counted(void);
+unsigned hak__page_shift(void);
 uint16_t hak__pages_all(void);
+
+/* Whether a page of a slab has memory, by its number. */
+HAK_INLINE bool hak__page_has(const TinySlabMeta *slab, size_t page, unsigned shift)
+{
+    unsigned in_slot = HAK_GRANULE_SHIFT - shift;
+    uint16_t pages = hak_load_relaxed(&slab[page >> in_slot].pages);
+    return (pages >> (page & ((1u << in_slot) - 1)) & 1) != 0;
+}
 
 /* Bytes of the pages of so many slots, from that of the record on, that have memory. Any thread. */
 size_t hak__pages_bytes(const TinySlabMeta *slot, unsigned slots);

@@ -300,7 +300,7 @@ START_TEST(pages_that_are_refused_stay)
     account();
     uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
     for (int i = 0; i < 200; i++)
-        hak__reclaim_growth();
+        hak__reclaim_growth(HAK_GRANULE);
     ck_assert_uint_le((uint32_t)hak_load_relaxed(&hak__purges_refused) - before, 2);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < BLOCKS; i++)
