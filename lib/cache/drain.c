@@ -10,9 +10,12 @@
 #include "page/pagemap.h"
 #include "page/retain.h"
 
-/* A bin starts with what its first page holds and may grow to BIN_BYTES, twice that above LARGE_SIZE. */
+/*
+ * A bin starts with what its first page holds and may grow to BIN_BYTES, or to BIN_BLOCKS if that is no
+ * more than BIN_BYTES_MAX. What threads may keep in all their bins is bounded apart (thread_bound).
+ */
 enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 19,
-       LARGE_SIZE = 16384 };
+       BIN_BLOCKS = 256, BIN_BYTES_MAX = 1 << 20 };
 /* A bin that is only refilled grows up to here. */
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
 enum { CACHE_USUAL = 1 << 20 };
@@ -33,7 +36,9 @@ static size_t first_capacity(size_t size)
 
 static size_t largest_capacity(size_t size)
 {
-    size_t blocks = (size > LARGE_SIZE ? 2 * BIN_BYTES : BIN_BYTES) / size;
+    size_t blocks = BIN_BYTES / size;
+    if (blocks < BIN_BLOCKS)
+        blocks = BIN_BYTES_MAX / size < BIN_BLOCKS ? BIN_BYTES_MAX / size : BIN_BLOCKS;
     return blocks > HAK_BIN_CAPACITY_MAX ? HAK_BIN_CAPACITY_MAX
                                          : blocks < BIN_LEAST ? BIN_LEAST : blocks;
 }
@@ -197,9 +202,13 @@ void hak__cache_keep_bound(struct hak_heap *heap)
         hak__span_cache_flush(heap);
 }
 
-/* Doubles a bin within the thread's bound; false when it stays as it is. */
+/*
+ * Doubles a bin. One that has more than all others gets what the thread's bound leaves, if that is a
+ * quarter of it at least. False when it stays as it is.
+ */
 static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
 {
+    enum { LEAST_GROWTH = 4 };
     size_t size = hak__class_size(class_idx);
     size_t old = capacity_of(heap, class_idx);
     if (hak_unlikely(old == 0))
@@ -210,8 +219,12 @@ static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
     size_t capacity = old * 2 < most ? old * 2 : most;
     size_t needed = (capacity - old) * size;
     size_t bound = thread_bound();
-    if (heap->capacity_bytes + needed > bound && !reclaim_capacity(heap, needed, bound))
-        return false;
+    if (heap->capacity_bytes + needed > bound && !reclaim_capacity(heap, needed, bound)) {
+        size_t left = bound > heap->capacity_bytes ? (bound - heap->capacity_bytes) / size : 0;
+        if (left < old / LEAST_GROWTH + 1 || old * size < heap->capacity_bytes / 2)
+            return false;
+        capacity = old + left;
+    }
     return resize_bin(heap, class_idx, capacity);
 }
 
@@ -257,8 +270,9 @@ static void drain(struct hak_heap *heap, unsigned class_idx)
     heap->used_lately[class_idx] = true;
     bool first = heap->drained[class_idx] == 0;
     size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
+    size_t half = (held + 1) / 2;
     if (!takes_down(heap, class_idx))
-        heap->drained[class_idx] = (uint16_t)(heap->drained[class_idx] + held + 1);
+        heap->drained[class_idx] = (uint16_t)(heap->drained[class_idx] + (half > 0 ? half : 1));
     if ((first || capacity_of(heap, class_idx) == 0) && grow_bin(heap, class_idx))
         return;
     hak__count(HAK_COUNTER_DRAINS, 1);
@@ -267,7 +281,7 @@ static void drain(struct hak_heap *heap, unsigned class_idx)
         flush_bottom(heap, class_idx, held);
         shrink_bin(heap, class_idx, (heap->chains_begun - begun) * NEIGHBOURS <= held);
     } else {
-        flush_bottom(heap, class_idx, (held + 1) / 2);
+        flush_bottom(heap, class_idx, half);
     }
     hak__handback_flush(heap);
     hak__heap_poll(heap);

@@ -28,18 +28,23 @@ START_TEST(a_freed_block_comes_back_first)
 }
 END_TEST
 
-/* So many blocks of 64 bytes out and, each step-th in turn, back; the capacity of their bin then. */
-static long out_and_back(int blocks, int rounds, int step)
+/* So many blocks out and, each step-th in turn, back; the capacity of their bin then. */
+static long out_and_back_of(size_t size, int blocks, int rounds, int step)
 {
     static void *block[100000];
-    unsigned class_idx = hak__class_of(64);
+    unsigned class_idx = hak__class_of(size);
     for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < blocks; i++)
-            block[i] = hak_malloc(64);
+            block[i] = hak_malloc(size);
         for (int i = 0; i < blocks; i++)
             hak_free(block[(long)i * step % blocks]);
     }
     return hak__heap->limit[class_idx] - hak__heap->base[class_idx];
+}
+
+static long out_and_back(int blocks, int rounds, int step)
+{
+    return out_and_back_of(64, blocks, rounds, step);
 }
 
 START_TEST(a_bin_has_the_size_of_the_swings)
@@ -59,6 +64,19 @@ START_TEST(a_bin_has_the_size_of_the_swings)
     ck_assert_int_le(capacity, 256);
     ck_assert_uint_gt(hak__counter_sum(HAK_COUNTER_DRAINS), 0);
     ck_assert_uint_le(hak__heap->capacity_bytes, (size_t)4 << 20);
+}
+END_TEST
+
+START_TEST(a_bin_of_large_blocks_has_a_swing_of_a_hundred)
+{
+    static const struct {
+        size_t size;
+        int blocks;
+    } swings[] = {{2048, 200}, {4096, 200}, {8192, 100}, {16384, 60}, {32768, 30}};
+    for (size_t i = 0; i < sizeof swings / sizeof *swings; i++) {
+        ck_assert_int_ge(out_and_back_of(swings[i].size, swings[i].blocks, 20, 1), swings[i].blocks);
+        ck_assert_uint_le(hak__heap->capacity_bytes, (size_t)1 << 20);
+    }
 }
 END_TEST
 
@@ -442,6 +460,7 @@ static void add(TCase *tests)
 {
     tcase_add_test(tests, a_freed_block_comes_back_first);
     tcase_add_test(tests, a_bin_has_the_size_of_the_swings);
+    tcase_add_test(tests, a_bin_of_large_blocks_has_a_swing_of_a_hundred);
     tcase_add_test(tests, first_blocks_are_borrowed_from_larger_classes);
     tcase_add_test(tests, large_blocks_of_a_size_lie_in_many_sets);
     tcase_add_test(tests, a_kept_block_serves_what_fits);
