@@ -167,7 +167,7 @@ static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero
         if (kind == HAK_SPAN_ADVISED && small)
             continue;
         struct hak_span *span = kind == FRESH ? fresh_locked(units, align_units)
-                                              : reuse_locked(kind, units, align_units);
+                                              : reuse_locked((enum hak_span_kind)kind, units, align_units);
         if (span != NULL)
             return span;
     }
