@@ -15,7 +15,7 @@ void *hak_malloc(size_t size)
 
 void *hak_calloc(size_t count, size_t size)
 {
-    return hak__calloc(count, size);
+    return hak__calloc_tiny(count, size);
 }
 
 void *hak_realloc(void *block, size_t size)

@@ -41,7 +41,7 @@ void free(void *block)
 
 void *calloc(size_t count, size_t size)
 {
-    return hak__calloc(count, size);
+    return hak__calloc_tiny(count, size);
 }
 
 void *realloc(void *block, size_t size)

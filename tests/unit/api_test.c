@@ -47,6 +47,31 @@ static long out_and_back(int blocks, int rounds, int step)
     return out_and_back_of(64, blocks, rounds, step);
 }
 
+START_TEST(zeroed_blocks_are_zero_and_their_neighbours_are_not_touched)
+{
+    enum { BLOCKS = 16 };
+    size_t wrong = 0;
+    for (size_t size = 0; size <= 1100; size++) {
+        char *block[BLOCKS];
+        size_t usable = hak_good_size(size);
+        for (int i = 0; i < BLOCKS; i++)
+            memset(block[i] = hak_malloc(size), 0x5a, usable);
+        for (int i = 0; i < BLOCKS; i += 2)
+            hak_free(block[i]);
+        for (int i = 0; i < BLOCKS; i += 2) {
+            block[i] = i % 4 == 0 ? hak_calloc(1, size) : hak_calloc(size, 1);
+            for (size_t at = 0; at < size; at++)
+                wrong += block[i][at] != 0;
+        }
+        for (int i = 1; i < BLOCKS; i += 2)
+            for (size_t at = 0; at < usable; at++)
+                wrong += block[i][at] != 0x5a;
+        hak_free_batch((void **)block, BLOCKS);
+    }
+    ck_assert_uint_eq(wrong, 0);
+}
+END_TEST
+
 START_TEST(a_bin_has_the_size_of_the_swings)
 {
     long capacity = out_and_back(500, 20, 1);
@@ -459,6 +484,7 @@ END_TEST
 static void add(TCase *tests)
 {
     tcase_add_test(tests, a_freed_block_comes_back_first);
+    tcase_add_test(tests, zeroed_blocks_are_zero_and_their_neighbours_are_not_touched);
     tcase_add_test(tests, a_bin_has_the_size_of_the_swings);
     tcase_add_test(tests, a_bin_of_large_blocks_has_a_swing_of_a_hundred);
     tcase_add_test(tests, first_blocks_are_borrowed_from_larger_classes);
