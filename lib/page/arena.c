@@ -10,8 +10,8 @@
 #include "page/retain.h"
 #include "page/spans.h"
 
-/* Beside the kinds of free spans (spans.h): memory that no span had yet. */
-enum { FRESH = HAK_SPAN_KINDS };
+/* Beside the kinds of free spans (spans.h): several of them, and memory that no span had yet. */
+enum { MIXED = HAK_SPAN_KINDS, FRESH, WAYS };
 
 /* From here on a purged span gets other protection; each may cost two mappings, which are limited. */
 enum { STRIPPED_UNITS = 16, BARE_MOST = 8192 };
@@ -155,30 +155,114 @@ static struct hak_span *alloc_to_grow_locked(size_t units, bool fresh)
     return fresh_to_grow_locked(units, MOST);
 }
 
+/* Adds a part of a listed span to the one that it follows; false without memory. */
+static bool add_locked(struct hak_span *span, struct hak_span *from, size_t most, size_t *warm)
+{
+    uintptr_t end = hak__span_end(span);
+    size_t more = (hak__span_end(from) - end) >> HAK_GRANULE_SHIFT;
+    if (more > most)
+        more = most;
+    struct hak_span *part = hak__spans_cut_locked(from, end, more);
+    if (part == NULL || !dress_locked(part))
+        return false;
+    if (!part->dirty && !hak__memory_take(more * HAK_GRANULE)) {
+        hak__spans_join_locked(part);
+        return false;
+    }
+    *warm += part->dirty ? more : 0;
+    span->advised |= part->advised;
+    hak__spans_spare_locked(part);
+    span->units += more;
+    return true;
+}
+
+/* Takes what is free behind a span until it has so many granules; false without memory. */
+static bool grow_locked(struct hak_span *span, size_t units, size_t *warm)
+{
+    while (span->units < units)
+        if (!add_locked(span, hak__pagemap_record(hak__span_end(span)), units - span->units, warm))
+            return false;
+    return true;
+}
+
+/*
+ * A span of free ones that follow each other, some of them warm; the rest counts as if it had been
+ * retained. Else warm memory that is a little too small for a block would lie idle, be purged since
+ * too much is retained, and be needed again at once.
+ */
+static struct hak_span *mixed_locked(size_t units, size_t align_units)
+{
+    uintptr_t start = 0;
+    size_t warm = 0;
+    struct hak_span *first = hak__spans_find_mixed_locked(units, align_units, &start);
+    struct hak_span *span = first != NULL ? hak__spans_record_locked() : NULL;
+    if (span == NULL)
+        return NULL;
+    span->base = start;
+    span->units = 0;
+    span->dirty = true;
+    span->pinned = span->bare = span->advised = span->room = false;
+    bool whole = add_locked(span, first, units, &warm) && grow_locked(span, units, &warm);
+    hak__retained_add((span->units - warm) * HAK_GRANULE);
+    if (whole)
+        hak__retain_missed((units - warm) * HAK_GRANULE);
+    else if (span->units != 0)
+        hak__spans_join_locked(span);
+    else
+        hak__spans_spare_locked(span);
+    return whole ? span : NULL;
+}
+
+static bool is_for_small(size_t units, size_t align_units)
+{
+    return units < HAK_ADVISED_UNITS ||
+           (units == HAK_SUPERSLAB_UNITS && align_units == HAK_SUPERSLAB_UNITS);
+}
+
+static struct hak_span *find_locked(size_t units, size_t align_units, bool zero)
+{
+    static const int order[2][WAYS] = {
+        {HAK_SPAN_ADVISED, HAK_SPAN_WARM, HAK_SPAN_PINNED, MIXED, HAK_SPAN_COLD, HAK_SPAN_BARE, FRESH},
+        {HAK_SPAN_COLD, HAK_SPAN_BARE, FRESH, HAK_SPAN_ADVISED, HAK_SPAN_WARM, HAK_SPAN_PINNED, MIXED}};
+    bool small = is_for_small(units, align_units);
+    struct hak_span *span = NULL;
+    for (int i = 0; i < WAYS && span == NULL; i++) {
+        int way = order[zero][i];
+        if (small && (way == HAK_SPAN_ADVISED || way == MIXED))
+            continue;
+        span = way == FRESH   ? fresh_locked(units, align_units)
+               : way == MIXED ? mixed_locked(units, align_units)
+                              : reuse_locked((enum hak_span_kind)way, units, align_units);
+    }
+    return span;
+}
+
+/*
+ * Blocks of 2 MiB and more begin at multiples of about an eighth of their size, if they can. They
+ * come in sizes of all kinds, so free spans that are cut to the granule would soon fit none, and
+ * begin anywhere: of a block that is hardly used the first pages are touched, everywhere new ones.
+ */
+static size_t usual_alignment(size_t units, size_t align_units)
+{
+    enum { SHARE = 8, MOST = 16 };
+    if (is_for_small(units, align_units))
+        return align_units;
+    size_t usual = (size_t)1 << hak__highest_bit(units / SHARE);
+    usual = usual < MOST ? usual : MOST;
+    return usual > align_units ? usual : align_units;
+}
+
 static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
 {
-    static const int order[2][HAK_SPAN_KINDS + 1] = {
-        {HAK_SPAN_ADVISED, HAK_SPAN_WARM, HAK_SPAN_PINNED, HAK_SPAN_COLD, HAK_SPAN_BARE, FRESH},
-        {HAK_SPAN_COLD, HAK_SPAN_BARE, FRESH, HAK_SPAN_ADVISED, HAK_SPAN_WARM, HAK_SPAN_PINNED}};
-    bool small = units < HAK_ADVISED_UNITS ||
-                 (units == HAK_SUPERSLAB_UNITS && align_units == HAK_SUPERSLAB_UNITS);
-    for (int i = 0; i <= HAK_SPAN_KINDS; i++) {
-        int kind = order[zero][i];
-        if (kind == HAK_SPAN_ADVISED && small)
-            continue;
-        struct hak_span *span = kind == FRESH ? fresh_locked(units, align_units)
-                                              : reuse_locked((enum hak_span_kind)kind, units, align_units);
-        if (span != NULL)
-            return span;
-    }
-    if (hak__spans_unpin_locked()) {
-        struct hak_span *span = reuse_locked(HAK_SPAN_WARM, units, align_units);
-        if (span != NULL)
-            return span;
-    }
+    size_t usual = usual_alignment(units, align_units);
+    struct hak_span *span = find_locked(units, usual, zero);
+    if (span == NULL && usual != align_units)
+        span = find_locked(units, align_units, zero);
+    if (span == NULL && hak__spans_unpin_locked())
+        span = reuse_locked(HAK_SPAN_WARM, units, align_units);
     size_t bytes = units * HAK_GRANULE;
-    if (hak__region_has_room_locked(bytes, align_units * HAK_GRANULE))
-        return NULL;
+    if (span != NULL || hak__region_has_room_locked(bytes, align_units * HAK_GRANULE))
+        return span;
     if (align_units > HAK_SUPERSLAB_UNITS)
         bytes += align_units * HAK_GRANULE;
     return hak__region_add_locked(bytes) ? fresh_locked(units, align_units) : NULL;
@@ -244,33 +328,12 @@ static bool shrink_locked(struct hak_span *span, size_t units)
     return true;
 }
 
-/* Takes up to so many granules from the free span behind; false without memory. */
-static bool grow_locked(struct hak_span *span, size_t most, size_t *warm)
-{
-    uintptr_t end = hak__span_end(span);
-    struct hak_span *after = hak__pagemap_record(end);
-    size_t more = after->units < most ? after->units : most;
-    struct hak_span *part = hak__spans_cut_locked(after, end, more);
-    if (part == NULL || !dress_locked(part))
-        return false;
-    if (!part->dirty && !hak__memory_take(more * HAK_GRANULE)) {
-        hak__spans_join_locked(part);
-        return false;
-    }
-    *warm += part->dirty ? more : 0;
-    span->advised |= part->advised;
-    hak__spans_spare_locked(part);
-    span->units += more;
-    return true;
-}
-
 bool hak__arena_grow(struct hak_span *span, size_t units)
 {
     size_t old = span->units, warm = 0;
     hak__lock_acquire(&hak__arena_lock);
     if (hak__spans_free_from_locked(hak__span_end(span), units - old) >= units - old)
-        while (span->units < units && grow_locked(span, units - span->units, &warm))
-            continue;
+        grow_locked(span, units, &warm);
     bool grown = span->units == units;
     if (!grown && span->units > old)
         shrink_locked(span, old); /* there is the record of what it took */

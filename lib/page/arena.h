@@ -15,7 +15,8 @@
  * of them and of spans of 1 MiB and more. Smaller ones become cold. Where address space is wanted by
  * others a purge unmaps spans of 1 MiB and more, and once the system has refused any, all.
  *
- * Neighbours of one kind are joined.
+ * Neighbours of one kind are joined. A block of 2 MiB or more that fits into no warm span takes warm
+ * memory and what is free beside it, before it is all of one of the other kinds.
  */
 #ifndef HAK_PAGE_ARENA_H
 #define HAK_PAGE_ARENA_H

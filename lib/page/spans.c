@@ -216,6 +216,55 @@ struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted)
     return NULL;
 }
 
+/* The free span that ends at an address and is no other block's room, or NULL. */
+static struct hak_span *before_locked(uintptr_t address)
+{
+    if (hak__pagemap_word(address - HAK_GRANULE) != HAK_CODE_SPAN_FREE)
+        return NULL;
+    struct hak_span *span = hak__pagemap_record(address - HAK_GRANULE);
+    return span->room ? NULL : span;
+}
+
+/*
+ * Where so much is free, from the start of a span on or up to the end of what is free behind it; the
+ * span in which that begins, or NULL.
+ */
+static struct hak_span *find_around_locked(struct hak_span *span, size_t units, size_t alignment,
+                                           uintptr_t *start)
+{
+    size_t free = hak__spans_free_from_locked(span->base, units + (alignment >> HAK_GRANULE_SHIFT));
+    uintptr_t end = span->base + free * HAK_GRANULE, last = end - units * HAK_GRANULE;
+    *start = hak__align_up(span->base, alignment);
+    if (span->room || *start >= hak__span_end(span))
+        return NULL;
+    if (*start <= last)
+        return span;
+    *start = hak__align_down(last, alignment);
+    while (span != NULL && span->base > *start)
+        span = before_locked(span->base);
+    return span;
+}
+
+struct hak_span *hak__spans_find_mixed_locked(size_t units, size_t align_units, uintptr_t *start)
+{
+    enum { TRIES = 16, SHARE = 4 };
+    static const enum hak_span_kind warm[] = {HAK_SPAN_ADVISED, HAK_SPAN_WARM};
+    struct hak_span *first = NULL;
+    int tries = 0;
+    for (size_t i = 0; i < sizeof warm / sizeof *warm; i++) {
+        uint64_t candidates = filled[warm[i]] & ~(((uint64_t)1 << bin_of(units / SHARE)) - 1);
+        while (candidates != 0 && first == NULL) {
+            unsigned bin = hak__highest_bit(candidates);
+            candidates ^= (uint64_t)1 << bin;
+            struct hak_span *span = bins[warm[i]][bin];
+            for (; span != NULL && first == NULL && tries < TRIES; span = span->next, tries++)
+                if (span->units >= units / SHARE)
+                    first = find_around_locked(span, units, align_units * HAK_GRANULE, start);
+        }
+    }
+    return first;
+}
+
 struct hak_span *hak__spans_largest_locked(enum hak_span_kind kind)
 {
     return filled[kind] == 0 ? NULL : bins[kind][hak__highest_bit(filled[kind])];

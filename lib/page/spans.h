@@ -50,6 +50,13 @@ struct hak_span *hak__spans_largest_locked(enum hak_span_kind kind);
 /* A warm one for a block that will grow to so much: it may do so in what is free behind, too. */
 struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted);
 
+/*
+ * Warm memory, at least a quarter of so much, with what is free around it, of any kind: the span in
+ * which the whole begins, and where; or NULL.
+ */
+struct hak_span *hak__spans_find_mixed_locked(size_t units, size_t align_units,
+                                               uintptr_t *start);
+
 /* How many granules from an address on are free: all, or at least as many as wanted. */
 size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted);
 

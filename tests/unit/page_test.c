@@ -16,6 +16,7 @@
 #include "page/pagemap.h"
 #include "page/pieces.h"
 #include "page/retain.h"
+#include "page/spans.h"
 #include "unit.h"
 
 START_TEST(addresses_of_nobody_have_no_word)
@@ -135,6 +136,93 @@ START_TEST(spans_do_not_overlap_and_join_again)
     ck_assert(!clean->dirty);
     ck_assert_int_eq(*(char *)clean->base, 0);
     hak__arena_free(clean);
+}
+END_TEST
+
+static struct hak_setting setting(const char *key, const char *value)
+{
+    return (struct hak_setting){.key = key,
+                                .value = value,
+                                .key_length = strlen(key),
+                                .value_length = value != NULL ? strlen(value) : 0};
+}
+
+static enum hak_option_result set(const char *key, const char *value)
+{
+    struct hak_setting one = setting(key, value);
+    return hak__options_set(&one, hak__features(false));
+}
+
+/* A free span that is warm beside one that is bare, at whose other end something lives. */
+static void warm_beside_bare(size_t units, struct hak_span **warm, struct hak_span **bare)
+{
+    hak__arena_reserve((size_t)64 << 20);
+    hak__arena_alloc(units, 16, false);
+    *bare = hak__arena_alloc(units, 16, false);
+    *warm = hak__arena_alloc(units, 16, false);
+    hak__arena_alloc(units, 16, false);
+    ck_assert_uint_eq((*warm)->base + hak__span_bytes(*warm), (*bare)->base);
+    hak__memory_add(2 * hak__span_bytes(*bare));
+    (*bare)->dirty = true;
+    hak__arena_free(*bare);
+    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX, HAK_NEVER, true), 0);
+    ck_assert((*bare)->bare);
+    memset((void *)(*warm)->base, 1, hak__span_bytes(*warm));
+    (*warm)->dirty = true;
+    hak__arena_free(*warm);
+}
+
+START_TEST(a_block_takes_warm_memory_and_what_is_beside_it)
+{
+    enum { UNITS = 64, MORE = UNITS + 32 };
+    struct hak_span *warm, *bare;
+    warm_beside_bare(UNITS, &warm, &bare);
+    uintptr_t base = warm->base, end = hak__span_end(bare);
+    size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    size_t taken = hak_load_relaxed(&hak__taken_bytes);
+    struct hak_span *span = hak__arena_alloc(MORE, 1, false);
+    ck_assert_uint_eq(span->base, base);
+    ck_assert_uint_eq(span->units, MORE);
+    ck_assert(span->dirty && !span->bare);
+    ck_assert_int_eq(*(char *)base, 1);
+    memset((void *)base, 2, hak__span_bytes(span));
+    ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), retained - UNITS * HAK_GRANULE);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken + (MORE - UNITS) * HAK_GRANULE);
+    ck_assert_uint_eq(hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX), 2 * UNITS - MORE);
+    hak__arena_free(span);
+    ck_assert_uint_eq(hak__arena_warm(), MORE * HAK_GRANULE);
+    /* up to the end of what is free, if it is not as much as is wanted from the warm memory on */
+    ck_assert_uint_gt(hak__arena_purge(SIZE_MAX, HAK_NEVER, true), 0);
+    struct hak_span *low = hak__arena_alloc(UNITS, 16, false), *high = hak__arena_alloc(UNITS, 16, false);
+    if (low->base > high->base) {
+        struct hak_span *other = low;
+        low = high;
+        high = other;
+    }
+    ck_assert_uint_eq(low->base, base);
+    hak__arena_free(low);
+    high->dirty = true;
+    hak__arena_free(high);
+    span = hak__arena_alloc(MORE, 1, false);
+    ck_assert_uint_eq(hak__span_end(span), end);
+}
+END_TEST
+
+START_TEST(what_is_beside_warm_memory_stays_free_under_a_limit)
+{
+    enum { UNITS = 64 };
+    struct hak_span *warm, *bare;
+    warm_beside_bare(UNITS, &warm, &bare);
+    uintptr_t base = warm->base;
+    size_t retained = hak_load_relaxed(&hak__retained_bytes);
+    size_t taken = hak_load_relaxed(&hak__taken_bytes);
+    ck_assert_int_eq(set("limit_hard", "1M"), HAK_OPTION_OK);
+    struct hak_span *span = hak__arena_alloc(UNITS + 32, 1, false);
+    ck_assert(!span->dirty); /* its memory is not taken yet */
+    ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), retained);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken);
+    ck_assert_uint_eq(hak__arena_warm(), UNITS * HAK_GRANULE);
+    ck_assert_uint_eq(hak__spans_free_from_locked(base, SIZE_MAX), 2 * UNITS);
 }
 END_TEST
 
@@ -277,20 +365,6 @@ START_TEST(memory_that_is_zero_comes_first_when_asked_for)
 }
 END_TEST
 
-static struct hak_setting setting(const char *key, const char *value)
-{
-    return (struct hak_setting){.key = key,
-                                .value = value,
-                                .key_length = strlen(key),
-                                .value_length = value != NULL ? strlen(value) : 0};
-}
-
-static enum hak_option_result set(const char *key, const char *value)
-{
-    struct hak_setting one = setting(key, value);
-    return hak__options_set(&one, hak__features(false));
-}
-
 /* In a build that has no feature but this one, if any. */
 static void needs(enum hak_feature feature, const char *key, const char *reason)
 {
@@ -404,7 +478,11 @@ static void add(TCase *tests)
     tcase_add_test(tests, pieces_lead_to_the_start_of_a_mapping);
     tcase_add_test(tests, what_is_noted_of_a_mapping_does_not_grow_with_it);
     tcase_add_test(tests, spans_do_not_overlap_and_join_again);
+    tcase_add_test(tests, a_block_takes_warm_memory_and_what_is_beside_it);
+    tcase_add_test(tests, what_is_beside_warm_memory_stays_free_under_a_limit);
     tcase_add_test(tests, spans_grow_and_shrink_in_place);
+    tcase_add_test(tests, a_block_takes_warm_memory_and_what_is_beside_it);
+    tcase_add_test(tests, what_is_beside_warm_memory_stays_free_under_a_limit);
     tcase_add_test(tests, spans_grow_side_by_side);
     tcase_add_test(tests, a_mapping_that_grows_has_some_more);
     tcase_add_test(tests, huge_mappings_move_and_come_back);
