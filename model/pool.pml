@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pool's sets: PARTIAL slabs are shown by a hint in the SuperSlab's word,
- * a bit in the leaf and a bit in the root, and claimed by following them down.
+ * a bit in the leaf and a bit in the root, and claimed by following them down. The chunk is found by
+ * a bit above its root, by the same rule.
  *
  * At rest every PARTIAL slab can be found; a slab has one holder at most.
  *
@@ -14,14 +15,16 @@
 
 mtype:state = { UNUSED, CURRENT, PARTIAL };
 mtype:state state[SLABS] = CURRENT;
-bool partial[SLABS], leaf[2], root;
+bool partial[SLABS], leaf[2], root, far;
 byte holders[SLABS] = 1;
 
 /* C: lib/slab/super_set.h super_set_raise super_set_add */
+/* C: lib/slab/super_chunk.c hak__chunk_put */
 inline set_add(number)
 {
     if :: !leaf[number] -> leaf[number] = true :: else fi;
-    if :: !root -> root = true :: else fi
+    if :: !root -> root = true :: else fi;
+    if :: !far -> far = true :: else fi
 }
 
 /* C: lib/slab/super_set.h super_set_remove */
@@ -74,13 +77,14 @@ inline claim_from(number)
     od
 }
 
-/* C: lib/slab/superslab.c hak__superslab_claim */
+/* C: lib/slab/superslab.c hak__superslab_claim claim_in */
 /* C: lib/slab/super_set.h super_set_next */
+/* C: lib/slab/super_chunk.c hak__chunk_after hak__chunk_strike_out */
 /* Unused slots are found in the same way, with `used` for the word below: */
-/* C: lib/slab/superslab.c hak__superslab_take strike_out announce */
+/* C: lib/slab/superslab.c hak__superslab_take take_in strike_out announce */
 inline search()
 {
-    mine = SLABS; number = 0;
+    mine = SLABS; number = (far -> 0 : 2);
     do
     :: mine == SLABS && number < 2 ->
         if
@@ -107,7 +111,15 @@ inline search()
         fi;
         number++
     :: else -> break
-    od
+    od;
+    if
+    :: mine == SLABS && far ->
+        far = false;
+#ifndef NO_SECOND_LOOK
+        if :: root -> if :: !far -> far = true :: else fi :: else fi
+#endif
+    :: else
+    fi
 }
 
 proctype worker(byte mine; byte rounds)
@@ -145,7 +157,7 @@ init {
     do
     :: i < SLABS ->
         assert(state[i] != CURRENT && holders[i] == 0);
-        assert(state[i] != PARTIAL || (partial[i] && leaf[i / SLOTS] && root));
+        assert(state[i] != PARTIAL || (partial[i] && leaf[i / SLOTS] && root && far));
         i++
     :: else -> break
     od

@@ -15,8 +15,6 @@
 
 struct hak_lock hak__stage3_lock;
 
-struct super_chunk hak__super_chunks __attribute__((aligned(4096)));
-
 /* Under hak__stage3_lock. */
 static struct super_chunk *last_chunk = &hak__super_chunks;
 static unsigned next_number;
@@ -115,35 +113,39 @@ static TinySlabMeta *take_from(SuperSlab *super, unsigned order, bool warm)
     }
 }
 
-static struct super_set *set_of(SuperSlab *super, unsigned order, bool warm)
-{
-    return warm ? &super->chunk->warm[order] : &super->chunk->open[order];
-}
-
 /* A search has found nothing here: out of the set, unless that has changed meanwhile. */
 static void strike_out(SuperSlab *super, unsigned order, bool warm)
 {
-    struct super_set *set = set_of(super, order, warm);
-    super_set_remove(set, super->number);
+    struct chunk_set set = hak__chunk_slots(super->chunk, order, warm);
+    super_set_remove(set.near, super->number);
     hak__race_point("look at slots again");
     uint32_t used = HAK_SHARED(hak_or_acq_rel(&super->used, 0));
     if (runs(candidates(super, used, warm), order) != 0)
-        super_set_add(set, super->number);
+        hak__chunk_put(super->chunk, super->number, set);
+}
+
+static TinySlabMeta *take_in(struct super_chunk *chunk, unsigned order, bool warm)
+{
+    struct chunk_set set = hak__chunk_slots(chunk, order, warm);
+    for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
+         n = super_set_next(set.near, n + 1)) {
+        SuperSlab *super = member_of(chunk, n);
+        TinySlabMeta *slab = take_from(super, order, warm);
+        if (slab != NULL)
+            return slab;
+        strike_out(super, order, warm);
+    }
+    hak__chunk_strike_out(chunk, set);
+    return NULL;
 }
 
 TinySlabMeta *hak__superslab_take(unsigned order, bool warm)
 {
-    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
-        struct super_set *set = warm ? &chunk->warm[order] : &chunk->open[order];
-        for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE; n = super_set_next(set, n + 1)) {
-            SuperSlab *super = member_of(chunk, n);
-            TinySlabMeta *slab = take_from(super, order, warm);
-            if (slab != NULL)
-                return slab;
-            strike_out(super, order, warm);
-        }
-    }
-    return NULL;
+    TinySlabMeta *slab = NULL;
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL && slab == NULL;
+         chunk = hak__chunk_after(chunk, hak__chunk_slots(chunk, order, warm)))
+        slab = take_in(chunk, order, warm);
+    return slab;
 }
 
 /* ---- SuperSlabs come and go -------------------------------------------- */
@@ -160,6 +162,8 @@ static SuperSlab *record_locked(void)
         if (chunk == NULL)
             return NULL;
         chunk->first = last_chunk->first + HAK_SET_SIZE;
+        if (!hak__chunk_list(chunk))
+            return NULL;
         hak_store_release(&last_chunk->next, chunk);
         last_chunk = chunk;
         next_number = 0;
@@ -185,9 +189,9 @@ static void announce(SuperSlab *super, uint32_t used)
     uint32_t warm = candidates(super, used, true);
     for (unsigned order = 0; order < HAK_ORDERS; order++) {
         if (runs(unused, order) != 0)
-            super_set_add(set_of(super, order, false), super->number);
+            hak__chunk_put(super->chunk, super->number, hak__chunk_slots(super->chunk, order, false));
         if (runs(warm, order) != 0)
-            super_set_add(set_of(super, order, true), super->number);
+            hak__chunk_put(super->chunk, super->number, hak__chunk_slots(super->chunk, order, true));
     }
 }
 
@@ -365,7 +369,7 @@ void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx)
     HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 1u << slab->slot));
     hak__race_point("shown");
     super_set_raise(&super->chunk->ever_shown, (uint64_t)1 << class_idx);
-    super_set_add(&super->chunk->partial[class_idx], super->number);
+    hak__chunk_put(super->chunk, super->number, hak__chunk_partial(super->chunk, class_idx));
 }
 
 /*
@@ -390,24 +394,33 @@ static TinySlabMeta *claim_from(SuperSlab *super, unsigned class_idx)
     return NULL;
 }
 
+static TinySlabMeta *claim_in(struct super_chunk *chunk, unsigned class_idx)
+{
+    struct chunk_set set = hak__chunk_partial(chunk, class_idx);
+    if ((hak_load_acquire(&chunk->ever_shown) >> class_idx & 1) == 0)
+        return NULL;
+    for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
+         n = super_set_next(set.near, n + 1)) {
+        SuperSlab *super = member_of(chunk, n);
+        TinySlabMeta *slab = claim_from(super, class_idx);
+        if (slab != NULL)
+            return slab;
+        super_set_remove(set.near, n);
+        hak__race_point("look at hints again");
+        if (HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 0)) != 0)
+            hak__chunk_put(super->chunk, super->number, set);
+    }
+    hak__chunk_strike_out(chunk, set);
+    return NULL;
+}
+
 TinySlabMeta *hak__superslab_claim(unsigned class_idx)
 {
-    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
-        struct super_set *set = &chunk->partial[class_idx];
-        if ((hak_load_acquire(&chunk->ever_shown) >> class_idx & 1) == 0)
-            continue;
-        for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE; n = super_set_next(set, n + 1)) {
-            SuperSlab *super = member_of(chunk, n);
-            TinySlabMeta *slab = claim_from(super, class_idx);
-            if (slab != NULL)
-                return slab;
-            super_set_remove(set, n);
-            hak__race_point("look at hints again");
-            if (HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 0)) != 0)
-                super_set_add(set, n);
-        }
-    }
-    return NULL;
+    TinySlabMeta *slab = NULL;
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL && slab == NULL;
+         chunk = hak__chunk_after(chunk, hak__chunk_partial(chunk, class_idx)))
+        slab = claim_in(chunk, class_idx);
+    return slab;
 }
 
 bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx)
@@ -458,16 +471,20 @@ size_t hak__superslab_purge(size_t bytes, int64_t until, bool pinned_too)
 {
     size_t done = 0;
     int refused = 0;
-    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk)) {
-        struct super_set *set = &chunk->warm[0];
-        for (unsigned n = super_set_next(set, 0); n < HAK_SET_SIZE && done < bytes;
-             n = super_set_next(set, n + 1)) {
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL;
+         chunk = hak__chunk_after(chunk, hak__chunk_slots(chunk, 0, true))) {
+        struct chunk_set set = hak__chunk_slots(chunk, 0, true);
+        unsigned n = super_set_next(set.near, 0);
+        for (; n < HAK_SET_SIZE && done < bytes; n = super_set_next(set.near, n + 1)) {
             if (hak__os_is_past(until))
                 return done;
             refused = purge_one(member_of(chunk, n), pinned_too, &done) ? 0 : refused + 1;
             if (refused == HAK_PURGE_REFUSALS)
                 return done;
         }
+        if (done >= bytes)
+            break;
+        hak__chunk_strike_out(chunk, set);
     }
     return done;
 }

@@ -24,9 +24,7 @@
 #include "os/lock.h"
 #include "page/span.h"
 #include "slab/slab_meta.h"
-#include "slab/super_set.h"
-
-enum { HAK_ORDERS = 4 }; /* slabs of 1, 2, 4 and 8 slots */
+#include "slab/super_chunk.h"
 
 typedef struct SuperSlab {
     struct super_chunk *chunk; /* constant: where the record is listed, */
@@ -46,24 +44,6 @@ typedef struct SuperSlab {
 
     TinySlabMeta slabs[HAK_SUPERSLAB_UNITS];
 } SuperSlab;
-
-/* SuperSlabs by number, with the sets in which they are found; chunks are only ever added. */
-struct super_chunk {
-    _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
-    size_t first; /* number of the first member over all chunks; constant */
-    /*
-     * Classes of which a slab was ever shown; any thread, never cleared. What a process
-     * that shows none does not touch is most of the chunk.
-     */
-    _Atomic uint64_t ever_shown;
-    struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */
-    struct super_set open[HAK_ORDERS]; /* run of unused slots */
-    _Atomic(SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
-    struct super_set partial[HAK_CLASS_COUNT];
-};
-
-/* The first chunk, whose `next` leads to the others. */
-extern struct super_chunk hak__super_chunks;
 
 /* SuperSlabs that have a span; written under the lock, read by any thread. */
 extern _Atomic size_t hak__superslabs_in_use;

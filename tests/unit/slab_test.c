@@ -257,7 +257,7 @@ END_TEST
 
 START_TEST(there_is_no_last_superslab)
 {
-    enum { SLABS = (HAK_SET_SIZE + 5) * 4 };
+    enum { SLABS = (2 * HAK_SET_SIZE + 5) * 4, SECOND = (HAK_SET_SIZE + 9) * 4 };
     static TinySlabMeta *slab[SLABS];
     unsigned class_idx = hak__class_of(HAK_SMALL_MAX);
     for (int i = 0; i < SLABS; i++) {
@@ -269,7 +269,17 @@ START_TEST(there_is_no_last_superslab)
     ck_assert_uint_gt(hak__superslab_index(slab[SLABS - 1]), HAK_SET_SIZE * HAK_SUPERSLAB_UNITS);
     struct slab_view now;
     uint32_t first = 0;
-    /* the last ones are in the second chunk: shown there, and found */
+    /* what is free in the second and in the third chunk alone is found, and then nothing */
+    ck_assert_ptr_null(hak__superslab_take(3, true));
+    ck_assert_ptr_null(hak__superslab_take(3, false));
+    slab_freelist_let_go(slab[SLABS - 1], &now);
+    hak__pool_release(slab[SLABS - 1]);
+    slab_freelist_let_go(slab[SECOND], &now);
+    hak__pool_release(slab[SECOND]);
+    ck_assert_ptr_eq(hak__pool_acquire(class_idx, OWNER), slab[SECOND]);
+    ck_assert_ptr_eq(hak__pool_acquire(class_idx, OWNER), slab[SLABS - 1]);
+    ck_assert_ptr_null(hak__superslab_take(3, false));
+    /* the last ones are in the third chunk: shown there, and found */
     slab_freelist_carve(slab[SLABS - 1], 1, &first);
     slab_freelist_let_go(slab[SLABS - 1], &now);
     hak__superslab_show(slab[SLABS - 1], class_idx);
