@@ -202,9 +202,39 @@ static bool add_chain(struct reader *reader, const struct hak_chain *chain)
     if (!peek(reader, (uintptr_t)chain->slab, &slab, sizeof slab))
         return false;
     unsigned class_idx = slab_freelist_view_copy(&slab).class_idx;
-    if (class_idx < HAK_CLASS_COUNT && chain->count <= HAK_CHAIN_BLOCKS)
+    if (class_idx < HAK_CLASS_COUNT && chain->count <= HAK_SLAB_FIELD)
         reader->snapshot->class[class_idx].cached += chain->count;
     return true;
+}
+
+/* Parcels go round while the list is read: one that comes again ends it. */
+static bool add_parcels(struct reader *reader, const struct hak_parcel *parcel)
+{
+    for (struct walk walk = {0}; parcel != NULL && step(&walk, parcel);) {
+        struct hak_parcel copy;
+        if (!peek(reader, (uintptr_t)parcel, &copy, sizeof copy))
+            return false;
+        for (uint32_t i = 0; i < copy.count && i < HAK_PARCEL_BLOCKS; i++)
+            if (copy.class_idx[i] < HAK_CLASS_COUNT)
+                reader->snapshot->class[copy.class_idx[i]].cached++;
+        parcel = copy.next;
+    }
+    return true;
+}
+
+static bool add_mail(struct reader *reader, const struct hak_heap *heap)
+{
+    struct hak_gather gathers[HAK_GATHERS];
+    const struct hak_parcel *inbox;
+    uintptr_t full;
+    if (!PEEK(reader, heap, gathers, &gathers) || !PEEK(reader, heap, inbox, &inbox) ||
+        !PEEK(reader, heap, mailbox.full, &full))
+        return false;
+    for (int i = 0; i < HAK_GATHERS; i++)
+        if (!add_parcels(reader, gathers[i].parcel))
+            return false;
+    return add_parcels(reader, inbox) &&
+           (full == HAK_MAIL_CLOSED || add_parcels(reader, (const struct hak_parcel *)full));
 }
 
 static bool read_heap(struct reader *reader, const struct hak_heap *heap)
@@ -219,6 +249,8 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap)
     for (int i = 0; i < HAK_CHAINS; i++)
         if (!add_chain(reader, &chains[i]))
             return false;
+    if (!add_mail(reader, heap))
+        return false;
     for (int i = 0; i < HAK_SPAN_PLACES; i++)
         add(&reader->snapshot->value[HAK_STAT_CACHED_BYTES], times(kept[i].units, HAK_GRANULE));
     return true;

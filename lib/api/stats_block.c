@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/annotate.h"
+#include "cache/heap_list.h"
 #include "core/meta.h"
 #include "front/front.h"
 #include "page/arena.h"

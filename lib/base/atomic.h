@@ -23,6 +23,7 @@
 #define hak_and_relaxed(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
 #define hak_and_acq_rel(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acq_rel)
 #define hak_swap_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+#define hak_swap_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define hak_swap_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
 
 /* Compare and swap; on failure *expected holds what was found, read with the second order. */

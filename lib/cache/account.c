@@ -6,6 +6,8 @@
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "cache/heap.h"
+#include "cache/heap_list.h"
+#include "cache/mail.h"
 #include "cache/span_cache.h"
 #include "os/os.h"
 #include "page/arena.h"
@@ -100,6 +102,35 @@ static void visit_chain(struct walk *walk, const struct hak_chain *chain)
     }
 }
 
+static void visit_parcels(struct walk *walk, const struct hak_parcel *parcel)
+{
+    for (; parcel != NULL; parcel = parcel->next)
+        for (uint32_t i = 0; i < parcel->count; i++) {
+            uintptr_t address = (uintptr_t)parcel->block[i];
+            if ((hak__pagemap_word(address) & 0xff) != parcel->class_idx[i] + 1u) {
+                contradict(walk, "a block in the mail is not of its class", parcel->block[i]);
+                continue;
+            }
+            TinySlabMeta *slab = hak__pagemap_record(address);
+            see(walk, slab, slab_freelist_index(slab, parcel->block[i]), parcel->block[i]);
+            walk->account->batched++;
+        }
+}
+
+static void visit_mail(struct walk *walk, const struct hak_heap *heap)
+{
+    size_t gathered = 0;
+    for (int i = 0; i < HAK_GATHERS; i++)
+        if (heap->gathers[i].parcel != NULL) {
+            visit_parcels(walk, heap->gathers[i].parcel);
+            gathered += heap->gathers[i].parcel->bytes;
+        }
+    if (gathered != heap->gathered_bytes)
+        contradict(walk, "what a heap has gathered is not what it counts", heap);
+    visit_parcels(walk, heap->inbox);
+    visit_parcels(walk, hak__mail_waiting(heap));
+}
+
 static void visit_heap(struct hak_heap *heap, void *context)
 {
     struct walk *walk = context;
@@ -124,6 +155,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
         contradict(walk, "the capacity of a heap's bins is not what it counts", heap);
     for (int i = 0; i < HAK_CHAINS; i++)
         visit_chain(walk, &heap->chains[i]);
+    visit_mail(walk, heap);
 }
 
 void hak__account(struct hak_account *account)

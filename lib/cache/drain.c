@@ -106,7 +106,7 @@ static bool resize_bin(struct hak_heap *heap, unsigned class_idx, size_t capacit
 
 static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count)
 {
-    hak__handback_add_all(heap, heap->base[class_idx], count);
+    hak__handback_add(heap, heap->base[class_idx], count);
     size_t rest = (size_t)(heap->top[class_idx] - heap->base[class_idx]) - count;
     if (rest > 0 && count > 0)
         memmove(heap->base[class_idx], heap->base[class_idx] + count, rest * sizeof *heap->base[class_idx]);
@@ -202,6 +202,13 @@ void hak__cache_keep_bound(struct hak_heap *heap)
         hak__span_cache_flush(heap);
 }
 
+/* What a bin of that capacity may grow to in a step. */
+static size_t next_capacity(size_t capacity, size_t size)
+{
+    size_t most = largest_capacity(size);
+    return capacity * 2 < most ? capacity * 2 : most;
+}
+
 /*
  * Doubles a bin. One that has more than all others gets what the thread's bound leaves, if that is a
  * quarter of it at least. False when it stays as it is.
@@ -213,10 +220,9 @@ static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
     size_t old = capacity_of(heap, class_idx);
     if (hak_unlikely(old == 0))
         return begin_bin(heap, class_idx);
-    size_t most = largest_capacity(size);
-    if (old >= most)
+    size_t capacity = next_capacity(old, size);
+    if (capacity <= old)
         return false;
-    size_t capacity = old * 2 < most ? old * 2 : most;
     size_t needed = (capacity - old) * size;
     size_t bound = thread_bound();
     if (heap->capacity_bytes + needed > bound && !reclaim_capacity(heap, needed, bound)) {
@@ -226,6 +232,16 @@ static bool grow_bin(struct hak_heap *heap, unsigned class_idx)
         capacity = old + left;
     }
     return resize_bin(heap, class_idx, capacity);
+}
+
+/* Leaves other bins alone: one of them is being filled. */
+bool hak__cache_grow_for_mail(struct hak_heap *heap, unsigned class_idx)
+{
+    size_t old = capacity_of(heap, class_idx), size = hak__class_size(class_idx);
+    size_t capacity = next_capacity(old, size);
+    return old != 0 && capacity > old &&
+           heap->capacity_bytes + (capacity - old) * size <= thread_bound() &&
+           resize_bin(heap, class_idx, capacity);
 }
 
 /* More was drained since the last refill than any bin could have kept. */

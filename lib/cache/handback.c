@@ -3,20 +3,13 @@
 
 #include "base/bits.h"
 #include "cache/heap.h"
-#include "core/options.h"
+#include "cache/l0.h"
 #include "core/race.h"
 #include "core/stats.h"
 #include "page/pagemap.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
-
-/* A chain gets no longer than this: of a thread that shall keep little, no more than its share. */
-static size_t chain_bytes(void)
-{
-    size_t share = (size_t)hak__option(HAK_OPTION_CACHE_MAX) / HAK_CHAINS;
-    return share < HAK_CHAIN_BYTES ? share : HAK_CHAIN_BYTES;
-}
 
 /*
  * After the push the slab may be anybody's: only what the push told is used then. True when the
@@ -64,14 +57,8 @@ HAK_INLINE void append(struct hak_chain *chain, void *block)
     chain->count++;
 }
 
-static bool is_long(const struct hak_chain *chain)
-{
-    return chain->count >= HAK_CHAIN_BLOCKS ||
-           (size_t)chain->count * chain->slab->size >= chain_bytes();
-}
-
-/* The chain to which the block was added; emptied: whether a slab went back for it. */
-static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word, bool *emptied)
+/* The chain to which the block was added. */
+static struct hak_chain *add(struct hak_heap *heap, void *block)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     unsigned place = (uintptr_t)slab / sizeof *slab % HAK_CHAINS;
@@ -80,39 +67,24 @@ static struct hak_chain *add(struct hak_heap *heap, void *block, uint32_t word, 
         append(chain, block);
     } else {
         if (chain->slab != NULL)
-            *emptied = push(heap, chain);
-        begin(chain, slab, block, word);
+            push(heap, chain);
+        begin(chain, slab, block, hak__pagemap_word((uintptr_t)block));
         heap->chains_used |= 1u << place;
         heap->chains_begun++;
     }
     return chain;
 }
 
-void hak__handback_add(struct hak_heap *heap, void *block, uint32_t word)
-{
-    bool busy = hak__heap_enter(heap), emptied = false;
-    struct hak_chain *chain = add(heap, block, word, &emptied);
-    if (is_long(chain))
-        emptied |= push(heap, chain);
-    if (hak_unlikely(emptied))
-        hak__heap_poll(heap);
-    hak__heap_leave(heap, busy);
-}
-
 /* Neighbours in a bin are often neighbours in a slab: these need not be looked up again. */
-void hak__handback_add_all(struct hak_heap *heap, void *const *block, size_t count)
+void hak__handback_add(struct hak_heap *heap, void *const *block, size_t count)
 {
     struct hak_chain *chain = NULL;
-    bool emptied = false;
     for (size_t i = 0; i < count; i++) {
         uintptr_t address = (uintptr_t)block[i];
-        if (chain != NULL && chain->slab != NULL &&
-            address - chain->slab->base < chain->slab->units * HAK_GRANULE)
+        if (chain != NULL && address - chain->slab->base < chain->slab->units * HAK_GRANULE)
             append(chain, block[i]);
         else
-            chain = add(heap, block[i], hak__pagemap_word(address), &emptied);
-        if (is_long(chain))
-            push(heap, chain);
+            chain = add(heap, block[i]);
     }
 }
 

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "base/annotate.h"
+#include "cache/heap_list.h"
+#include "cache/l0.h"
+#include "cache/mail.h"
 #include "cache/span_cache.h"
 #include "core/meta.h"
 #include "core/race.h"
@@ -32,36 +35,11 @@ struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 #pragma weak hak__sized_delete_is_ours
 
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
-/* prepended to under hak__heap_lock; release publishes a heap's fields */
-HAK_READ_MOSTLY _Atomic(struct hak_heap *) hak__heaps;
 static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 HAK_READ_MOSTLY _Atomic size_t hak__heaps_in_use;
-
-/*
- * A list with a second link that leads over 1, 3, 7, 15... records, as the lists of Myers, "An
- * applicative random-access stack" (1983): two equal leaps that follow each other become one of the
- * next record.
- */
-static void link_locked(struct hak_heap *heap, struct hak_heap *older)
-{
-    heap->older = heap->far_older = older;
-    if (older == NULL || older->far_older == NULL)
-        return;
-    struct hak_heap *far = older->far_older, *farther = far->far_older;
-    if (farther != NULL && older->id - far->id == far->id - farther->id)
-        heap->far_older = farther;
-}
-
-struct hak_heap *hak__heap_by_id(uint32_t id)
-{
-    struct hak_heap *heap = hak_load_acquire(&hak__heaps);
-    while (heap != NULL && heap->id > id)
-        heap = heap->far_older != NULL && heap->far_older->id >= id ? heap->far_older : heap->older;
-    return heap != NULL && heap->id == id ? heap : NULL;
-}
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
 static struct hak_heap *create_locked(bool for_thread)
@@ -75,6 +53,7 @@ static struct hak_heap *create_locked(bool for_thread)
     heap->id = next_id++;
     heap->owner_tag = heap->id << HAK_OWNER_SHIFT;
     heap->secret = hak__heap_secret;
+    hak__mail_close(heap);
     bool sized = &hak__sized_delete_is_ours == NULL || hak__sized_delete_is_ours();
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
@@ -82,8 +61,7 @@ static struct hak_heap *create_locked(bool for_thread)
         heap->too_large[i] = sized ? hak__class_size(i) + 1 : 0;
         heap->slab_mask[i] = ((uintptr_t)1 << hak__class_info[i].slab_shift) - 1;
     }
-    link_locked(heap, hak_load_relaxed(&hak__heaps));
-    hak_store_release(&hak__heaps, heap);
+    hak__heap_list_add_locked(heap);
     hak__counters_register(&heap->counters);
     return heap;
 }
@@ -114,6 +92,7 @@ void hak__heap_flush(struct hak_heap *heap)
     bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         hak__cache_empty_bin(heap, i);
+    hak__mail_flush(heap);
     hak__handback_flush(heap);
     hak__span_cache_flush(heap);
     let_go_all(heap);
@@ -131,6 +110,8 @@ void hak__heap_heed(struct hak_heap *heap)
         if (now > before && heap == hak__heap) /* somebody wants it for the system */
             hak__reclaim(now - before, HAK_NEVER, false);
     }
+    if (heap->polls % HAK_POLLS_A_CLOCK == 0)
+        hak__mail_look(heap);
     hak__cache_keep_bound(heap);
 }
 
@@ -148,10 +129,13 @@ static void give_up(struct hak_heap *heap)
 /* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
 static void adopt(struct hak_heap *heap)
 {
+    memset(heap->chains, 0, sizeof heap->chains);
+    hak__mail_forget(heap);
+    hak__mail_close(heap); /* what is in it is whole */
+    hak__handback_flush(heap);
     let_go_all(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
-    memset(heap->chains, 0, sizeof heap->chains);
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
     memset(heap->kept, 0, sizeof heap->kept);
     heap->capacity_bytes = 0;
@@ -188,6 +172,7 @@ static void bury(struct hak_heap *heap)
         adopt(heap);
         return;
     }
+    hak__mail_close(heap);
     hak__heap_flush(heap);
     hak__cache_start_anew(heap);
     give_up(heap);
@@ -260,6 +245,7 @@ void hak__heap_prepare(void)
 static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
     hak__heap = (struct hak_heap *)next;
+    hak__mail_close(heap);
     hak__heap_flush(heap);
     hak__cache_start_anew(heap);
     hak__reclaim_poll(true);
@@ -291,6 +277,7 @@ struct hak_heap *hak__heap_attach(void)
         return NULL;
     hak__race_point("attach");
     heap->ending = false;
+    hak__mail_open(heap);
     heap->flushes = hak_load_relaxed(&hak__flushes_wanted);
     hak__heap = heap;
     hak__counters = &heap->counters;
@@ -322,12 +309,6 @@ void hak__heap_fork_child(void)
         if (heap->attached && heap != hak__heap)
             adopt(heap);
     }
-}
-
-void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context)
-{
-    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
-        visit(heap, context);
 }
 
 struct hak_heap *hak__heap_shared_locked(void)

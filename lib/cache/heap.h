@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "cache/handback.h"
+#include "cache/mail.h"
 #include "cache/reclaim.h"
 #include "core/stats.h"
 #include "os/lock.h"
@@ -91,6 +92,12 @@ struct hak_heap {
     struct hak_chain chains[HAK_CHAINS];
     uint32_t chains_used; /* bit i: chains[i] may have a slab */
     uint32_t chains_begun; /* wraps */
+    struct hak_gather gathers[HAK_GATHERS]; /* mail.h */
+    size_t gathered_bytes; /* in all gathers */
+    struct hak_parcel *inbox; /* a list; the first may be unpacked in part */
+    bool mail_idle; /* nothing was unpacked since the last look */
+    struct hak_parcel *spare_parcels;
+    uint32_t spare_parcel_count; /* of these that it has emptied itself */
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     unsigned span_place;               /* the last that was filled or emptied */
     const void *grown[HAK_GROWN_PLACES]; /* by realloc, and may do so again; perhaps freed since */
@@ -111,6 +118,7 @@ struct hak_heap {
     struct hak_heap *far_older; /* one further on, so that few steps lead to any; constant */
     bool attached;              /* to a thread; under hak__heap_lock */
     struct hak_counters counters;
+    struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };
 
 static_assert(offsetof(struct hak_heap, limit) + sizeof(((struct hak_heap *)0)->limit) <=
@@ -122,12 +130,6 @@ bool hak__sized_delete_is_ours(void);
 
 /* The heap of this thread; one of the two below when it has none of its own. */
 extern HAK_TLS struct hak_heap *hak__heap;
-
-/* The newest of all heaps that were ever made; `older` leads to the others. */
-extern _Atomic(struct hak_heap *) hak__heaps;
-
-/* The heap with an id, or NULL, in as many steps as the number of heaps has binary digits. Any thread. */
-struct hak_heap *hak__heap_by_id(uint32_t id);
 
 /*
  * Around what leaves a heap in disorder for a while. Who finds it so in the child of a fork is in a
@@ -182,9 +184,6 @@ void hak__heap_prepare(void);
  */
 void hak__heap_fork_child(void);
 
-/* Calls visit for every heap that was ever made; while no thread changes any. */
-void hak__heap_visit(void (*visit)(struct hak_heap *heap, void *context), void *context);
-
 /* Hands back all that the heap holds; it stays usable. A poll is left to the caller. */
 void hak__heap_flush(struct hak_heap *heap);
 
@@ -219,15 +218,12 @@ void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
 /* Gives the empty bins of a heap the capacities that a new one has: the next thread is another. */
 void hak__cache_start_anew(struct hak_heap *heap);
+/* Enlarges a bin that is too small for its mail, if the thread's bound allows it. */
+bool hak__cache_grow_for_mail(struct hak_heap *heap, unsigned class_idx);
 /* Enlarges a bin that is refilled, if that pays and the thread's bound allows it. */
 void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx);
 
 /* Now and then, before a bin is filled or drained: makes the bins follow a bound that has fallen. */
 void hak__cache_keep_bound(struct hak_heap *heap);
-
-/* The heap keeps a slab that it made OWNED with that tag; room says whether it can. */
-bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx);
-void hak__l0_add(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t tag);
-TinySlabMeta *hak__l0_take(struct hak_heap *heap, unsigned class_idx);
 
 #endif

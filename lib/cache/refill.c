@@ -1,53 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* From slabs to a thread cache: batch refill, carve, the heap's own slabs. */
+/* From slabs to a thread cache: batch refill, carve. */
+#include "cache/l0.h"
 #include "cache/thread_cache.h"
+#include "cache/unpack.h"
 #include "core/race.h"
 #include "core/stats.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_holes.h"
 #include "slab/slab_pages.h"
-
-static bool l0_is_live(const struct hak_l0 *entry)
-{
-    if (entry->slab == NULL)
-        return false;
-    struct slab_view view = slab_freelist_view(entry->slab);
-    return view.state == SLAB_OWNED && view.tag == entry->tag;
-}
-
-bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx)
-{
-    for (int i = 0; i < HAK_L0_SLABS; i++)
-        if (!l0_is_live(&heap->l0[class_idx][i]))
-            return true;
-    return false;
-}
-
-void hak__l0_add(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t tag)
-{
-    for (int i = 0; i < HAK_L0_SLABS; i++) {
-        struct hak_l0 *entry = &heap->l0[class_idx][i];
-        if (!l0_is_live(entry)) {
-            entry->slab = slab;
-            entry->tag = tag;
-            return;
-        }
-    }
-}
-
-TinySlabMeta *hak__l0_take(struct hak_heap *heap, unsigned class_idx)
-{
-    for (int i = 0; i < HAK_L0_SLABS; i++) {
-        struct hak_l0 *entry = &heap->l0[class_idx][i];
-        TinySlabMeta *slab = entry->slab;
-        entry->slab = NULL;
-        if (slab != NULL &&
-            slab_freelist_claim(slab, SLAB_OWNED, class_idx, &entry->tag))
-            return slab;
-    }
-    return NULL;
-}
 
 /* Debug builds recognise later writes to a block that was never handed out, too. */
 static void prepare_fresh(const struct hak_heap *heap, const TinySlabMeta *slab, void *block)
@@ -206,7 +167,6 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
         make_room(heap, class_idx);
     hak__count(HAK_COUNTER_REFILLS, 1);
     hak__heap_heed(heap);
-    hak__handback_flush(heap);
     bool first = heap->limit[class_idx] == NULL;
     hak__cache_grow_for_refill(heap, class_idx);
     /* half of the bin stays free for what comes back, but the first page is dirty anyway */
@@ -216,7 +176,7 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
     if (want == 0)
         return false;
     bool grows = false;
-    if (!fill(heap, class_idx, want, &grows))
+    if (!hak__unpack(heap, class_idx, want) && !fill(heap, class_idx, want, &grows))
         return false;
     if (hak_unlikely(grows) && own)
         hak__reclaim_growth((size_t)1 << hak__class_info[class_idx].slab_shift);

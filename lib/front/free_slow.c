@@ -43,7 +43,7 @@ static void free_class(void *block, uint32_t word)
         return;
     }
     if (hak__owner_of(word) != heap->id && !adopts(heap, class_idx)) {
-        hak__handback_add(heap, block, word);
+        hak__mail_add(heap, block, word);
         return;
     }
     if (!hak__cache_push(heap, class_idx, block)) {

@@ -27,7 +27,7 @@ __attribute__((noinline)) void reached(void) { __asm__ volatile("" ::: "memory")
 static void *start(void *none)
 {
     others = malloc(SIZE * 2);
-    emptied = malloc(SIZE * 3);
+    emptied = malloc(SIZE * 4);
     sent = malloc(SIZE + 2000);
     return none;
 }
@@ -170,7 +170,7 @@ check_blocks() {
     answers 'hak block others' '^state +live$' '^owner +none$'
     answers 'hak block emptied' \
         '^0x[0-9a-f]+ is in an unused slot of a SuperSlab: no block is there\.$'
-    answers 'hak block sent' '^state +free, in a chain of heap [0-9]+, on its way to the slab$'
+    answers 'hak block sent' '^state +free, gathered by heap [0-9]+ for heap [0-9]+$'
     answers 'hak block many[0]' '^state +live$'
     answers 'hak block many[11]' "^state +free, on its slab's list\$"
     answers 'hak block many[2999]' '^state +free, in the cache of heap'

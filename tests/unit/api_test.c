@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/heap_list.h"
 #include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "core/stats.h"

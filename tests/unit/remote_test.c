@@ -7,6 +7,8 @@
 
 #include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_list.h"
+#include "cache/mail.h"
 #include "core/stats.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
@@ -126,6 +128,84 @@ START_TEST(a_dead_owners_slabs_are_adopted)
 }
 END_TEST
 
+/* Blocks of many sizes, again and again, which another thread frees while this one waits. */
+static void *fill_in_rounds(void *rounds)
+{
+    for (int round = 0; round < *(const int *)rounds; round++) {
+        for (int i = 0; i < BLOCKS; i++)
+            ck_assert_ptr_nonnull(block[i] = hak_malloc(64 + (size_t)i * 389 % 1000));
+        pthread_barrier_wait(&filled);
+        pthread_barrier_wait(&freed);
+    }
+    return NULL;
+}
+
+START_TEST(mixed_sizes_go_back_by_the_parcel)
+{
+    enum { WARM = 5, ROUNDS = 15 };
+    int rounds = ROUNDS;
+    uint64_t before = 0;
+    struct hak_account account;
+    pthread_t owner;
+    pthread_barrier_init(&filled, NULL, 2);
+    pthread_barrier_init(&freed, NULL, 2);
+    hak_free(hak_malloc(SIZE));
+    hak__account(&account);
+    size_t live = account.live;
+    pthread_create(&owner, NULL, fill_in_rounds, &rounds);
+    for (int round = 0; round < rounds; round++) {
+        pthread_barrier_wait(&filled);
+        if (round == WARM)
+            before = hak__counter_sum(HAK_COUNTER_SHARED_RMWS);
+        free_from(0, 1);
+        hak__account(&account); /* the owner waits */
+        ck_assert_ptr_null(account.wrong);
+        ck_assert_uint_eq(account.live, live);
+        pthread_barrier_wait(&freed);
+    }
+    pthread_join(owner, NULL);
+    /* a tenth of it where the owner takes its mail in time; chains by slab alone take half a change a block */
+    uint64_t changes = hak__counter_sum(HAK_COUNTER_SHARED_RMWS) - before;
+    ck_assert_uint_lt(changes, (uint64_t)(ROUNDS - WARM) * BLOCKS / 4);
+    hak__heap_flush(hak__heap);
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.live, live);
+    ck_assert_uint_eq(account.batched, 0);
+}
+END_TEST
+
+START_TEST(mail_for_an_owner_that_ends_is_handed_back)
+{
+    struct hak_account account;
+    pthread_t owner;
+    hak_free(hak_malloc(16)); /* now this thread has a heap */
+    pthread_barrier_init(&filled, NULL, 2);
+    pthread_barrier_init(&freed, NULL, 2);
+    pthread_create(&owner, NULL, fill_and_sleep, NULL);
+    pthread_barrier_wait(&filled);
+    struct hak_heap *heap = hak__heap_by_id(hak__owner_of(hak__pagemap_word((uintptr_t)block[0])));
+    ck_assert_ptr_nonnull(heap);
+    for (int i = 0; i < HAK_PARCEL_BLOCKS; i++)
+        hak_free(block[i]);
+    ck_assert_ptr_nonnull(hak__mail_waiting(heap));
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_ge(account.batched, HAK_PARCEL_BLOCKS);
+    pthread_barrier_wait(&freed);
+    pthread_join(owner, NULL);
+    ck_assert_ptr_null(hak__mail_waiting(heap));
+    for (int i = HAK_PARCEL_BLOCKS; i < BLOCKS; i++)
+        hak_free(block[i]);
+    ck_assert_ptr_null(hak__mail_waiting(heap)); /* it is closed */
+    hak__heap_flush(hak__heap);
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.batched, 0);
+    ck_assert_uint_eq(account.live, 0);
+}
+END_TEST
+
 /* Every bin of a heap, by the first and the last cache line of its array. */
 static size_t lines_of(const struct hak_heap *heap, uintptr_t (*line)[2])
 {
@@ -183,6 +263,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_sleeping_owner_strands_little);
     tcase_add_test(tests, a_sleeping_owners_slabs_serve_others);
     tcase_add_test(tests, a_dead_owners_slabs_are_adopted);
+    tcase_add_test(tests, mixed_sizes_go_back_by_the_parcel);
+    tcase_add_test(tests, mail_for_an_owner_that_ends_is_handed_back);
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 #include <hakmem/hakmem.h>
 
 #include "api/snapshot.h"
+#include "cache/heap_list.h"
 #include "remote_block.h"
 #include "unit.h"
 

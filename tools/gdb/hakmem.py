@@ -272,6 +272,21 @@ class Library:
         chains = (heap["chains"][i] for i in range(length(heap["chains"])))
         return (chain for chain in chains if int(chain["slab"]) != 0)
 
+    def parcels(self, heap):
+        """Of all parcels with freed blocks that the heap sends or gets: what it is, and the parcel."""
+        for i in range(length(heap["gathers"])):
+            gather = heap["gathers"][i]
+            if int(gather["parcel"]) != 0:
+                yield f"gathered by heap {int(heap['id'])} for heap {int(gather['owner'])}", gather["parcel"]
+        parcel = heap["inbox"]
+        full = int(heap["mailbox"]["full"])
+        lists = [parcel]
+        if full != self.constant("HAK_MAIL_CLOSED"):
+            lists.append(gdb.Value(full).cast(parcel.type))
+        for first in lists:
+            for each in records(first, "next", "parcel"):
+                yield f"in the mail of heap {int(heap['id'])}", each
+
     def owner(self, number):
         if number in (0, NOBODY):
             return ("none", "a thread without a heap")[number]
@@ -300,6 +315,9 @@ class Library:
                 links = self.links(slab, int(chain["first"]), view.carved)
                 if is_on(itertools.islice(links, int(chain["count"])), number):
                     return f"in a chain of heap {int(heap['id'])}, on its way to the slab"
+            for where, parcel in self.parcels(heap):
+                if any(int(parcel["block"][i]) == block for i in range(int(parcel["count"]))):
+                    return where
         return None
 
     def small_state(self, slab, number, block):
@@ -442,6 +460,9 @@ class Library:
                 cached[i] += cached_in(heap, i)
             for chain in self.chains(heap):
                 batched[int(chain["slab"]["class_idx"])] += int(chain["count"])
+            for _, parcel in self.parcels(heap):
+                for i in range(int(parcel["count"])):
+                    batched[int(parcel["class_idx"][i])] += 1
         for i in range(length(info)):
             if slabs[i] != 0:
                 size, capacity = int(info[i]["size"]), slabs[i] * int(info[i]["capacity"])

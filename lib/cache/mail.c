@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/mail.h"
+
+#include <string.h>
+
+#include "cache/handback.h"
+#include "cache/heap.h"
+#include "cache/heap_list.h"
+#include "core/options.h"
+#include "core/race.h"
+#include "core/stats.h"
+#include "os/os.h"
+#include "page/retain.h"
+
+static_assert(sizeof(struct hak_parcel) <= 2048, "parcels are small records");
+
+enum { PATIENCE_MS = 200 }; /* with an owner that does not take its mail */
+enum { SPARE_LEAST = 4 };   /* empty parcels that are given to others together */
+
+static size_t least(size_t bytes)
+{
+    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
+    return most < bytes ? most : bytes;
+}
+
+/* ---- parcels ----------------------------------------------------------- */
+
+static void keep_empty(struct hak_heap *heap, struct hak_parcel *parcel)
+{
+    parcel->count = parcel->bytes = 0;
+    parcel->next = heap->spare_parcels;
+    heap->spare_parcels = parcel;
+    heap->spare_parcel_count++;
+}
+
+struct hak_parcel *hak__mail_empty(struct hak_heap *heap, struct hak_heap *from)
+{
+    if (heap->spare_parcels == NULL && from != NULL &&
+        hak_load_relaxed(&from->mailbox.empty) != 0) {
+        hak__race_point("take empty parcels");
+        heap->spare_parcels =
+            (struct hak_parcel *)HAK_SHARED(hak_swap_acquire(&from->mailbox.empty, 0));
+        heap->spare_parcel_count = 0;
+    }
+    struct hak_parcel *parcel = heap->spare_parcels;
+    if (parcel == NULL)
+        return hak__record_alloc(sizeof *parcel, HAK_CACHE_LINE);
+    heap->spare_parcels = parcel->next;
+    heap->spare_parcel_count -= heap->spare_parcel_count > 0;
+    return parcel;
+}
+
+/* Sorts the blocks of a parcel by class; end[i] is where class i ends. */
+static void sort(struct hak_parcel *parcel, uint8_t *end)
+{
+    uint8_t count[HAK_CLASS_COUNT] = {0};
+    void *block[HAK_PARCEL_BLOCKS];
+    for (uint32_t i = 0; i < parcel->count; i++)
+        count[parcel->class_idx[i]]++;
+    for (unsigned i = 0, from = 0; i < HAK_CLASS_COUNT; from += count[i++])
+        end[i] = (uint8_t)from;
+    memcpy(block, parcel->block, parcel->count * sizeof *block);
+    for (uint32_t i = 0; i < parcel->count; i++)
+        parcel->block[end[parcel->class_idx[i]]++] = block[i];
+}
+
+/*
+ * Class by class through all parcels of a list, so that blocks of one slab come together. Where the
+ * classes of a parcel end is kept in place of the blocks' classes.
+ */
+void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list)
+{
+    if (list == NULL)
+        return;
+    struct hak_parcel *parcel, *next;
+    for (parcel = list; parcel != NULL; parcel = parcel->next) {
+        uint8_t end[HAK_CLASS_COUNT];
+        sort(parcel, end);
+        memcpy(parcel->class_idx, end, sizeof end);
+    }
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        for (parcel = list; parcel != NULL; parcel = parcel->next) {
+            unsigned from = i > 0 ? parcel->class_idx[i - 1] : 0;
+            hak__handback_add(heap, parcel->block + from, parcel->class_idx[i] - from);
+        }
+    for (parcel = list; parcel != NULL; parcel = next) {
+        next = parcel->next;
+        keep_empty(heap, parcel);
+    }
+    hak__handback_flush(heap);
+}
+
+/* ---- posting ----------------------------------------------------------- */
+
+/* Whether a mailbox may hold so many bytes in more than one parcel; any thread. */
+static bool may_hold(const struct hak_mailbox *box, size_t bytes)
+{
+    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX), heaps = hak__heap_count();
+    if (heaps > HAK_FULL_SHARE_HEAPS)
+        most = most / heaps * HAK_FULL_SHARE_HEAPS;
+    return bytes <= most && hak__os_now_ms() - hak_load_relaxed(&box->taken_ms) < PATIENCE_MS;
+}
+
+/*
+ * Puts a full parcel into a mailbox; NULL, or a list to hand back in its place: the parcel alone
+ * where the box is closed, with all that was in the box where the owner is slow. Losing the race
+ * means to look again: the box has changed.
+ */
+static struct hak_parcel *put(struct hak_mailbox *box, struct hak_parcel *parcel)
+{
+    uintptr_t word = hak_load_relaxed(&box->full);
+    while (word != HAK_MAIL_CLOSED) {
+        struct hak_parcel *below = (struct hak_parcel *)word;
+        size_t total = parcel->bytes + sizeof *parcel;
+        total += below != NULL ? hak_load_relaxed(&below->total) : 0;
+        hak__race_point("post");
+        if (below == NULL || may_hold(box, total)) {
+            parcel->next = below;
+            hak_store_relaxed(&parcel->total, total);
+            if (hak__shared_cas(hak_cas_release(&box->full, &word, (uintptr_t)parcel)))
+                return NULL;
+        } else if (hak__shared_cas(hak_cas_acquire(&box->full, &word, 0))) {
+            parcel->next = below;
+            return parcel;
+        }
+    }
+    parcel->next = NULL;
+    return parcel;
+}
+
+static void post(struct hak_heap *heap, struct hak_gather *gather)
+{
+    struct hak_parcel *parcel = gather->parcel;
+    gather->parcel = NULL;
+    heap->gathered_bytes -= parcel->bytes;
+    if (gather->heap != NULL)
+        parcel = put(&gather->heap->mailbox, parcel);
+    if (parcel != NULL) {
+        hak__mail_hand_back(heap, parcel);
+        hak__heap_poll(heap);
+    }
+}
+
+static struct hak_gather *largest(struct hak_heap *heap)
+{
+    struct hak_gather *most = NULL;
+    for (unsigned i = 0; i < HAK_GATHERS; i++) {
+        struct hak_gather *gather = &heap->gathers[i];
+        if (gather->parcel != NULL && (most == NULL || gather->parcel->bytes > most->parcel->bytes))
+            most = gather;
+    }
+    return most;
+}
+
+/* False where there is no memory for a parcel. */
+static bool begin(struct hak_heap *heap, struct hak_gather *gather, uint32_t owner)
+{
+    if (gather->parcel != NULL)
+        post(heap, gather);
+    struct hak_heap *to = owner == gather->owner ? gather->heap : hak__heap_by_id(owner);
+    struct hak_parcel *parcel = hak__mail_empty(heap, to);
+    if (parcel == NULL)
+        return false;
+    if (hak_unlikely(gather->parcel != NULL)) /* by who is told of new memory */
+        post(heap, gather);
+    gather->owner = owner;
+    gather->heap = to;
+    gather->parcel = parcel;
+    parcel->next = NULL;
+    return true;
+}
+
+static void add(struct hak_heap *heap, void *block, uint32_t word)
+{
+    unsigned class_idx = (word & 0xff) - 1;
+    size_t size = hak__class_size(class_idx), most = least(HAK_GATHERED_BYTES);
+    uint32_t owner = hak__owner_of(word);
+    struct hak_gather *gather = &heap->gathers[owner % HAK_GATHERS];
+    if (size > HAK_MAIL_LARGEST || size > most ||
+        ((gather->parcel == NULL || gather->owner != owner) && !begin(heap, gather, owner))) {
+        hak__handback_now(heap, block, word);
+        return;
+    }
+    struct hak_parcel *parcel = gather->parcel;
+    parcel->block[parcel->count] = block;
+    parcel->class_idx[parcel->count++] = (uint8_t)class_idx;
+    parcel->bytes += (uint32_t)size;
+    heap->gathered_bytes += size;
+    if (parcel->count == HAK_PARCEL_BLOCKS)
+        post(heap, gather);
+    else if (heap->gathered_bytes >= most)
+        post(heap, largest(heap));
+}
+
+void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
+{
+    bool busy = hak__heap_enter(heap);
+    add(heap, block, word);
+    hak__heap_leave(heap, busy);
+}
+
+/* ---- what arrives ------------------------------------------------------ */
+
+/* All parcels of the mailbox. Empty ones are left there for those who post. */
+static struct hak_parcel *fetch(struct hak_heap *heap)
+{
+    struct hak_mailbox *box = &heap->mailbox;
+    if (hak__mail_waiting(heap) == NULL)
+        return NULL;
+    hak_store_relaxed(&box->taken_ms, hak__os_now_ms());
+    if (heap->spare_parcel_count >= SPARE_LEAST && hak_load_relaxed(&box->empty) == 0) {
+        hak_store_release(&box->empty, (uintptr_t)heap->spare_parcels);
+        heap->spare_parcels = NULL;
+        heap->spare_parcel_count = 0;
+    }
+    hak__race_point("take mail");
+    return (struct hak_parcel *)HAK_SHARED(hak_swap_acquire(&box->full, 0));
+}
+
+struct hak_parcel *hak__mail_take(struct hak_heap *heap)
+{
+    if (heap->inbox == NULL)
+        heap->inbox = fetch(heap);
+    struct hak_parcel *parcel = heap->inbox;
+    if (parcel != NULL)
+        heap->inbox = parcel->next;
+    return parcel;
+}
+
+void hak__mail_done(struct hak_heap *heap, struct hak_parcel *parcel)
+{
+    heap->mail_idle = false;
+    if (parcel->count == 0) {
+        keep_empty(heap, parcel);
+    } else {
+        parcel->next = heap->inbox;
+        heap->inbox = parcel;
+    }
+}
+
+static void hand_back_inbox(struct hak_heap *heap)
+{
+    struct hak_parcel *list = heap->inbox;
+    heap->inbox = NULL;
+    hak__mail_hand_back(heap, list);
+}
+
+void hak__mail_look(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_GATHERS; i++)
+        if (heap->gathers[i].parcel != NULL)
+            post(heap, &heap->gathers[i]);
+    if (heap->mail_idle)
+        hand_back_inbox(heap);
+    heap->mail_idle = true;
+}
+
+/* ---- the heap's life --------------------------------------------------- */
+
+/* Hands back what is in the mailbox of a heap, which may be another one. */
+static void empty_box(struct hak_heap *heap, struct hak_mailbox *box)
+{
+    uintptr_t word = hak_load_relaxed(&box->full);
+    hak__race_point("empty mailbox");
+    while (word != 0 && word != HAK_MAIL_CLOSED)
+        if (hak__shared_cas(hak_cas_acquire(&box->full, &word, 0)))
+            hak__mail_hand_back(heap, (struct hak_parcel *)word);
+}
+
+void hak__mail_flush(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_GATHERS; i++) {
+        struct hak_gather *gather = &heap->gathers[i];
+        struct hak_parcel *parcel = gather->parcel;
+        gather->parcel = NULL;
+        heap->gathered_bytes -= parcel != NULL ? parcel->bytes : 0;
+        hak__mail_hand_back(heap, parcel);
+        if (gather->heap != NULL)
+            empty_box(heap, &gather->heap->mailbox);
+        gather->heap = NULL;
+        gather->owner = 0;
+    }
+    hand_back_inbox(heap);
+    empty_box(heap, &heap->mailbox);
+}
+
+void hak__mail_open(struct hak_heap *heap)
+{
+    hak_store_relaxed(&heap->mailbox.full, 0);
+}
+
+void hak__mail_close(struct hak_heap *heap)
+{
+    hak__race_point("close mailbox");
+    uintptr_t word = HAK_SHARED(hak_swap_acquire(&heap->mailbox.full, HAK_MAIL_CLOSED));
+    if (word != HAK_MAIL_CLOSED) /* as it is before it is opened */
+        hak__mail_hand_back(heap, (struct hak_parcel *)word);
+}
+
+void hak__mail_forget(struct hak_heap *heap)
+{
+    memset(heap->gathers, 0, sizeof heap->gathers);
+    heap->gathered_bytes = 0;
+    heap->inbox = heap->spare_parcels = NULL;
+    heap->spare_parcel_count = 0;
+}
+
+const struct hak_parcel *hak__mail_waiting(const struct hak_heap *heap)
+{
+    uintptr_t word = hak_load_relaxed(&heap->mailbox.full);
+    return word != HAK_MAIL_CLOSED ? (const struct hak_parcel *)word : NULL;
+}
