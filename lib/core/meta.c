@@ -26,8 +26,11 @@ struct chunk {
     _Atomic size_t used;
 };
 
-/* A process that allocates little lives from the first chunk without a system call. */
-static char first_bytes[FIRST_CHUNK] HAK_CACHE_ALIGNED;
+/*
+ * A process that allocates little lives from the first chunk without a system call. It begins with a
+ * page, and so, by the linker's order, all that is aligned less stands together behind it.
+ */
+static _Alignas(4096) char first_bytes[FIRST_CHUNK];
 static struct chunk first_chunk = {first_bytes, FIRST_CHUNK, 0};
 
 struct hak_lock hak__meta_lock;
