@@ -94,6 +94,7 @@ struct hak_heap {
     uint32_t chains_begun; /* wraps */
     struct hak_gather gathers[HAK_GATHERS]; /* mail.h */
     size_t gathered_bytes; /* in all gathers */
+    size_t gathered_most;  /* of these, as the options were when the last parcel was begun */
     struct hak_parcel *inbox; /* a list; the first may be unpacked in part */
     bool mail_idle; /* nothing was unpacked since the last look */
     struct hak_parcel *spare_parcels;

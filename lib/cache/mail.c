@@ -152,43 +152,50 @@ static struct hak_gather *largest(struct hak_heap *heap)
     return most;
 }
 
-/* False where there is no memory for a parcel. */
-static bool begin(struct hak_heap *heap, struct hak_gather *gather, uint32_t owner)
+/*
+ * A parcel for blocks of an owner, in place of the one that is there; NULL where there is no memory
+ * for one, or the thread shall not keep as much as the block.
+ */
+static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_gather *gather,
+                                             uint32_t owner, size_t size)
 {
     if (gather->parcel != NULL)
         post(heap, gather);
+    heap->gathered_most = least(HAK_GATHERED_BYTES);
+    if (size > heap->gathered_most)
+        return NULL;
     struct hak_heap *to = owner == gather->owner ? gather->heap : hak__heap_by_id(owner);
     struct hak_parcel *parcel = hak__mail_empty(heap, to);
     if (parcel == NULL)
-        return false;
+        return NULL;
     if (hak_unlikely(gather->parcel != NULL)) /* by who is told of new memory */
         post(heap, gather);
     gather->owner = owner;
     gather->heap = to;
     gather->parcel = parcel;
     parcel->next = NULL;
-    return true;
+    return parcel;
 }
 
 static void add(struct hak_heap *heap, void *block, uint32_t word)
 {
     unsigned class_idx = (word & 0xff) - 1;
-    size_t size = hak__class_size(class_idx), most = least(HAK_GATHERED_BYTES);
-    uint32_t owner = hak__owner_of(word);
+    uint32_t size = (uint32_t)hak__class_size(class_idx), owner = hak__owner_of(word);
     struct hak_gather *gather = &heap->gathers[owner % HAK_GATHERS];
-    if (size > HAK_MAIL_LARGEST || size > most ||
-        ((gather->parcel == NULL || gather->owner != owner) && !begin(heap, gather, owner))) {
+    struct hak_parcel *parcel = gather->parcel;
+    if (hak_unlikely(size > HAK_MAIL_LARGEST) ||
+        (hak_unlikely(parcel == NULL || gather->owner != owner) &&
+         (parcel = begin(heap, gather, owner, size)) == NULL)) {
         hak__handback_now(heap, block, word);
         return;
     }
-    struct hak_parcel *parcel = gather->parcel;
     parcel->block[parcel->count] = block;
     parcel->class_idx[parcel->count++] = (uint8_t)class_idx;
-    parcel->bytes += (uint32_t)size;
+    parcel->bytes += size;
     heap->gathered_bytes += size;
-    if (parcel->count == HAK_PARCEL_BLOCKS)
+    if (hak_unlikely(parcel->count == HAK_PARCEL_BLOCKS))
         post(heap, gather);
-    else if (heap->gathered_bytes >= most)
+    else if (hak_unlikely(heap->gathered_bytes >= heap->gathered_most))
         post(heap, largest(heap));
 }
 
