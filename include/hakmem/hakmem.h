@@ -431,6 +431,12 @@ typedef struct hak_stats {
     uint64_t failed_cas;
     /** How often a thread had to wait for a lock. */
     uint64_t lock_waits;
+    /** How often a thread was started to return memory in the background. */
+    uint64_t purger_starts;
+    /** How much memory this thread returned to the system. */
+    uint64_t purger_bytes;
+    /** Small blocks that this thread took from caches that their threads did not use. */
+    uint64_t idle_blocks;
     /* end of rows */
 } hak_stats_t;
 

@@ -26,12 +26,20 @@
 #define hak_swap_acquire(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define hak_swap_release(p, v) atomic_exchange_explicit((p), (v), memory_order_release)
 
+/* A word that is not _Atomic, since its owner's accesses shall be part of other instructions (heap.h). */
+#define hak_plain_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define hak_plain_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define hak_plain_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define hak_plain_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
 /* Compare and swap; on failure *expected holds what was found, read with the second order. */
 #define HAK_CAS(p, expected, desired, success, failure)                                            \
     atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_##success,    \
                                             memory_order_##failure)
 /* Orders what a thread stores for the signal handlers that interrupt it. */
 #define hak_fence_signal() atomic_signal_fence(memory_order_release)
+/* Keeps the compiler from moving any access of the thread over it. */
+#define hak_fence_compiler() __asm__ volatile("" : : : "memory")
 /* Keeps what a thread stores from now on, plain stores too, behind what it has stored so far. */
 #if HAK_THREAD_SANITIZER /* which knows no fences */
 #define hak_fence_release() hak_fence_signal()

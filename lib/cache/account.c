@@ -137,7 +137,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
     size_t capacity = 0;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         visit_bin(walk, heap, i);
-        capacity += (size_t)(heap->limit[i] - heap->base[i]) * hak__class_size(i);
+        capacity += ((size_t)(heap->limit[i] - heap->base[i]) + heap->lifted[i]) * hak__class_size(i);
         TinySlabMeta *slab = heap->current[i];
         if (slab != NULL && (slab_freelist_view(slab).state != SLAB_CURRENT || slab->class_idx != i))
             contradict(walk, "a heap's current slab is not its own", slab);
@@ -158,9 +158,10 @@ static void visit_heap(struct hak_heap *heap, void *context)
     visit_mail(walk, heap);
 }
 
-void hak__account(struct hak_account *account)
+struct hak_lock hak__account_lock;
+
+static void take_account_locked(struct hak_account *account)
 {
-    HAK_UNSEEN;
     memset(account, 0, sizeof *account);
     size_t size = hak__align_up(hak__superslab_index_end() * HAK_SLAB_BITMAP + 1,
                                 hak__os_page_size());
@@ -186,4 +187,12 @@ void hak__account(struct hak_account *account)
         contradict(&walk, "what is retained is not what is counted", NULL);
     if (hak_load_relaxed(&hak__taken_bytes) != live + hak_load_relaxed(&hak__retained_bytes))
         contradict(&walk, "what was taken from the system is neither live nor retained", NULL);
+}
+
+void hak__account(struct hak_account *account)
+{
+    HAK_UNSEEN;
+    hak__lock_acquire(&hak__account_lock);
+    take_account_locked(account);
+    hak__lock_release(&hak__account_lock);
 }

@@ -12,6 +12,11 @@
 
 #include <stddef.h>
 
+#include "os/lock.h"
+
+/* Held by who takes the account, and by the library's own thread while that is at work (purger.h). */
+extern struct hak_lock hak__account_lock;
+
 struct hak_account {
     const char *wrong; /* the first contradiction, or NULL */
     const void *where; /* the slab, block or heap that it is about */
@@ -22,7 +27,7 @@ struct hak_account {
 
 /*
  * Walks everything and fills in *account; account->wrong says what is not as it
- * should be. Only while no other thread allocates or frees. NULL without memory
+ * should be. Only while no other thread of the program allocates or frees. NULL without memory
  * for its bitmaps, "out of memory" is then the contradiction.
  */
 void hak__account(struct hak_account *account);

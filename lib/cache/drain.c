@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "cache/enter.h"
 #include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "core/options.h"
@@ -130,11 +131,13 @@ static bool reset_bin(struct hak_heap *heap, unsigned class_idx)
 
 void hak__cache_start_anew(struct hak_heap *heap)
 {
+    bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         reset_bin(heap, i);
         heap->drained[i] = 0;
         heap->used_lately[i] = false;
     }
+    hak__heap_leave(heap, busy);
 }
 
 /* Takes capacity from bins that were not used since the last look, until there is enough. */

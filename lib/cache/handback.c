@@ -2,7 +2,7 @@
 #include "cache/handback.h"
 
 #include "base/bits.h"
-#include "cache/heap.h"
+#include "cache/enter.h"
 #include "cache/l0.h"
 #include "core/race.h"
 #include "core/stats.h"
@@ -103,6 +103,9 @@ void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     struct hak_chain chain;
     begin(&chain, slab, block, word);
+    bool real = hak__heap_is_real(heap), busy = real && hak__heap_enter(heap);
     if (push(heap, &chain))
         hak__heap_poll(heap);
+    if (real)
+        hak__heap_leave(heap, busy);
 }

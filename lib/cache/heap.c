@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/annotate.h"
+#include "cache/enter.h"
 #include "cache/heap_list.h"
 #include "cache/l0.h"
 #include "cache/mail.h"
@@ -87,15 +88,30 @@ static void let_go_all(struct hak_heap *heap)
     }
 }
 
+void hak__heap_flush_rest(struct hak_heap *heap)
+{
+    hak__mail_flush(heap);
+    hak__handback_flush(heap);
+    hak__span_cache_flush(heap);
+    let_go_all(heap);
+}
+
 void hak__heap_flush(struct hak_heap *heap)
 {
     bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         hak__cache_empty_bin(heap, i);
-    hak__mail_flush(heap);
-    hak__handback_flush(heap);
-    hak__span_cache_flush(heap);
-    let_go_all(heap);
+    hak__heap_flush_rest(heap);
+    hak__heap_leave(heap, busy);
+}
+
+/* Of a heap that loses its thread. */
+static void close_and_flush(struct hak_heap *heap)
+{
+    bool busy = hak__heap_enter(heap);
+    hak__mail_close(heap);
+    hak__heap_flush(heap);
+    hak__cache_start_anew(heap);
     hak__heap_leave(heap, busy);
 }
 
@@ -120,10 +136,12 @@ static void give_up(struct hak_heap *heap)
     hak__race_point("give up");
     hak__lock_acquire(&hak__heap_lock);
     heap->attached = false;
-    hak_sub_relaxed(&hak__heaps_in_use, 1);
+    bool last = hak_sub_relaxed(&hak__heaps_in_use, 1) == 1;
     heap->next_free = free_heaps;
     free_heaps = heap;
     hak__lock_release(&hak__heap_lock);
+    if (last)
+        hak__reclaim_alone();
 }
 
 /* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
@@ -139,6 +157,7 @@ static void adopt(struct hak_heap *heap)
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
     memset(heap->kept, 0, sizeof heap->kept);
     heap->capacity_bytes = 0;
+    hak__heap_begin_anew(heap);
     give_up(heap);
 }
 
@@ -167,14 +186,11 @@ static struct hak_heap *find_ended(uint32_t *others)
 static void bury(struct hak_heap *heap)
 {
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
-    if (heap->busy) {
-        heap->busy = false;
+    if (hak_load_relaxed(&heap->busy)) {
         adopt(heap);
         return;
     }
-    hak__mail_close(heap);
-    hak__heap_flush(heap);
-    hak__cache_start_anew(heap);
+    close_and_flush(heap);
     give_up(heap);
 }
 
@@ -245,9 +261,7 @@ void hak__heap_prepare(void)
 static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
     hak__heap = (struct hak_heap *)next;
-    hak__mail_close(heap);
-    hak__heap_flush(heap);
-    hak__cache_start_anew(heap);
+    close_and_flush(heap);
     hak__reclaim_poll(true);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
@@ -301,11 +315,13 @@ static void abandon(struct hak_heap *heap)
 
 void hak__heap_fork_child(void)
 {
-    if (hak__heap_is_real(hak__heap) && hak__heap->busy)
+    if (hak__heap_is_real(hak__heap) && hak__heap_is_in_disorder(hak__heap))
         abandon(hak__heap);
     looking = false;
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
         hak__life_forget(&heap->life);
+        if (hak__heap_is_in_disorder(heap) && !heap->attached)
+            hak__heap_begin_anew(heap); /* it holds nothing */
         if (heap->attached && heap != hak__heap)
             adopt(heap);
     }

@@ -110,7 +110,13 @@ struct hak_heap {
     uint32_t polls;
     uint32_t foreign; /* blocks of other heaps that were freed here and could be kept */
     uint32_t flushes; /* how many of the flushes that were asked for it has seen */
-    bool busy; /* its thread is in the middle of a slow path */
+    _Atomic bool busy; /* its thread is in the middle of a slow path; enter.h */
+    _Atomic uint32_t entered; /* how often; wraps */
+    _Atomic uint32_t bar; /* enum hak_bar; enter.h */
+    uint16_t lifted[HAK_CLASS_COUNT]; /* how far base[] is above the start of its array; enter.h */
+    uint32_t seen[HAK_CLASS_COUNT]; /* of top[], by the last look; idle.c, under hak__idle_lock */
+    uint32_t seen_entered;
+    uint8_t still[HAK_CLASS_COUNT], still_entered; /* looks since it has changed; the same */
     bool ending;   /* the thread's exit hook was called */
     struct hak_life life; /* the thread holds it while the heap is its own */
     void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
@@ -133,21 +139,25 @@ bool hak__sized_delete_is_ours(void);
 extern HAK_TLS struct hak_heap *hak__heap;
 
 /*
- * Around what leaves a heap in disorder for a while. Who finds it so in the child of a fork is in a
- * signal handler that has interrupted it; see hak__heap_fork_child. The value is for leave.
+ * HOT: a bin's lower end, which another thread may lift meanwhile (enter.h), and its top. The owner's
+ * accesses are plain ones of a word, so that they are part of other instructions.
  */
-HAK_INLINE bool hak__heap_enter(struct hak_heap *heap)
+HAK_INLINE void **hak__bin_base(const struct hak_heap *heap, unsigned class_idx)
 {
-    bool busy = heap->busy;
-    heap->busy = true;
-    hak_fence_signal();
-    return busy;
+#if HAK_THREAD_SANITIZER
+    return hak_plain_load_relaxed(&heap->base[class_idx]);
+#else
+    return heap->base[class_idx];
+#endif
 }
 
-HAK_INLINE void hak__heap_leave(struct hak_heap *heap, bool busy)
+HAK_INLINE void hak__bin_move_top(struct hak_heap *heap, size_t class_idx, ptrdiff_t by)
 {
-    hak_fence_signal();
-    heap->busy = busy;
+#if HAK_THREAD_SANITIZER
+    hak_plain_store_release(&heap->top[class_idx], heap->top[class_idx] + by);
+#else
+    heap->top[class_idx] += by;
+#endif
 }
 
 /* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
@@ -160,13 +170,23 @@ HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
     return heap->id > 1;
 }
 
+/* Heaps that belong to a thread; steers and reports only. */
+extern _Atomic size_t hak__heaps_in_use;
+
+HAK_INLINE size_t hak__heap_count(void)
+{
+    return hak_load_relaxed(&hak__heaps_in_use);
+}
+
 /*
  * The look at the bound (reclaim.h), which a heap's slow paths take often: at the time only now and
  * then.
  */
 HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
 {
-    hak__reclaim_poll(hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0);
+    bool look_at_time = hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0;
+    hak__reclaim_poll(look_at_time);
+    hak__reclaim_wish(hak__heap_count(), look_at_time);
 }
 
 /* Gives the calling thread a heap; NULL when there is no memory for one. */
@@ -187,6 +207,8 @@ void hak__heap_fork_child(void);
 
 /* Hands back all that the heap holds; it stays usable. A poll is left to the caller. */
 void hak__heap_flush(struct hak_heap *heap);
+/* The same of all but what is in the bins, for who has entered the heap or barred it (enter.h). */
+void hak__heap_flush_rest(struct hak_heap *heap);
 
 /* Before a slow path: does what other threads or options ask of the heap. */
 void hak__heap_heed(struct hak_heap *heap);
@@ -195,14 +217,6 @@ void hak__heap_heed(struct hak_heap *heap);
 struct hak_heap *hak__heap_shared_locked(void);
 /* Flushes it, if nobody is using it. */
 void hak__heap_flush_shared(void);
-
-/* Heaps that belong to a thread; steers and reports only. */
-extern _Atomic size_t hak__heaps_in_use;
-
-HAK_INLINE size_t hak__heap_count(void)
-{
-    return hak_load_relaxed(&hak__heaps_in_use);
-}
 
 /* The key of the marks by which all heaps recognise freed blocks; set once, before any heap exists. */
 extern uint64_t hak__heap_secret;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cache/enter.h"
 #include "cache/handback.h"
 #include "cache/heap.h"
 #include "cache/heap_list.h"

@@ -105,3 +105,40 @@ void hak__reclaim_poll(bool look_at_time)
     if (hak_unlikely(surplus != 0))
         purge_surplus(surplus, pinned_too);
 }
+
+HAK_READ_MOSTLY _Atomic uint32_t hak__purger;
+static _Atomic int64_t not_before, not_in_vain_before; /* ms; any thread, only steer */
+
+void hak__reclaim_wish_not_before(int64_t time, int64_t time_in_vain)
+{
+    hak_store_relaxed(&not_before, time);
+    hak_store_relaxed(&not_in_vain_before, time_in_vain);
+}
+
+/* A process that has no more than this of the system may keep it, unless that is asked for. */
+static size_t kept_anyway(int64_t background)
+{
+    enum { ALWAYS = 2 << 20, AUTO = 16 << 20 };
+    return background == HAK_BACKGROUND_ALWAYS ? ALWAYS : AUTO;
+}
+
+HAK_NOINLINE void hak__reclaim_wish_slow(size_t heaps, bool in_vain)
+{
+    int64_t background = hak__option(HAK_OPTION_BACKGROUND);
+    if (background == HAK_BACKGROUND_NEVER || hak__option(HAK_OPTION_DECAY_MS) < 0 ||
+        (background == HAK_BACKGROUND_AUTO && heaps < 2) ||
+        hak_load_relaxed(&hak__taken_bytes) <= kept_anyway(background))
+        return;
+    int64_t now = hak__os_now_ms();
+    if (now < hak_load_relaxed(&not_before) ||
+        (in_vain && now < hak_load_relaxed(&not_in_vain_before)))
+        return;
+    uint32_t none = HAK_PURGER_NONE;
+    hak_cas_relaxed(&hak__purger, &none, HAK_PURGER_WANTED);
+}
+
+void hak__reclaim_alone(void)
+{
+    if (hak_load_relaxed(&hak__purger) == HAK_PURGER_THERE)
+        hak__os_wake(&hak__purger);
+}

@@ -16,6 +16,7 @@
 
 #include "base/atomic.h"
 #include "os/lock.h"
+#include "page/retain.h"
 
 /* Whoever purges because of the bound; the others do not wait for it. */
 extern struct hak_lock hak__purge_lock;
@@ -28,6 +29,36 @@ void hak__reclaim_ask_for_flush(void);
 
 /* Purges if the bound is crossed; with look_at_time also if a decay period is over. */
 void hak__reclaim_poll(bool look_at_time);
+
+/*
+ * Whether there is a thread for this (purger.h), or somebody has seen a need for one. Any thread: from
+ * none to wanted, from wanted to there, and back; only steers.
+ */
+enum { HAK_PURGER_NONE, HAK_PURGER_WANTED, HAK_PURGER_THERE };
+extern _Atomic uint32_t hak__purger;
+
+/* Unused bytes that a thread is not worth. */
+enum { HAK_PURGER_LEAST = 1 << 20 };
+
+/* The last thread that had a heap has ended: the thread is not what keeps the process. */
+void hak__reclaim_alone(void);
+
+void hak__reclaim_wish_slow(size_t heaps, bool in_vain);
+/* Times, in ms of hak__os_now_ms, before which no thread is wanted, and none that may come in vain. */
+void hak__reclaim_wish_not_before(int64_t time, int64_t time_in_vain);
+
+/*
+ * With every poll of a heap: wants a thread where there may be something for it to do. It finds what
+ * idle threads keep, too, of which nobody knows: so it is wanted now and then in any case.
+ */
+HAK_INLINE void hak__reclaim_wish(size_t heaps, bool in_any_case)
+{
+    if (hak_load_relaxed(&hak__purger) != HAK_PURGER_NONE)
+        return;
+    bool is_much = hak_load_relaxed(&hak__retained_bytes) >= HAK_PURGER_LEAST;
+    if (hak_unlikely(is_much) || hak_unlikely(in_any_case))
+        hak__reclaim_wish_slow(heaps, !is_much);
+}
 
 /* Before so many bytes are taken: purges what limit_soft wants, without locks held. */
 void hak__reclaim_make_room(size_t bytes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From slabs to a thread cache: batch refill, carve. */
+#include "cache/enter.h"
 #include "cache/l0.h"
 #include "cache/thread_cache.h"
 #include "cache/unpack.h"
@@ -108,8 +109,7 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx, bool *
     return slab;
 }
 
-/* A block for which the bin is left as it is, or NULL when the current slab has none. */
-void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
+static void *bypass(struct hak_heap *heap, unsigned class_idx)
 {
     TinySlabMeta *slab = heap->current[class_idx];
     if (slab == NULL)
@@ -121,6 +121,15 @@ void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
         block = slab_freelist_block(slab, first);
         prepare_fresh(heap, slab, block);
     }
+    return block;
+}
+
+/* A block for which the bin is left as it is, or NULL when the current slab has none. */
+void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx)
+{
+    bool busy = hak__heap_enter(heap);
+    void *block = bypass(heap, class_idx);
+    hak__heap_leave(heap, busy);
     return block;
 }
 

@@ -34,15 +34,23 @@ void hak__span_cache_make_room(struct hak_heap *heap)
 struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t units)
 {
     const struct hak_kept *largest = NULL;
+    if (!hak__heap_is_real(heap) || !hak__heap_try_enter(heap))
+        return NULL;
     for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
         const struct hak_kept *kept = &heap->kept[i];
         if (kept->units >= units && (largest == NULL || kept->units > largest->units))
             largest = kept;
     }
-    if (largest == NULL)
-        return NULL;
-    hak__span_cache_remove(heap, (unsigned)(largest - heap->kept));
-    return largest->span;
+    if (largest != NULL)
+        hak__span_cache_remove(heap, (unsigned)(largest - heap->kept));
+    hak__heap_leave(heap, false);
+    return largest != NULL ? largest->span : NULL;
+}
+
+void hak__span_cache_open(struct hak_heap *heap)
+{
+    bool busy = hak__heap_enter(heap);
+    hak__heap_leave(heap, busy);
 }
 
 void hak__span_cache_flush(struct hak_heap *heap)

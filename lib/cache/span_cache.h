@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/params.h"
+#include "cache/enter.h"
 #include "cache/thread_cache.h"
 #include "core/options.h"
 #include "page/span.h"
@@ -54,12 +55,16 @@ HAK_INLINE void *hak__span_cache_remove(struct hak_heap *heap, unsigned place)
  */
 HAK_INLINE const struct hak_kept *hak__span_cache_take(struct hak_heap *heap, size_t units)
 {
+    if (hak_unlikely(!hak__heap_is_real(heap)) || hak_unlikely(!hak__heap_try_enter(heap)))
+        return NULL;
     for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
         if (heap->kept[i].units != units)
             continue;
         hak__span_cache_remove(heap, i);
+        hak__heap_leave(heap, false);
         return &heap->kept[i];
     }
+    hak__heap_leave(heap, false);
     return NULL;
 }
 
@@ -68,6 +73,8 @@ struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t unit
 
 /* Finds an empty place, or gives the oldest span to the arena for one. Owner thread only. */
 void hak__span_cache_make_room(struct hak_heap *heap);
+/* Sees to it that the heap is open (enter.h). Owner thread only. */
+void hak__span_cache_open(struct hak_heap *heap);
 
 /* Keeps a live span of the page arena, whose block its holder frees; false when it is not kept. Owner thread only. */
 HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span, void *block)
@@ -76,13 +83,18 @@ HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span
         hak_unlikely(!hak__span_cache_allows(span->units)) ||
         hak_unlikely(!hak__heap_is_real(heap)))
         return false;
+    if (hak_unlikely(!hak__heap_try_enter(heap))) {
+        hak__span_cache_open(heap);
+        return false;
+    }
     while (hak_unlikely(heap->kept[heap->span_place].units != 0))
-        hak__span_cache_make_room(heap); /* while it purges, an interposer's frees may fill the place */
+        hak__span_cache_make_room(heap);
     unsigned place = heap->span_place;
     span->dirty = true;
     heap->kept[place] = (struct hak_kept){
         .block = block, .units = span->units, .size = span->size, .span = span};
     hak_store_relaxed(&span->kept, true);
+    hak__heap_leave(heap, false);
     return true;
 }
 

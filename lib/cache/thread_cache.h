@@ -53,7 +53,7 @@ HAK_INLINE bool hak__cache_push(struct hak_heap *heap, unsigned class_idx, void 
     if (hak_unlikely(top == heap->limit[class_idx]))
         return false;
     *top = block;
-    heap->top[class_idx]++;
+    hak__bin_move_top(heap, class_idx, 1);
     return true;
 }
 

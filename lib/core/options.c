@@ -21,6 +21,20 @@ HAK_READ_MOSTLY HAK_CACHE_ALIGNED _Atomic int64_t hak__options[HAK_OPTION_COUNT]
 /* The words of the kinds that have words; a word's value is its position modulo the stride. */
 static const char *const bool_words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
 static const char *const stats_words[] = {"none", "text", "json"};
+static const char *const background_words[] = {"0", "1", "auto"};
+
+/* The word for a value of a kind that is written in words, or NULL. */
+static const char *word_of(enum hak_option_kind kind, int64_t value)
+{
+    switch (kind) {
+    case HAK_OPTION_KIND_STATS:
+        return stats_words[value];
+    case HAK_OPTION_KIND_BACKGROUND:
+        return background_words[value];
+    default:
+        return NULL;
+    }
+}
 
 static bool equals(const char *word, const char *text, size_t length)
 {
@@ -70,6 +84,9 @@ static bool parse_value(const struct hak_option_row *row, const char *text, size
         break;
     case HAK_OPTION_KIND_STATS:
         read = parse_word(stats_words, HAK_COUNT_OF(stats_words), 3, text, length, value);
+        break;
+    case HAK_OPTION_KIND_BACKGROUND:
+        read = parse_word(background_words, HAK_COUNT_OF(background_words), 3, text, length, value);
         break;
     case HAK_OPTION_KIND_NUMBER:
     case HAK_OPTION_KIND_SIZE:
@@ -152,8 +169,9 @@ int hak__options_get(const char *key, char *buffer, size_t size)
     struct hak_text text;
     hak__text_begin(&text, -1);
     int64_t value = hak_load_relaxed(&hak__options[option]);
-    if (hak__option_rows[option].kind == HAK_OPTION_KIND_STATS)
-        hak__text_string(&text, stats_words[value]);
+    const char *word = word_of(hak__option_rows[option].kind, value);
+    if (word != NULL)
+        hak__text_string(&text, word);
     else
         hak__text_signed(&text, value);
     if (size > 0) {
@@ -168,18 +186,16 @@ void hak__options_text(struct hak_text *text, enum hak_option option, int64_t va
 {
     static const char units[] = "KMG";
     const char *unit = NULL;
-    switch (hak__option_rows[option].kind) {
-    case HAK_OPTION_KIND_STATS:
-        hak__text_string(text, stats_words[value]);
+    enum hak_option_kind kind = hak__option_rows[option].kind;
+    const char *word = word_of(kind, value);
+    if (word != NULL) {
+        hak__text_string(text, word);
         return;
-    case HAK_OPTION_KIND_SIZE:
-        for (const char *next = units; value != 0 && value % 1024 == 0 && *next != '\0'; next++) {
-            value /= 1024;
-            unit = next;
-        }
-        break;
-    default:
-        break;
+    }
+    const char *next = kind == HAK_OPTION_KIND_SIZE ? units : "";
+    for (; value != 0 && value % 1024 == 0 && *next != '\0'; next++) {
+        value /= 1024;
+        unit = next;
     }
     hak__text_signed(text, value);
     if (unit != NULL)
@@ -194,6 +210,8 @@ static void say_allowed(struct hak_text *text, enum hak_option option)
         hak__text_string(text, "0 or 1");
     } else if (row->kind == HAK_OPTION_KIND_STATS) {
         hak__text_string(text, "none, text or json");
+    } else if (row->kind == HAK_OPTION_KIND_BACKGROUND) {
+        hak__text_string(text, "0, 1 or auto");
     } else {
         hak__options_text(text, option, row->minimum);
         if (row->maximum >= PTRDIFF_MAX) {

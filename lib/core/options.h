@@ -30,8 +30,12 @@ enum hak_option_kind {
     HAK_OPTION_KIND_BOOL,
     HAK_OPTION_KIND_NUMBER,
     HAK_OPTION_KIND_SIZE,
-    HAK_OPTION_KIND_STATS
+    HAK_OPTION_KIND_STATS,
+    HAK_OPTION_KIND_BACKGROUND
 };
+
+/* The values of the option `background`. */
+enum { HAK_BACKGROUND_NEVER, HAK_BACKGROUND_ALWAYS, HAK_BACKGROUND_AUTO };
 
 enum hak_option_when {
     HAK_OPTION_WHEN_START,

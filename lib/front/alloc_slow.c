@@ -6,6 +6,7 @@
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "cache/purger.h"
 #include "front/fast.h"
 #include "os/os.h"
 #include "page/huge.h"
@@ -111,6 +112,7 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
 {
     if (hak_unlikely(hak__passes_through()))
         return hak__other_malloc(size);
+    hak__purger_start(NULL);
     void *block = NULL;
     do {
         if (hak_likely(size <= HAK_SMALL_MAX))

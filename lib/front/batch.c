@@ -2,15 +2,17 @@
 /* Many blocks in one call: what of malloc and free is the same for all of them is done once. */
 #include "base/annotate.h"
 #include "base/params.h"
+#include "cache/enter.h"
 #include "front/fast.h"
 
 /* Takes blocks of a class from the thread's cache, as many as it has; they are live. */
 static size_t take(struct hak_heap *heap, unsigned class_idx, size_t count, void **blocks)
 {
+    if (!hak__heap_is_real(heap))
+        return 0;
+    bool busy = hak__heap_enter(heap); /* nobody else takes a part of them */
     void **top = heap->top[class_idx];
     size_t held = (size_t)(top - heap->base[class_idx]);
-    if (held == 0)
-        return 0; /* also in a heap that is none, which cannot be written to */
     if (count > held)
         count = held;
     heap->top[class_idx] = top - count;
@@ -19,6 +21,7 @@ static size_t take(struct hak_heap *heap, unsigned class_idx, size_t count, void
         hak__block_begin(block, class_idx, heap);
         blocks[i] = block;
     }
+    hak__heap_leave(heap, busy);
     return count;
 }
 
@@ -66,7 +69,7 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
             break;
         *at = block;
     }
-    heap->top[class_idx] = at;
+    hak__bin_move_top(heap, class_idx, at - top);
     return (size_t)(at - top);
 }
 

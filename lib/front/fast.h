@@ -27,18 +27,18 @@ HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct h
 HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx)
 {
     void **top = heap->top[class_idx];
-    if (hak_unlikely(top == heap->base[class_idx]))
+    if (hak_unlikely(top <= hak__bin_base(heap, class_idx))) /* below it: see cache/enter.h */
         return NULL;
     void *block = top[-1];
     if (block == NULL)
         __builtin_unreachable();
     if (HAK_DEBUG) {
-        heap->top[class_idx]--;
+        hak__bin_move_top(heap, class_idx, -1);
         hak_fence_signal();
     }
     hak__block_begin(block, class_idx, heap);
     if (!HAK_DEBUG)
-        heap->top[class_idx]--;
+        hak__bin_move_top(heap, class_idx, -1);
     return block;
 }
 
@@ -213,7 +213,7 @@ HAK_INLINE bool hak__free_cached(void *block, bool sized, size_t size)
         hak_unlikely(!hak__block_end(block, (unsigned)class_idx, heap)))
         return false;
     *top = block;
-    heap->top[class_idx]++;
+    hak__bin_move_top(heap, class_idx, 1);
     return true;
 }
 

@@ -27,6 +27,7 @@
 
 #include "base/annotate.h"
 #include "cache/heap.h"
+#include "cache/purger.h"
 #include "front/front.h"
 #include "front/locks.h"
 #include "os/guest.h"
@@ -122,6 +123,7 @@ static void child(void)
         hak__lock_reset(hak__locks[i].lock);
     hak__locked_no_more();
     hak__heap_fork_child();
+    hak__purger_fork_child();
 }
 
 /* Under a name that no program can take; only where this library defines malloc. */

@@ -2,6 +2,7 @@
 /* free where the fast path ends: other heaps' blocks, larger ones, full bins, misuse. */
 #include <errno.h>
 
+#include "cache/purger.h"
 #include "front/fast.h"
 
 /*
@@ -11,7 +12,7 @@
  * threads that exchange blocks for good keep most. Blocks that share cache lines with
  * others always go back, or their users would write to each other's lines.
  */
-static bool adopts(struct hak_heap *heap, unsigned class_idx)
+__attribute__((no_sanitize("thread"))) static bool adopts(struct hak_heap *heap, unsigned class_idx)
 {
     enum { HANDED_BACK = 16 };
     return heap->current[class_idx] != NULL && hak__class_size(class_idx) >= HAK_CACHE_LINE &&
@@ -76,11 +77,17 @@ static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *
     }
 }
 
+/*
+ * Reached by a jump from free, so that whom it returns to is the program. What the poll of one free has
+ * wanted the next one is in time to start, since blocks come in numbers; a large one may be the last.
+ */
 HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
+    const void *caller = __builtin_return_address(0);
     uint32_t word = hak__pagemap_word((uintptr_t)block);
+    hak__purger_start(caller);
     if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
-        hak__large_free(block, word, call);
+        hak__large_free(block, word, call, caller);
     else if (block != NULL)
         free_not_large(block, word, call);
 }

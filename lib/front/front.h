@@ -72,10 +72,10 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero);
 void *hak__large_alloc_to_grow(size_t size);
 /* A mapping from 2 MiB on that shall lie in huge pages, or shall not. */
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages);
-/* word is that of the page map, LARGE or HUGE. */
-void hak__large_free(void *block, uint32_t word, const char *call);
+/* word is that of the page map, LARGE or HUGE; caller is for hak__purger_start (cache/purger.h). */
+void hak__large_free(void *block, uint32_t word, const char *call, const void *caller);
 /* The same for a live block of which the thread will not want another. */
-void hak__large_release(void *block, uint32_t word);
+void hak__large_release(void *block, uint32_t word, const void *caller);
 /* The record of a live block of code LARGE or HUGE; anything else ends the process in a message. */
 const struct hak_span *hak__large_span(const void *block, uint32_t word, const char *call);
 /* Changes a live block's size where it is or by moving pages; NULL when it must be copied. */

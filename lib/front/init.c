@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cache/heap.h"
+#include "cache/purger.h"
 #include "core/conf.h"
 #include "core/options.h"
 #include "core/report.h"
@@ -159,6 +160,7 @@ static __attribute__((constructor(101))) void start(void)
         return;
     }
     hak__heap_prepare();
+    hak__purger_prepare();
     if (hak__option(HAK_OPTION_CRASH_REPORT))
         hak__crash_start();
 }

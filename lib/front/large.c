@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/params.h"
 #include "cache/heap.h"
+#include "cache/purger.h"
 #include "cache/span_cache.h"
 #include "core/stats.h"
 #include "front/front.h"
@@ -197,7 +198,8 @@ const struct hak_span *hak__large_span(const void *block, uint32_t word, const c
     return span_of((void *)(uintptr_t)block, word, call);
 }
 
-HAK_NOINLINE void hak__large_release(void *block, uint32_t word)
+/* What may be the last call of the program is the time for a thread that its poll has wanted. */
+HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const void *caller)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     if (word == HAK_CODE_HUGE)
@@ -205,13 +207,14 @@ HAK_NOINLINE void hak__large_release(void *block, uint32_t word)
     else
         hak__span_free(span);
     hak__heap_poll(hak__heap);
+    hak__purger_start(caller);
 }
 
-void hak__large_free(void *block, uint32_t word, const char *call)
+void hak__large_free(void *block, uint32_t word, const char *call, const void *caller)
 {
     struct hak_span *span = span_of(block, word, call);
     if (hak_unlikely(word != HAK_CODE_LARGE) || !hak__span_cache_put(hak__heap, span, block))
-        hak__large_release(block, word);
+        hak__large_release(block, word, caller);
 }
 
 /* Takes granules from the neighbour or gives some back; the page map shows only what is live. */

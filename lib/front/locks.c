@@ -2,6 +2,7 @@
 #include "front/locks.h"
 
 #include "cache/heap.h"
+#include "cache/idle.h"
 #include "cache/reclaim.h"
 #include "core/meta.h"
 #include "page/arena.h"

@@ -83,7 +83,7 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
     memcpy(fresh, block, usable < size ? usable : size);
     if (usable > HAK_SMALL_MAX) {
         hak__block_gone(block);
-        hak__large_release(block, word);
+        hak__large_release(block, word, NULL);
     } else {
         hak__free(block, call);
     }

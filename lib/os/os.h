@@ -91,6 +91,8 @@ const char *hak__os_program_name(void);
 /* Opens a file to write at its end, a new one if there is none; or an errno value, negated. */
 int hak__os_append(const char *path);
 void hak__os_close(int fd);
+/* Where the dynamic linker begins, or 0. */
+uintptr_t hak__os_linker(void);
 /* The path by which the program was started, or NULL; of a script its own, not its interpreter's. */
 const char *hak__os_program_path(void);
 /*
@@ -114,12 +116,22 @@ int hak__os_write(int fd, const char *bytes, size_t size);
 /* The same file under a number that programs seldom get, closed by exec; -1 when it cannot be. */
 int hak__os_duplicate(int fd);
 /*
- * Sleeps while *word == value, wakes spuriously at times; after so many microseconds, less than a
- * second, or with 0 never by time.
+ * Sleeps while *word == value, wakes spuriously at times; after so many microseconds, or with 0 never
+ * by time.
  */
 void hak__os_wait(void *word, uint32_t value, unsigned microseconds);
 /* Wakes one sleeper on the word. */
 void hak__os_wake(void *word);
+/*
+ * A memory barrier in each thread of the process that runs, and in every other one before it runs
+ * again. What such a thread has stored before it is seen by the caller behind the call; what the
+ * caller has stored before the call is seen by such a thread behind it. False where the system has
+ * none: then there was no barrier. To be prepared once in each process before.
+ */
+bool hak__os_barrier(void);
+bool hak__os_barrier_prepare(void);
+/* Names the calling thread for ps(1) and debuggers; at most 15 characters. */
+void hak__os_name_thread(const char *name);
 /* Lets other threads run. */
 void hak__os_yield(void);
 /* Sleeps for less than a second. */

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <linux/stat.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,6 +55,11 @@ const char *hak__os_environment(const char *name)
 const char *hak__os_program_path(void)
 {
     return (const char *)hak__auxiliary(AT_EXECFN);
+}
+
+uintptr_t hak__os_linker(void)
+{
+    return hak__auxiliary(AT_BASE);
 }
 
 bool hak__os_program_file(char *path, size_t size)
@@ -133,7 +139,7 @@ int hak__os_duplicate(int fd)
 
 void hak__os_wait(void *word, uint32_t value, unsigned microseconds)
 {
-    long seconds_and_nanoseconds[2] = {0, (long)microseconds * 1000};
+    long seconds_and_nanoseconds[2] = {microseconds / 1000000, (long)(microseconds % 1000000) * 1000};
     hak__call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
               microseconds != 0 ? seconds_and_nanoseconds : NULL);
 }
@@ -141,6 +147,24 @@ void hak__os_wait(void *word, uint32_t value, unsigned microseconds)
 void hak__os_wake(void *word)
 {
     hak__call(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
+}
+
+/* linux/membarrier.h, which old headers do not have */
+enum { BARRIER = 1 << 3, BARRIER_PREPARE = 1 << 4 };
+
+bool hak__os_barrier(void)
+{
+    return hak__call(SYS_membarrier, BARRIER, 0) == 0;
+}
+
+bool hak__os_barrier_prepare(void)
+{
+    return hak__call(SYS_membarrier, BARRIER_PREPARE, 0) == 0;
+}
+
+void hak__os_name_thread(const char *name)
+{
+    hak__call(SYS_prctl, PR_SET_NAME, name);
 }
 
 void hak__os_yield(void)

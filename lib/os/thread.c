@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 
 #include "base/atomic.h"
 #include "os/lock.h"
@@ -96,4 +97,38 @@ bool hak__life_is_over(struct hak_life *life)
     if (result == 0 || result == EOWNERDEAD)
         pthread_mutex_unlock(&life->mutex);
     return result == EOWNERDEAD;
+}
+
+/* A static program may have no threads. */
+#pragma weak pthread_create
+
+/* With those of the C library's own that it needs, and those that tell of a crash. */
+static void most_signals(sigset_t *set)
+{
+    static const int others[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS};
+    sigfillset(set);
+    for (size_t i = 0; i < HAK_COUNT_OF(others); i++)
+        sigdelset(set, others[i]);
+}
+
+bool hak__thread_start(void *(*function)(void *))
+{
+    enum { STACK = 256 << 10 };
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t blocked, before;
+    bool started = false;
+    int saved = errno;
+    if (&pthread_create == NULL || pthread_attr_init(&attributes) != 0)
+        return false;
+    most_signals(&blocked);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (pthread_attr_setstacksize(&attributes, STACK) == 0 &&
+        pthread_sigmask(SIG_BLOCK, &blocked, &before) == 0) {
+        started = pthread_create(&thread, &attributes, function, NULL) == 0;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    pthread_attr_destroy(&attributes);
+    errno = saved;
+    return started;
 }

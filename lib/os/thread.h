@@ -52,4 +52,10 @@ void hak__life_forget(struct hak_life *life);
 /* True once when the thread has ended and still held it. One thread at a time. */
 bool hak__life_is_over(struct hak_life *life);
 
+/*
+ * Starts a detached thread with a small stack, in which none of the program's signals is handled;
+ * false when there is none to be had. The C library allocates for it and takes locks of its own.
+ */
+bool hak__thread_start(void *(*function)(void *));
+
 #endif

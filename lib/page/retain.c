@@ -16,8 +16,11 @@ enum { SOON_MS = 1000, PINNED_MS = 1000 };
 
 static _Atomic size_t purged, regret; /* any thread; only steer */
 static _Atomic int64_t purge_time;    /* ms, of the last purge; likewise */
-static _Atomic size_t period_minimum; /* least retained in this period; any thread, only steers */
-static _Atomic int64_t period_end;    /* ms; whoever moves it by CAS purges */
+enum { QUARTERS = 4, EARLIER = QUARTERS - 1 }; /* of a decay period */
+static _Atomic size_t period_minimum; /* least retained in this quarter; any thread, only steers */
+static _Atomic size_t earlier_minima[EARLIER]; /* and before, the latest first; by who moves period_end */
+static _Atomic int64_t period_end;    /* ms, of the quarter; whoever moves it by CAS purges */
+static _Atomic int64_t regret_end;    /* ms; by whoever has moved period_end */
 static _Atomic int64_t pinned_tried;  /* ms; by whoever has moved period_end */
 
 /* The bound in bytes, or a percentage of what is live if that is more. */
@@ -158,6 +161,24 @@ size_t hak__retain_excess(void)
     return excess > over ? excess : over;
 }
 
+/*
+ * The least that was retained in the last decay period. It is looked at four times a period, so that
+ * nothing stays longer than one and a quarter; a time without a look counts as so many quarters.
+ */
+static size_t least_of_period(int64_t quarters)
+{
+    size_t least = hak_load_relaxed(&period_minimum), now = least;
+    for (int i = 0; i < EARLIER; i++) {
+        size_t before = hak_load_relaxed(&earlier_minima[i]);
+        if (i + quarters < QUARTERS && before < least)
+            least = before;
+    }
+    for (int i = EARLIER - 1; i >= 0; i--)
+        hak_store_relaxed(&earlier_minima[i],
+                          i < quarters ? now : hak_load_relaxed(&earlier_minima[i - quarters]));
+    return least;
+}
+
 /* Once a decay period, or a second if that is longer. */
 static bool is_time_for_pinned(int64_t now)
 {
@@ -177,11 +198,15 @@ size_t hak__retain_decay(bool *pinned_too)
         return period == 0 ? returnable(retained) : 0;
     int64_t now = hak__os_now_ms();
     int64_t end = hak_load_relaxed(&period_end);
-    if (now < end || !hak_cas_acquire(&period_end, &end, now + period))
+    int64_t quarter = period < QUARTERS ? 1 : period / QUARTERS;
+    if (now < end || !hak_cas_acquire(&period_end, &end, now + quarter))
         return 0;
-    hak_store_relaxed(&purged, 0);
-    hak_store_relaxed(&regret, hak_load_relaxed(&regret) / 2);
-    size_t surplus = hak_load_relaxed(&period_minimum);
+    if (now >= hak_load_relaxed(&regret_end)) {
+        hak_store_relaxed(&regret_end, now + period);
+        hak_store_relaxed(&purged, 0);
+        hak_store_relaxed(&regret, hak_load_relaxed(&regret) / 2);
+    }
+    size_t surplus = least_of_period(1 + (now - end) / quarter);
     hak_store_relaxed(&period_minimum, retained);
     if (end == 0)
         return 0;

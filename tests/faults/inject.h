@@ -102,6 +102,10 @@ unsigned long fault_auxiliary(unsigned long type);
 #define pthread_mutexattr_setrobust(...)                                                           \
     FAULT_OR("pthread_mutexattr_setrobust", pthread_mutexattr_setrobust(__VA_ARGS__))
 #define pthread_mutex_init(...) FAULT_OR("pthread_mutex_init", pthread_mutex_init(__VA_ARGS__))
+#define pthread_attr_init(...) FAULT_OR("pthread_attr_init", pthread_attr_init(__VA_ARGS__))
+#define pthread_attr_setstacksize(...)                                                             \
+    FAULT_OR("pthread_attr_setstacksize", pthread_attr_setstacksize(__VA_ARGS__))
+#define pthread_create(...) FAULT_OR("pthread_create", pthread_create(__VA_ARGS__))
 #define pthread_mutex_trylock(...)                                                                 \
     FAULT_OR("pthread_mutex_trylock", pthread_mutex_trylock(__VA_ARGS__))
 

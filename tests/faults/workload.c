@@ -18,8 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/reclaim.h"
 #include "os/os.h"
+#include "os/thread.h"
 #include "page/locked.h"
+
+#undef pthread_create /* of its own threads nothing fails */
 
 enum { OWN = 96, EXCHANGED = 64, WHOLE = 4096, PIECE = 64, UNTOUCHED = 4242, THREADS = 4 };
 #define KIB ((size_t)1 << 10)
@@ -438,6 +442,30 @@ static void growth(uint32_t seed)
     destroy_all(worker.own, BLOCKS);
 }
 
+/* Memory that a thread in the background returns, if it comes, from threads that sleep, if it can. */
+static void background(uint32_t seed)
+{
+    enum { LOOKS = 50, LOOK_US = 10000 };
+    hak_option_set("background", "1");
+    hak_option_set("decay_ms", "80");
+    bursts(seed);
+    void *large = judge(hak_malloc(3 * MIB / 2));
+    for (int i = 0; i < LOOKS && hak_load_relaxed(&hak__purger) == HAK_PURGER_THERE; i++)
+        usleep(LOOK_US);
+    hak_free(large);
+    hak_option_set("background", "0");
+    for (int i = 0; i < 5 * LOOKS && hak_load_relaxed(&hak__purger) == HAK_PURGER_THERE; i++)
+        usleep(LOOK_US);
+    hak_option_set("decay_ms", "10000");
+    if (hak_load_relaxed(&hak__purger) == HAK_PURGER_THERE)
+        workload_fail("the thread in the background does not end");
+}
+
+static void *end_at_once(void *unused)
+{
+    return unused;
+}
+
 /* A little of everything, for cases of which there are many. */
 static void brief(uint32_t seed)
 {
@@ -451,6 +479,10 @@ static void brief(uint32_t seed)
     run_threads(seed, 8);
     end_all();
     hak_stats_print(fd, HAK_STATS_TEXT);
+    hak__os_barrier_prepare();
+    hak__os_barrier();
+    hak__os_name_thread("faults");
+    hak__thread_start(end_at_once);
     hak__os_read_file("/etc/passwd", text, sizeof text, true);
     hak__os_program_file(text, sizeof text);
     hak__os_mark_file("/etc/passwd");
@@ -473,7 +505,7 @@ static void brief(uint32_t seed)
 const struct workload workloads[] = {
     {"mixed", mixed, true},  {"large", large, true},   {"threads", threads, false},
     {"churn", churn, false}, {"forks", forks, false}, {"bursts", bursts, true},
-    {"rest", rest, false},   {"growth", growth, true}, {"locked", locked, false},
+    {"rest", rest, false},   {"background", background, false}, {"growth", growth, true}, {"locked", locked, false},
 };
 const int workload_count = sizeof workloads / sizeof *workloads;
 const struct workload brief_workload = {"brief", brief, false};
