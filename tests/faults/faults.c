@@ -27,7 +27,7 @@
 #include "page/retain.h"
 #include "workload.h"
 
-enum { ALL = -1, ROUNDS = 2, QUIET_ROUNDS = 5, CHILD_SECONDS = 120 };
+enum { ALL = -1, ROUNDS = 2, QUIET_ROUNDS = 12, CHILD_SECONDS = 120 };
 enum { UNNOTICED_MAX = 20 }; /* heaps of ended threads, while nobody is told of their ends */
 #define FOREVER (1u << 30)
 
@@ -78,8 +78,8 @@ static void check(void)
  */
 static void run_case(const struct workload *workload, struct fault_plan plan, int rounds)
 {
-    size_t space[QUIET_ROUNDS], resident = 0;
-    int growing = 0; /* rounds in a row that took more */
+    size_t space = 0, before = 0, resident = 0;
+    int growing = 0; /* rounds in a row that took more, from the second on */
     for (int i = 0; i < rounds; i++, plan.seed++) {
         current = plan;
         fault_begin(&plan);
@@ -87,11 +87,12 @@ static void run_case(const struct workload *workload, struct fault_plan plan, in
         fault_begin(NULL);
         check();
     }
-    for (int i = 0; workload->steady && rounds > 1 && i < QUIET_ROUNDS; i++) {
+    for (int i = 0; workload->steady && rounds > 1 && i < QUIET_ROUNDS && i <= growing + 1; i++) {
         workload->run((uint32_t)plan.seed);
         check();
-        measure(&space[i], &resident);
-        growing = i > 1 && space[i] > space[i - 1] ? growing + 1 : 0;
+        before = space;
+        measure(&space, &resident);
+        growing = i > 1 && space > before ? growing + 1 : 0;
     }
     if (growing == QUIET_ROUNDS - 2)
         workload_fail("address space grows without end");
