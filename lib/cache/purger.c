@@ -183,7 +183,7 @@ HAK_NOINLINE void hak__purger_start_slow(const void *caller)
     uint32_t wanted = HAK_PURGER_WANTED;
     if (!is_free_to_start(caller))
         return;
-    if (!is_wanted() || hak__os_is_secure()) {
+    if (!is_wanted() || hak__os_is_secure() || hak__is_watched()) {
         int64_t later = hak__os_now_ms() + between_looks() * LOOKS;
         hak__reclaim_wish_not_before(later, later);
         hak_cas_relaxed(&hak__purger, &wanted, HAK_PURGER_NONE);

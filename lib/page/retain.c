@@ -14,7 +14,7 @@ HAK_WRITTEN_OFTEN _Atomic size_t hak__taken_bytes;
 
 enum { SOON_MS = 1000, PINNED_MS = 1000 };
 
-static _Atomic size_t purged, regret; /* any thread; only steer */
+static _Atomic size_t purged, missed, regret; /* any thread; only steer */
 static _Atomic int64_t purge_time;    /* ms, of the last purge; likewise */
 enum { QUARTERS = 4, EARLIER = QUARTERS - 1 }; /* of a decay period */
 static _Atomic size_t period_minimum; /* least retained in this quarter; any thread, only steers */
@@ -126,16 +126,25 @@ void hak__retain_purged(size_t bytes)
 
 void hak__retain_missed(size_t bytes)
 {
-    size_t gone = hak_load_relaxed(&purged);
-    if (hak_likely(gone == 0))
+    if (hak_unlikely(hak_load_relaxed(&purged) != 0))
+        hak_store_relaxed(&missed, hak_load_relaxed(&missed) + bytes);
+}
+
+/* What was missed since the last look: was it purged just before? */
+static void regret_missed(void)
+{
+    size_t bytes = hak_load_relaxed(&missed), gone = hak_load_relaxed(&purged);
+    if (hak_likely(bytes == 0))
         return;
+    hak_store_relaxed(&missed, 0);
     if (hak__os_now_ms() - hak_load_relaxed(&purge_time) > SOON_MS) {
         hak_store_relaxed(&purged, 0);
         return;
     }
-    size_t missed = gone < bytes ? gone : bytes;
-    size_t more = hak_load_relaxed(&regret) + 2 * missed, most = most_retained();
-    hak_store_relaxed(&purged, gone - missed);
+    if (bytes > gone)
+        bytes = gone;
+    size_t more = hak_load_relaxed(&regret) + 2 * bytes, most = most_retained();
+    hak_store_relaxed(&purged, gone - bytes);
     hak_store_relaxed(&regret, more < most ? more : most);
 }
 
@@ -151,6 +160,7 @@ size_t hak__retain_limit(void)
 
 size_t hak__retain_excess(void)
 {
+    regret_missed();
     size_t retained = hak_load_relaxed(&hak__retained_bytes);
     size_t over = hak__over_soft_limit(0);
     if (hak_likely(retained <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))

@@ -85,7 +85,10 @@ size_t hak__over_soft_limit(size_t more);
 /* Bytes that went because the bound was crossed. */
 void hak__retain_purged(size_t bytes);
 
-/* Bytes without memory behind them that come into use: may these be what was purged before? */
+/*
+ * Bytes without memory behind them that come into use: may these be what was purged before? That is
+ * found out when the bound is looked at the next time. What the time is asked of may allocate.
+ */
 void hak__retain_missed(size_t bytes);
 
 /* The bound as of now, in bytes. */

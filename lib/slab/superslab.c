@@ -281,37 +281,36 @@ static size_t forget_purged(SuperSlab *super, uint32_t mask)
 }
 
 /*
- * Whether an empty SuperSlab goes back as one that has memory behind it. Spans count as a whole: if
- * most of it has memory it is taken for whole, unless a limit forbids it. Otherwise that memory goes
- * back to the system first.
+ * Whether an empty SuperSlab can go back to the arena, whose spans count as a whole: without memory,
+ * or with so much of it that it is taken for whole, unless a limit forbids that. Others stay until a
+ * purge has taken their memory, for here no function of the system may be called that allocates.
  */
-static bool may_hold_memory(SuperSlab *super)
+static bool can_count_whole(SuperSlab *super, bool *whole)
 {
     uint32_t dirty = hak_load_relaxed(&super->dirty);
     size_t bytes = bytes_of(super, dirty);
-    if (dirty == 0)
-        return false;
-    if (bytes >= HAK_SUPERSLAB / 4 * 3 && hak__memory_take(HAK_SUPERSLAB - bytes))
-        return true;
-    uint32_t purged = purge_slots(super, dirty);
-    bytes -= forget_purged(super, purged);
-    if (purged == dirty)
-        return false;
-    hak__memory_add(HAK_SUPERSLAB - bytes); /* what the system does not take back is kept, at any cost */
-    return true;
+    *whole = dirty != 0;
+    return dirty == 0 ||
+           (bytes >= HAK_SUPERSLAB / 4 * 3 && hak__memory_take(HAK_SUPERSLAB - bytes));
 }
 
 /* Gives an empty SuperSlab up, unless somebody takes a slot of it first. */
 static void retire(SuperSlab *super)
 {
     uint32_t none = 0;
+    bool whole = false;
     hak__race_point("retire SuperSlab");
     if (!hak__shared_cas(hak_cas_acquire(&super->used, &none, UINT32_MAX)))
         return;
+    if (!can_count_whole(super, &whole)) {
+        HAK_SHARED(hak_and_acq_rel(&super->used, 0));
+        announce(super, 0);
+        return;
+    }
     hak__count(HAK_COUNTER_SUPERSLAB_RELEASES, 1);
     struct hak_span *span = super->span;
-    span->dirty = may_hold_memory(super);
-    span->pinned = span->dirty && hak_load_relaxed(&super->pinned) != 0;
+    span->dirty = whole;
+    span->pinned = whole && hak_load_relaxed(&super->pinned) != 0;
     forget_dirty(super, UINT32_MAX);
     hak__lock_acquire(&hak__stage3_lock);
     hak__pagemap_set_words(span->base, HAK_SUPERSLAB_UNITS, HAK_CODE_SPAN_INSIDE);
