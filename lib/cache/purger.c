@@ -181,14 +181,14 @@ static bool is_free_to_start(const void *caller)
 HAK_NOINLINE void hak__purger_start_slow(const void *caller)
 {
     uint32_t wanted = HAK_PURGER_WANTED;
-    if (!is_free_to_start(caller))
-        return;
-    if (!is_wanted() || hak__os_is_secure() || hak__is_watched()) {
+    if (!is_wanted() || hak__os_is_secure() || hak__is_watched()) { /* first: sandboxes know few calls */
         int64_t later = hak__os_now_ms() + between_looks() * LOOKS;
         hak__reclaim_wish_not_before(later, later);
         hak_cas_relaxed(&hak__purger, &wanted, HAK_PURGER_NONE);
         return;
     }
+    if (!is_free_to_start(caller))
+        return;
     if (!hak_cas_acquire(&hak__purger, &wanted, HAK_PURGER_THERE))
         return;
     if (hak__thread_start(live)) {

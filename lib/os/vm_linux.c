@@ -126,12 +126,17 @@ bool hak__os_purge(void *address, size_t size)
 {
     enum { UNKNOWN, PURGES, PRETENDS };
     static _Atomic int kind;
-    unsigned char *byte = address;
+    unsigned char *byte = address, before = 0;
     int known = hak_load_relaxed(&kind);
-    if (hak_unlikely(known == UNKNOWN))
+    if (hak_unlikely(known == UNKNOWN)) {
+        before = *byte;
         *byte = 1;
-    if (hak__call_failed(hak__told(SYS_madvise, address, size, MADV_DONTNEED)))
+    }
+    if (hak__call_failed(hak__told(SYS_madvise, address, size, MADV_DONTNEED))) {
+        if (hak_unlikely(known == UNKNOWN))
+            *byte = before; /* what is refused is as it was */
         return false;
+    }
     if (hak_unlikely(known == UNKNOWN)) {
         known = *byte == 0 ? PURGES : PRETENDS;
         hak_store_relaxed(&kind, known);
