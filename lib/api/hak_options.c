@@ -44,7 +44,8 @@ int hak_option_info(size_t index, hak_option_info_t *info)
     static const hak_option_type_t type[] = {[HAK_OPTION_KIND_BOOL] = HAK_OPTION_TYPE_BOOL,
                                              [HAK_OPTION_KIND_NUMBER] = HAK_OPTION_TYPE_NUMBER,
                                              [HAK_OPTION_KIND_SIZE] = HAK_OPTION_TYPE_SIZE,
-                                             [HAK_OPTION_KIND_STATS] = HAK_OPTION_TYPE_WORD};
+                                             [HAK_OPTION_KIND_STATS] = HAK_OPTION_TYPE_WORD,
+                                             [HAK_OPTION_KIND_BACKGROUND] = HAK_OPTION_TYPE_WORD};
     hak__init();
     if (!hak__sized_is_known(info->struct_size, sizeof *info))
         return -1;

@@ -79,7 +79,8 @@ static void exchange_batch(uint32_t *state)
 static void *work(void *number)
 {
     uint32_t state = (uint32_t)(uintptr_t)number * 7919 + 1;
-    struct kept kept[BLOCKS] = {{NULL}};
+    struct kept kept[BLOCKS];
+    memset(kept, 0, sizeof kept);
     for (int i = 0; i < ROUNDS; i++) {
         struct kept *one = &kept[next_random(&state) % BLOCKS];
         if (one->block == NULL)

@@ -6,6 +6,19 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* A sanitizer has memory of its own, so what is resident tells nothing. */
+#if defined(__has_feature)
+#define UNIT_FEATURE(name) __has_feature(name)
+#else
+#define UNIT_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    UNIT_FEATURE(address_sanitizer) || UNIT_FEATURE(thread_sanitizer)
+#define UNIT_SANITIZED 1
+#else
+#define UNIT_SANITIZED 0
+#endif
+
 /* Runs the tests that add puts into a case; the exit status. */
 static inline int unit_run(const char *name, void (*add)(TCase *tests))
 {
