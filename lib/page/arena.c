@@ -492,6 +492,14 @@ bool hak__arena_is_fresh(uintptr_t address)
     return fresh;
 }
 
+size_t hak__arena_zero(bool bare)
+{
+    hak__lock_acquire(&hak__arena_lock);
+    size_t bytes = hak__spans_bytes_locked(bare ? HAK_SPAN_BARE : HAK_SPAN_COLD);
+    hak__lock_release(&hak__arena_lock);
+    return bytes;
+}
+
 size_t hak__arena_warm(void)
 {
     size_t bytes = 0;

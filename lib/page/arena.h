@@ -74,6 +74,8 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too);
 enum { HAK_BY_UNMAPPING = 1, HAK_BY_STRIPPING = 2 };
 struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways);
 struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways);
+/* Bytes of the bare spans, or of the cold ones. */
+size_t hak__arena_zero(bool bare);
 /*
  * It is listed again; so many granules from the first one on could not be purged. How many could.
  * fate: what has become of one that is zero.

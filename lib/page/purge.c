@@ -87,8 +87,9 @@ static size_t purge_span(struct hak_span *span, unsigned ways, size_t *most)
 }
 
 /*
- * What is zero already: its charge goes, and its address space where others want that. Where what is
- * mapped is locked, and counts at once, address space is the better the older it is.
+ * What is zero already: its charge goes, and its address space where others want that. Where what
+ * is mapped is locked, and counts at once, address space is the better the older it is. Not more
+ * than there was at the start: what functions in front of mmap free meanwhile would keep it going.
  */
 static void shed_rest(void)
 {
@@ -96,9 +97,12 @@ static void shed_rest(void)
         return;
     for (int bare = 0; bare < 2; bare++) {
         enum hak_fate fate = HAK_STRIPPED;
+        size_t done = 0, most = hak__arena_zero(bare);
         unsigned ways = 0;
         struct hak_span *span = NULL;
-        while (fate != HAK_PURGED && (span = hak__arena_take_zero(bare, &ways)) != NULL) {
+        while (fate != HAK_PURGED && done < most &&
+               (span = hak__arena_take_zero(bare, &ways)) != NULL) {
+            done += span->units * HAK_GRANULE;
             fate = shed(span, ways);
             hak__arena_put_purged(span, 0, 0, fate);
         }

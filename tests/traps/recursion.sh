@@ -38,6 +38,12 @@ for name in $names; do
     passes "libhakmem under $name" "$WORK/hook.so $HAK_LIBRARY" "$WORK/start"
 done
 
+# What a function in front of mmap frees, while zero memory goes, does not keep that going.
+compile limits limits.c
+hooked mmap
+TRAP_SECONDS=20 passes 'libhakmem under mmap and limits' "$WORK/hook.so $HAK_LIBRARY" \
+    env HAKMEM_CONF=limit_hard=24M,limit_soft=15M "$WORK/limits"
+
 for name in mmap syscall pthread_key_create pthread_atfork clock_gettime; do
     hooked "$name"
     echo "under $name:"
