@@ -157,8 +157,6 @@ static void adopt(struct hak_heap *heap)
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
     memset(heap->kept, 0, sizeof heap->kept);
     heap->capacity_bytes = 0;
-    hak__heap_begin_anew(heap);
-    give_up(heap);
 }
 
 /*
@@ -187,10 +185,12 @@ static void bury(struct hak_heap *heap)
 {
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     if (hak_load_relaxed(&heap->busy)) {
+        hak__heap_pass(heap); /* from then on whoever bars it finds it busy */
         adopt(heap);
-        return;
+        hak__heap_leave(heap, false);
+    } else {
+        close_and_flush(heap);
     }
-    close_and_flush(heap);
     give_up(heap);
 }
 
@@ -322,8 +322,11 @@ void hak__heap_fork_child(void)
         hak__life_forget(&heap->life);
         if (hak__heap_is_in_disorder(heap) && !heap->attached)
             hak__heap_begin_anew(heap); /* it holds nothing */
-        if (heap->attached && heap != hak__heap)
+        if (heap->attached && heap != hak__heap) {
             adopt(heap);
+            hak__heap_begin_anew(heap);
+            give_up(heap);
+        }
     }
 }
 

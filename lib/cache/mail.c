@@ -169,8 +169,10 @@ static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_g
     struct hak_parcel *parcel = hak__mail_empty(heap, to);
     if (parcel == NULL)
         return NULL;
-    if (hak_unlikely(gather->parcel != NULL)) /* by who is told of new memory */
-        post(heap, gather);
+    if (hak_unlikely(gather->parcel != NULL)) { /* by who is told of memory that comes or goes */
+        keep_empty(heap, parcel);
+        return gather->owner == owner ? gather->parcel : NULL;
+    }
     gather->owner = owner;
     gather->heap = to;
     gather->parcel = parcel;

@@ -52,25 +52,29 @@ static bool find_grown(const struct hak_heap *heap, const void *block, unsigned 
     return false;
 }
 
-/* A larger block for one that is outgrown; it is likely to grow further if it has done so before. */
+/*
+ * A larger block for one that is outgrown; it is likely to grow further if it has done so before. In
+ * the child of a signal handler that forks and returns the thread may have lost its heap meanwhile.
+ */
 static void *larger(const void *block, size_t size)
 {
     if (size > HAK_SMALL_MAX) {
         void *large = hak__block_live(hak__large_alloc_to_grow(size), size, false);
         return large != NULL ? large : hak__malloc(size);
     }
-    if (size < ROOM_LEAST || hak__is_watched() || !hak__heap_is_real(hak__heap))
+    struct hak_heap *heap = hak__heap;
+    if (size < ROOM_LEAST || hak__is_watched() || !hak__heap_is_real(heap))
         return hak__malloc(size);
     void *fresh = NULL;
     unsigned place = 0;
-    bool again = find_grown(hak__heap, block, &place);
+    bool again = find_grown(heap, block, &place);
     if (again && size > HAK_SMALL_MAX / 2)
         fresh = hak__block_live(hak__large_alloc_to_grow(size), size, false);
     if (fresh == NULL)
         fresh = hak__malloc(again ? with_room(size) : size);
     if (!again)
-        hak__heap->grown_place = (place + 1) % HAK_GROWN_PLACES;
-    hak__heap->grown[place] = fresh;
+        heap->grown_place = (place + 1) % HAK_GROWN_PLACES;
+    heap->grown[place] = fresh;
     return fresh;
 }
 
