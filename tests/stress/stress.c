@@ -217,6 +217,9 @@ static void *sleepers(void *number)
 /* The child has no other threads and no places of its own to give back to them. */
 static void child(void)
 {
+    /* the thread sanitizer ends a child that starts a thread, as the library may */
+    if (HAK_THREAD_SANITIZER && hak_option_set("background", "0") != 0)
+        _exit(1);
     alarm(120);
     if (hak__heap_count() != 1)
         _exit(3); /* the heaps of threads that are not here were not adopted */
