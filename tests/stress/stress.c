@@ -322,7 +322,9 @@ static void account(void)
     for (int i = 0; i < TRIES; i++) {
         struct hak_account account;
         take_account(&account);
+        hak__lock_acquire(&hak__account_lock); /* or it may be at work while they are read */
         wrong = compare_statistics(&account);
+        hak__lock_release(&hak__account_lock);
         if (wrong == NULL)
             return;
         usleep(PAUSE_US);
