@@ -50,9 +50,7 @@ static size_t thread_bound(void)
     size_t heaps = hak__heap_count();
     if (heaps == 0)
         heaps = 1; /* the one that threads without a heap share */
-    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
-    if (heaps > HAK_FULL_SHARE_HEAPS)
-        most = most / heaps * HAK_FULL_SHARE_HEAPS;
+    size_t most = hak__heap_share_of_cache(heaps);
     size_t bound = hak_load_relaxed(&hak__live_bytes) / 4 * 3 / heaps;
     if (bound < CACHE_USUAL)
         bound = CACHE_USUAL;

@@ -21,6 +21,7 @@
 #include "cache/handback.h"
 #include "cache/mail.h"
 #include "cache/reclaim.h"
+#include "core/options.h"
 #include "core/stats.h"
 #include "os/lock.h"
 #include "page/pagemap.h"
@@ -176,6 +177,13 @@ extern _Atomic size_t hak__heaps_in_use;
 HAK_INLINE size_t hak__heap_count(void)
 {
     return hak_load_relaxed(&hak__heaps_in_use);
+}
+
+/* What cache_max allows each of so many heaps: with many each may keep less. */
+HAK_INLINE size_t hak__heap_share_of_cache(size_t heaps)
+{
+    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
+    return heaps > HAK_FULL_SHARE_HEAPS ? most / heaps * HAK_FULL_SHARE_HEAPS : most;
 }
 
 /*

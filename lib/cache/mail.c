@@ -96,10 +96,8 @@ void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list)
 /* Whether a mailbox may hold so many bytes in more than one parcel; any thread. */
 static bool may_hold(const struct hak_mailbox *box, size_t bytes)
 {
-    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX), heaps = hak__heap_count();
-    if (heaps > HAK_FULL_SHARE_HEAPS)
-        most = most / heaps * HAK_FULL_SHARE_HEAPS;
-    return bytes <= most && hak__os_now_ms() - hak_load_relaxed(&box->taken_ms) < PATIENCE_MS;
+    return bytes <= hak__heap_share_of_cache(hak__heap_count()) &&
+           hak__os_now_ms() - hak_load_relaxed(&box->taken_ms) < PATIENCE_MS;
 }
 
 /*

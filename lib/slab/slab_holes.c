@@ -128,8 +128,8 @@ uint32_t hak__holes_take(TinySlabMeta *slab, uint32_t want, uint32_t *first)
 
 /* ---- making ------------------------------------------------------------ */
 
-/* Takes the list of a CURRENT slab; its blocks in *free. How many. */
-static uint32_t take_list(TinySlabMeta *slab, struct blocks *free, uint32_t *carved)
+/* Takes the list of a CURRENT slab; its blocks in *free. */
+static void take_list(TinySlabMeta *slab, struct blocks *free, uint32_t *carved)
 {
     uint32_t count = 0;
     const void *node = slab_freelist_take_all(slab, &count, carved);
@@ -139,7 +139,6 @@ static uint32_t take_list(TinySlabMeta *slab, struct blocks *free, uint32_t *car
         if (i + 1 < count)
             node = slab_freelist_block(slab, next);
     }
-    return count;
 }
 
 /* Gives back what of these blocks is in no hole, as a list in the order of addresses. */
