@@ -25,7 +25,7 @@ HAK_EXPORT __attribute__((weak)) register_fn __register_atfork;
  */
 static register_fn *find_next(void)
 {
-    static const char *const versions[] = {"GLIBC_2.3.2", "GLIBC_2.17", "GLIBC_2.27", "GLIBC_2.36"};
+    static const char versions[][12] = {"GLIBC_2.3.2", "GLIBC_2.17", "GLIBC_2.27", "GLIBC_2.36"};
     register_fn *function = (register_fn *)dlsym(RTLD_NEXT, "__register_atfork");
     if (function != __register_atfork)
         return function;

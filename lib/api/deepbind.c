@@ -42,7 +42,7 @@ struct table {
 };
 
 /* What passes nothing on to the C library while this malloc serves; prctl makes a system call. */
-static const char *const names[] = {
+static const char names[][20] = {
     "malloc",         "free",          "calloc",      "realloc",       "reallocarray",
     "posix_memalign", "aligned_alloc", "memalign",    "valloc",        "pvalloc",
     "cfree",          "free_sized",    "mallinfo",    "mallinfo2",     "malloc_info",

@@ -5,9 +5,11 @@
 
 enum kind { GAUGE, COUNTER, SUM };
 
+enum { NAME_SIZE = 24, LABEL_SIZE = 40, HELP_SIZE = 96 };
+
 static const struct {
     enum kind kind;
-    const char *name, *label, *help;
+    char name[NAME_SIZE], label[LABEL_SIZE], help[HELP_SIZE];
 } rows[HAK_STAT_COUNT] = {
 #define HAK_GAUGE(id, name, label, help) {GAUGE, #name, label, help},
 #define HAK_COUNTER(id, name, label, help) {COUNTER, #name, label, help},
@@ -15,7 +17,13 @@ static const struct {
 #include "core/stats.def"
 };
 
-static const char *const lock_names[HAK_LOCK_COUNT] = {
+#define HAK_STAT(id, name, label, help)                                                            \
+    HAK_STRING_FITS(#name, NAME_SIZE);                                                             \
+    HAK_STRING_FITS(label, LABEL_SIZE);                                                            \
+    HAK_STRING_FITS(help, HELP_SIZE);
+#include "core/stats.def"
+
+static const char lock_names[HAK_LOCK_COUNT][NAME_SIZE] = {
 #define HAK_LOCK(lock, name) name,
 #include "front/locks.def"
 #undef HAK_LOCK
@@ -24,7 +32,7 @@ static const char *const lock_names[HAK_LOCK_COUNT] = {
 /* What is said of a class; the same in all forms. */
 enum { CLASS_FIELDS = 5 };
 static const struct {
-    const char *name, *help;
+    char name[NAME_SIZE], help[HELP_SIZE];
 } class_rows[CLASS_FIELDS] = {
     {"slabs", "Slabs that serve the class."},
     {"capacity", "Blocks that these slabs have room for."},
@@ -227,7 +235,7 @@ static void metric_value(struct hak_text *text, struct metric metric,
 
 static void metric_locks(struct hak_text *text, const struct hak_stats_report *reports, size_t count)
 {
-    static const struct metric metric[] = {
+    const struct metric metric[] = {
         {"hakmem_lock_", "acquisitions", "_total", "How often a lock was taken.", "counter"},
         {"hakmem_lock_", "waits", "_total", "How often a thread had to wait for a lock.",
          "counter"}};

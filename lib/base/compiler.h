@@ -21,6 +21,16 @@
  */
 #define HAK_READ_MOSTLY __attribute__((section("hak_read")))
 #define HAK_WRITTEN_OFTEN __attribute__((section("hak_written"))) HAK_CACHE_ALIGNED
+/*
+ * A large table of which a small process touches little or nothing. The linker puts what is aligned
+ * most first, so that the few variables that every process writes share pages behind all tables.
+ */
+#define HAK_SPARSE __attribute__((aligned(4096)))
+/*
+ * In constant tables strings stand themselves, in arrays of this many bytes: pointers to them would be
+ * relocated in every process, which costs time and a page.
+ */
+#define HAK_STRING_FITS(string, size) _Static_assert(sizeof(string) <= (size), "the string fits")
 #define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
 /* Hides from the compiler how a value came about, so that it goes on from there. */
 #define hak_opaque(value) __asm__("" : "+r"(value))

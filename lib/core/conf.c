@@ -117,7 +117,7 @@ static void apply(const struct hak_conf_line *line, void *context)
 
 bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visit, void *context)
 {
-    static char text[HAK_CONF_SIZE_MAX + 1]; /* untouched where there is no file */
+    static HAK_SPARSE char text[HAK_CONF_SIZE_MAX + 1]; /* where there is a file */
     size_t size = hak__os_read_file(path, text, sizeof text, trusted);
     if (size > HAK_CONF_SIZE_MAX)
         return false;
@@ -127,7 +127,7 @@ bool hak__conf_each_of_file(const char *path, bool trusted, hak_conf_visit *visi
 
 bool hak__conf_read(const char *path, bool secure)
 {
-    static char file[PATH_MAX]; /* untouched in most programs */
+    static HAK_SPARSE char file[PATH_MAX]; /* in set-user-ID programs */
     const char *program = hak__os_program_path();
     /* AT_EXECFN is any name that the user gave to a link; only the kernel's name is the program's */
     if (secure)

@@ -16,22 +16,22 @@
 enum { FIRST_CHUNK = 32 * 1024, CHUNK = 256 * 1024 };
 
 /*
- * Memory handed out from its start. Any thread moves `used` forward by CAS, which
- * publishes nothing: what it gets is nobody else's, and was zero since the chunk
- * was published. No ABA: `used` never goes back.
+ * Memory handed out from its end. Any thread moves `left` back by CAS, which publishes
+ * nothing: what it gets is nobody else's, and was zero since the chunk was published. No
+ * ABA: `left` never grows.
  */
 struct chunk {
     char *bytes;
-    size_t size;
-    _Atomic size_t used;
+    _Atomic size_t left;
 };
 
 /*
- * A process that allocates little lives from the first chunk without a system call. It begins with a
- * page, and so, by the linker's order, all that is aligned less stands together behind it.
+ * A process that allocates little lives from the first chunk without a system call. It is aligned more
+ * than any variable that is no table, and so, by the linker's order, all of them stand behind it:
+ * its end shares a page with them.
  */
-static _Alignas(4096) char first_bytes[FIRST_CHUNK];
-static struct chunk first_chunk = {first_bytes, FIRST_CHUNK, 0};
+static _Alignas(128) char first_bytes[FIRST_CHUNK];
+static struct chunk first_chunk = {first_bytes, FIRST_CHUNK};
 
 struct hak_lock hak__meta_lock;
 static _Atomic(struct chunk *) current = &first_chunk; /* replaced under the lock; release */
@@ -39,34 +39,35 @@ _Atomic size_t hak__metadata_bytes = FIRST_CHUNK;
 
 static void *take(struct chunk *chunk, size_t size, size_t alignment)
 {
-    size_t used = hak_load_relaxed(&chunk->used);
+    size_t left = hak_load_relaxed(&chunk->left);
     for (;;) {
-        size_t start = hak__align_up(used, alignment);
-        if (start > chunk->size || size > chunk->size - start)
+        if (size > left)
             return NULL;
+        size_t start = hak__align_down(left - size, alignment);
         hak__race_point("record");
-        if (hak__shared_cas(hak_cas_relaxed(&chunk->used, &used, start + size))) {
+        if (hak__shared_cas(hak_cas_relaxed(&chunk->left, &left, start))) {
             hak__annotate_record(chunk->bytes + start, size);
             return chunk->bytes + start;
         }
     }
 }
 
-/* A new chunk whose first bytes are its own record. */
+/* A new chunk whose last bytes are its own record. */
 static bool add_chunk_locked(size_t size)
 {
     size_t needed = hak__align_up(size + sizeof(struct chunk), 64);
     size_t wanted = hak__align_up(needed > CHUNK ? needed : CHUNK, hak__os_page_size());
-    struct chunk *chunk = hak__os_map(wanted);
-    if (chunk == NULL) {
+    char *bytes = hak__os_map(wanted);
+    if (bytes == NULL) {
         wanted = hak__align_up(needed, hak__os_page_size());
-        chunk = hak__os_map(wanted);
+        bytes = hak__os_map(wanted);
     }
-    if (chunk == NULL)
+    if (bytes == NULL)
         return false;
-    chunk->bytes = (char *)chunk;
-    chunk->size = wanted;
-    hak_store_relaxed(&chunk->used, hak__align_up(sizeof *chunk, 64));
+    size_t left = wanted - hak__align_up(sizeof(struct chunk), 64);
+    struct chunk *chunk = (struct chunk *)(bytes + left);
+    chunk->bytes = bytes;
+    hak_store_relaxed(&chunk->left, left);
     hak_add_relaxed(&hak__metadata_bytes, wanted);
     hak_store_release(&current, chunk);
     return true;

@@ -12,6 +12,12 @@ const struct hak_option_row hak__option_rows[HAK_OPTION_COUNT] = {
 #undef HAK_OPTION
 };
 
+#define HAK_OPTION(id, key, kind, initial, minimum, maximum, when, help)                           \
+    HAK_STRING_FITS(key, HAK_KEY_SIZE);                                                            \
+    HAK_STRING_FITS(help, HAK_HELP_SIZE);
+#include "core/options.def"
+#undef HAK_OPTION
+
 HAK_READ_MOSTLY HAK_CACHE_ALIGNED _Atomic int64_t hak__options[HAK_OPTION_COUNT] = {
 #define HAK_OPTION(id, key, kind, initial, ...) initial,
 #include "core/options.def"
@@ -19,9 +25,10 @@ HAK_READ_MOSTLY HAK_CACHE_ALIGNED _Atomic int64_t hak__options[HAK_OPTION_COUNT]
 };
 
 /* The words of the kinds that have words; a word's value is its position modulo the stride. */
-static const char *const bool_words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
-static const char *const stats_words[] = {"none", "text", "json"};
-static const char *const background_words[] = {"0", "1", "auto"};
+typedef char word_t[8];
+static const word_t bool_words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
+static const word_t stats_words[] = {"none", "text", "json"};
+static const word_t background_words[] = {"0", "1", "auto"};
 
 /* The word for a value of a kind that is written in words, or NULL. */
 static const char *word_of(enum hak_option_kind kind, int64_t value)
@@ -41,7 +48,7 @@ static bool equals(const char *word, const char *text, size_t length)
     return strlen(word) == length && memcmp(word, text, length) == 0;
 }
 
-static bool parse_word(const char *const *words, size_t count, int64_t stride, const char *text,
+static bool parse_word(const word_t *words, size_t count, int64_t stride, const char *text,
                        size_t length, int64_t *value)
 {
     for (size_t i = 0; i < count; i++)

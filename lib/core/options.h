@@ -60,12 +60,14 @@ HAK_INLINE unsigned hak__features(bool debug)
     return (debug ? HAK_FEATURE_DEBUG : 0) | (HAK_DLOPEN ? HAK_FEATURE_DLOPEN : 0);
 }
 
+enum { HAK_KEY_SIZE = 24, HAK_HELP_SIZE = 96 };
+
 struct hak_option_row {
-    const char *key;
+    char key[HAK_KEY_SIZE];
     enum hak_option_kind kind;
     int64_t initial, minimum, maximum;
     enum hak_option_when when;
-    const char *help;
+    char help[HAK_HELP_SIZE];
 };
 
 extern const struct hak_option_row hak__option_rows[HAK_OPTION_COUNT];

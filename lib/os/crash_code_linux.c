@@ -28,7 +28,7 @@ static bool read_at(int fd, void *bytes, size_t size, uint64_t offset)
 /* The path is there until the next call. */
 static bool find_mapping(uintptr_t address, struct hak_mapping *mapping)
 {
-    static struct hak_maps maps;
+    static HAK_SPARSE struct hak_maps maps;
     bool found = false;
     if (!hak__maps_open(&maps))
         return false;

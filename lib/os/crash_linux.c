@@ -46,7 +46,7 @@ static void read_registers(struct hak_crash *crash, const ucontext_t *context)
 {
     static const struct {
         int index;
-        const char *name;
+        char name[4];
     } known[] = {
 #if defined(__x86_64__)
         {REG_RAX, "rax"}, {REG_RBX, "rbx"}, {REG_RCX, "rcx"}, {REG_RDX, "rdx"}, {REG_RSI, "rsi"},
@@ -67,7 +67,7 @@ static void read_registers(struct hak_crash *crash, const ucontext_t *context)
 #elif defined(__aarch64__)
 static void read_registers(struct hak_crash *crash, const ucontext_t *context)
 {
-    static const char *const names[] = {
+    static const char names[][4] = {
         "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10",
         "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",
         "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30"};

@@ -5,7 +5,7 @@
 #include "core/race.h"
 #include "os/os.h"
 
-_Alignas(4096) struct hak_pagemap hak__pagemap; /* apart from what is written, as in meta.c */
+HAK_SPARSE struct hak_pagemap hak__pagemap;
 
 static uintptr_t distance_of(const struct hak_pagemap_leaf *leaf)
 {

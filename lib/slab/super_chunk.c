@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/super_chunk.h"
 
-struct super_chunk hak__super_chunks __attribute__((aligned(4096)));
+HAK_SPARSE struct super_chunk hak__super_chunks;
 
 /* Chunks behind the first, by number, and the sets in which they are found. */
-static struct {
+static HAK_SPARSE struct {
     struct super_set warm[HAK_ORDERS], open[HAK_ORDERS], partial[HAK_CLASS_COUNT];
     _Atomic(struct super_chunk *) chunk[HAK_SET_SIZE]; /* set once, under the lock; release */
 } far;
@@ -46,6 +46,8 @@ void hak__chunk_strike_out(const struct super_chunk *chunk, struct chunk_set set
 
 struct super_chunk *hak__chunk_after(const struct super_chunk *chunk, struct chunk_set set)
 {
+    if (hak_likely(hak_load_acquire(&hak__super_chunks.next) == NULL))
+        return NULL; /* and not a page of the upper sets is looked at */
     unsigned number = super_set_next(set.far, number_of(chunk) + 1);
     return number < HAK_SET_SIZE ? hak_load_acquire(&far.chunk[number]) : NULL;
 }
