@@ -8,6 +8,7 @@
 #include "cache/account.h"
 #include "cache/look.h"
 #include "front/front.h"
+#include "page/huge.h"
 #include "page/pagemap.h"
 
 bool hak_owns(const void *address)

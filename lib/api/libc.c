@@ -12,6 +12,7 @@
 #include "base/params.h"
 #include "front/fast.h"
 #include "os/os.h"
+#include "page/huge.h"
 
 HAK_EXPORT void free(void *block);
 HAK_EXPORT void *calloc(size_t count, size_t size);

@@ -40,7 +40,6 @@ static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
-HAK_READ_MOSTLY _Atomic size_t hak__heaps_in_use;
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
 static struct hak_heap *create_locked(bool for_thread)

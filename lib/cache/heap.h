@@ -19,11 +19,13 @@
 #include <stdint.h>
 
 #include "cache/handback.h"
+#include "cache/heap_list.h"
 #include "cache/mail.h"
 #include "cache/reclaim.h"
 #include "core/options.h"
 #include "core/stats.h"
 #include "os/lock.h"
+#include "os/thread.h"
 #include "page/pagemap.h"
 #include "page/span.h"
 #include "slab/size_class.h"
@@ -33,7 +35,6 @@ enum {
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 4,       /* of the span cache */
     HAK_GROWN_PLACES = 8,      /* for blocks that realloc has made larger */
-    HAK_FULL_SHARE_HEAPS = 8,  /* with more heaps each may keep less */
     HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
     HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
 };
@@ -171,21 +172,6 @@ HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
     return heap->id > 1;
 }
 
-/* Heaps that belong to a thread; steers and reports only. */
-extern _Atomic size_t hak__heaps_in_use;
-
-HAK_INLINE size_t hak__heap_count(void)
-{
-    return hak_load_relaxed(&hak__heaps_in_use);
-}
-
-/* What cache_max allows each of so many heaps: with many each may keep less. */
-HAK_INLINE size_t hak__heap_share_of_cache(size_t heaps)
-{
-    size_t most = (size_t)hak__option(HAK_OPTION_CACHE_MAX);
-    return heaps > HAK_FULL_SHARE_HEAPS ? most / heaps * HAK_FULL_SHARE_HEAPS : most;
-}
-
 /*
  * The look at the bound (reclaim.h), which a heap's slow paths take often: at the time only now and
  * then.
@@ -237,6 +223,9 @@ void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx);
 
 /* drain.c: makes room in a full bin. */
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
+
+/* bins.c: the same, by one who has entered the heap and heeded what is asked of it. */
+void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx);
 /* Empties a bin; its chains are left to the caller's flush. */
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
 /* Gives the empty bins of a heap the capacities that a new one has: the next thread is another. */

@@ -5,6 +5,7 @@
 
 /* prepended to under hak__heap_lock; release publishes a heap's fields */
 HAK_READ_MOSTLY _Atomic(struct hak_heap *) hak__heaps;
+HAK_READ_MOSTLY _Atomic size_t hak__heaps_in_use;
 
 /*
  * A list with a second link that leads over 1, 3, 7, 15... records, as the lists of Myers, "An

@@ -8,28 +8,13 @@
 #include "base/params.h"
 #include "cache/purger.h"
 #include "front/fast.h"
+#include "front/large.h"
 #include "os/os.h"
-#include "page/huge.h"
-#include "page/retain.h"
 
 static void *out_of_memory(void)
 {
     errno = ENOMEM;
     return NULL;
-}
-
-HAK_READ_MOSTLY _Atomic(hak__oom_handler_fn *) hak__oom_handler;
-
-bool hak__try_again(size_t size)
-{
-    static HAK_TLS bool asking; /* what the handler itself asks for in vain is not its affair */
-    hak__oom_handler_fn *handler = hak_load_acquire(&hak__oom_handler);
-    if (hak_likely(handler == NULL) || asking || size > PTRDIFF_MAX)
-        return false;
-    asking = true;
-    bool again = handler(size);
-    asking = false;
-    return again;
 }
 
 /* Threads without a heap, which is most often one that is ending, share one under a lock. */
@@ -123,6 +108,12 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
 
+HAK_NOINLINE void *hak__malloc_large(size_t size)
+{
+    void *kept = hak__large_take_kept(size, HAK_ALIGNMENT);
+    return hak_likely(kept != NULL) ? kept : hak__malloc_slow(size);
+}
+
 HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx)
 {
     return alloc_class(class_idx, false);
@@ -163,44 +154,4 @@ size_t hak__good_size(size_t size)
     if (size > PTRDIFF_MAX)
         return size;
     return hak__align_up(size, size <= HAK_LARGE_MAX ? HAK_CACHE_LINE : hak__os_page_size());
-}
-
-void hak__thread_flush(void)
-{
-    HAK_UNSEEN;
-    if (!hak__heap_is_real(hak__heap))
-        return;
-    hak__heap_flush(hak__heap);
-    hak__heap_poll(hak__heap);
-}
-
-/* What this thread keeps, and for the process what threads without a heap share. */
-static void flush_own(bool process)
-{
-    if (hak__heap_is_real(hak__heap))
-        hak__heap_flush(hak__heap);
-    if (process)
-        hak__heap_flush_shared();
-}
-
-size_t hak__purge_until(bool process, int64_t until)
-{
-    HAK_UNSEEN;
-    size_t before = hak_load_relaxed(&hak__retained_bytes);
-    if (process)
-        hak__reclaim_ask_for_flush();
-    flush_own(process);
-    size_t now = hak_load_relaxed(&hak__retained_bytes);
-    size_t more = now > before ? now - before : 0;
-    return hak__reclaim(process ? SIZE_MAX : more, until, true);
-}
-
-size_t hak__purge(void)
-{
-    return hak__purge_until(true, HAK_NEVER);
-}
-
-bool hak__owns(const void *address)
-{
-    return hak__pagemap_word((uintptr_t)address) != HAK_CODE_NONE || hak__huge_covers(address);
 }

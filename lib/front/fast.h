@@ -6,6 +6,7 @@
 #include "base/annotate.h"
 #include "cache/thread_cache.h"
 #include "front/front.h"
+#include "page/huge.h"
 #include "page/pagemap.h"
 #include "slab/size_class.h"
 

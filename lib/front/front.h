@@ -32,11 +32,11 @@ void *hak__reallocarray(void *block, size_t count, size_t size, const char *call
 void *hak__aligned(size_t alignment, size_t size);
 void *hak__aligned_alloc(size_t alignment, size_t size);
 int hak__posix_memalign(void **out, size_t alignment, size_t size);
-/* Whether the library holds the memory at an address. */
-bool hak__owns(const void *address);
 void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call);
 size_t hak__usable_size(const void *block, const char *call);
 size_t hak__good_size(size_t size);
+
+/* give_back.c */
 /* Gives back all that this thread and the process keep ready; how many bytes were returned. */
 size_t hak__purge(void);
 /* The same until a time is past, and with process false only as much as this thread kept. */
@@ -44,6 +44,7 @@ size_t hak__purge_until(bool process, int64_t until);
 /* Hands back all that this thread keeps ready. */
 void hak__thread_flush(void);
 
+/* oom.c */
 /* What hak_oom_handler_set has set, or NULL. */
 typedef bool hak__oom_handler_fn(size_t size);
 extern _Atomic(hak__oom_handler_fn *) hak__oom_handler;
@@ -83,9 +84,11 @@ void *hak__large_resize(void *block, uint32_t word, size_t size);
 /* The same without moving, to max or as near as there is room; the size that it has then. */
 size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max);
 
-/* misuse.c */
+/* checked.c */
 /* The usable size of a live block; anything else ends the process in a message. */
 size_t hak__checked_size(const void *block, uint32_t word, const char *call);
+
+/* misuse.c */
 HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size);
 /* Of a free that tells something of the block that is not so, a size or an alignment. */
 HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const char *what,

@@ -10,6 +10,7 @@
 #include "cache/span_cache.h"
 #include "core/stats.h"
 #include "front/front.h"
+#include "front/large.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
@@ -17,11 +18,6 @@
 #include "page/pagemap.h"
 #include "page/region.h"
 #include "page/retain.h"
-
-static size_t units_of(size_t size)
-{
-    return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
-}
 
 /* Zeroed blocks up to this size may be cleared by hand; above, memory that is zero is sought first. */
 #define CLEARED_MAX ((size_t)2 << 20)
@@ -46,8 +42,7 @@ static uint32_t offset_of(uintptr_t base, size_t spare, size_t alignment)
     return offset & ~(uint32_t)(HAK_CACHE_LINE - 1);
 }
 
-/* The block of a span whose memory is there, for whom it shall be live next. */
-static HAK_NOINLINE void *place(struct hak_span *span, size_t size, size_t alignment)
+HAK_NOINLINE void *hak__large_place(struct hak_span *span, size_t size, size_t alignment)
 {
     uint32_t offset = offset_of(span->base, hak__span_bytes(span) - size, alignment);
     hak_store_relaxed(&span->offset, offset);
@@ -72,7 +67,7 @@ static struct hak_span *begin_block(struct hak_span *span, size_t size, size_t a
         hak__arena_free(span);
         return NULL;
     }
-    place(span, size, alignment);
+    hak__large_place(span, size, alignment);
     hak__live_add(hak__span_bytes(span));
     hak__pagemap_show(span->base, span->units, HAK_CODE_LARGE, span);
     hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);
@@ -82,7 +77,7 @@ static struct hak_span *begin_block(struct hak_span *span, size_t size, size_t a
 static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 {
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
-    struct hak_span *span = hak__arena_alloc(units_of(size), align_units, zero && size > CLEARED_MAX);
+    struct hak_span *span = hak__arena_alloc(hak__units_of(size), align_units, zero && size > CLEARED_MAX);
     return begin_block(span, size, alignment);
 }
 
@@ -124,19 +119,6 @@ static bool purging_may_help(size_t size, size_t alignment)
     return probe != NULL;
 }
 
-/* A block that the thread keeps, with anything in it, or NULL. The alignment is at most a granule. */
-HAK_INLINE void *take_kept(size_t size, size_t alignment)
-{
-    if (hak_unlikely(size > HAK_SPAN_CACHE_UNITS * HAK_GRANULE))
-        return NULL;
-    const struct hak_kept *kept = hak__span_cache_take(hak__heap, units_of(size));
-    if (kept == NULL)
-        return NULL;
-    if (hak_likely(kept->size >= size && ((uintptr_t)kept->block & (alignment - 1)) == 0))
-        return kept->block;
-    return place(kept->span, size, alignment);
-}
-
 /* A block that is not the program's yet. */
 HAK_INLINE void *clear(void *block, size_t size)
 {
@@ -146,7 +128,7 @@ HAK_INLINE void *clear(void *block, size_t size)
 
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    void *kept = alignment <= HAK_GRANULE ? take_kept(size, alignment) : NULL;
+    void *kept = alignment <= HAK_GRANULE ? hak__large_take_kept(size, alignment) : NULL;
     if (kept != NULL)
         return zero ? clear(kept, size) : kept;
     return hak__large_fresh(size, alignment, zero);
@@ -168,12 +150,6 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
     if (zero && span->dirty)
         clear(block, size);
     return block;
-}
-
-HAK_NOINLINE void *hak__malloc_large(size_t size)
-{
-    void *kept = take_kept(size, HAK_ALIGNMENT);
-    return hak_likely(kept != NULL) ? kept : hak__malloc_slow(size);
 }
 
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
@@ -247,11 +223,11 @@ static bool resize_span(struct hak_span *span, size_t units)
 /* The largest block that the thread keeps, cut to size: what is cut off is room. */
 static void *take_kept_to_grow(size_t size)
 {
-    struct hak_span *span = hak__span_cache_take_largest(hak__heap, units_of(size));
+    struct hak_span *span = hak__span_cache_take_largest(hak__heap, hak__units_of(size));
     if (span == NULL)
         return NULL;
-    void *block = place(span, size, HAK_GRANULE);
-    resize_span(span, units_of(size));
+    void *block = hak__large_place(span, size, HAK_GRANULE);
+    resize_span(span, hak__units_of(size));
     return block;
 }
 
@@ -265,7 +241,7 @@ void *hak__large_alloc_to_grow(size_t size)
     if (size <= HAK_LARGE_MAX) {
         hak__reclaim_make_room(size);
         bool fresh = size <= HAK_GROWN_MAX && !hak__locked_in_future();
-        span = hak__arena_alloc_to_grow(units_of(size), fresh);
+        span = hak__arena_alloc_to_grow(hak__units_of(size), fresh);
         span = begin_block(span, size, HAK_GRANULE);
     }
     if (span == NULL && size <= HAK_GROWN_MAX)
@@ -285,7 +261,7 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
         if (size <= HAK_GROWN_MAX || !hak__huge_resize(span, size, true))
             return NULL;
     } else if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX ||
-               !resize_span(span, units_of(hak_load_relaxed(&span->offset) + size))) {
+               !resize_span(span, hak__units_of(hak_load_relaxed(&span->offset) + size))) {
         return NULL;
     }
     if (span->size < old)
@@ -309,7 +285,7 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
     } else {
         size_t room = hak__arena_room(span);
         size_t offset = hak_load_relaxed(&span->offset);
-        size_t wanted = units_of(offset + most), needed = units_of(offset + least);
+        size_t wanted = hak__units_of(offset + most), needed = hak__units_of(offset + least);
         size_t units = wanted < room ? wanted : room;
         if (units >= needed && !resize_span(span, units) && span->size < min)
             resize_span(span, needed);

@@ -19,6 +19,7 @@
 #include "base/atomic.h"
 #include "base/params.h"
 #include "front/front.h"
+#include "page/huge.h"
 
 /* Exported by the GNU C library for this purpose; absent elsewhere. */
 extern void *__libc_malloc(size_t size) __attribute__((weak));

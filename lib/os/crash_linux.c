@@ -18,7 +18,7 @@
 #include "base/compiler.h"
 #include "os/call.h"
 #include "os/os.h"
-#include "os/thread.h"
+#include "os/self.h"
 
 enum { SIGNALS = 3, PATIENCE_MS = 2000, STACK_SIZE = 64 << 10 };
 

@@ -57,7 +57,8 @@ void hak__fork_passes_no_more(void)
     hak__lock_release_own(&section);
 }
 
-bool hak__guest_enters(void)
+/* While a thread forks: true if the caller, this thread or a guest, passes. */
+static bool enters(void)
 {
     uintptr_t self = hak__thread_self();
     if (hak_load_relaxed(&inside) == self) {
@@ -72,7 +73,8 @@ bool hak__guest_enters(void)
     return true;
 }
 
-bool hak__guest_begins(void)
+/* Makes the caller a guest, if a thread forks and guests may pass. */
+static bool begins(void)
 {
     if (!hak_load_relaxed(&invited))
         return false;
@@ -87,6 +89,31 @@ bool hak__guest_begins(void)
     hak__lock_release_own(&section);
     hak__files_unlock();
     return false;
+}
+
+/*
+ * Where a thread may pass as a guest it looks now and then whether somebody forks; a fork that is
+ * over soon, as nearly all are, is waited for. False when it passes and has not got the lock.
+ */
+static bool wait_for(struct hak_lock *lock)
+{
+    enum { LOOK_US = 2000 };
+    if (hak__lock_spin(lock))
+        return true;
+    while (!hak__lock_sleep(lock, hak__guests_possible ? LOOK_US : 0))
+        if (hak__guests_possible && begins())
+            return false;
+    return true;
+}
+
+HAK_NOINLINE void hak__lock_acquire_slow(struct hak_lock *lock)
+{
+    if (hak_load_relaxed(&hak__lock_forker) != 0 && enters())
+        return;
+    if (hak__lock_is_mine(lock))
+        hak__lock_never();
+    if (wait_for(lock))
+        hak__lock_note(lock, 1);
 }
 
 /* What the caller took by itself while a thread forks, it leaves as ever. */

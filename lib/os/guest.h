@@ -42,10 +42,4 @@ void hak__fork_passes_no_more(void);
 void hak__files_lock(void);
 void hak__files_unlock(void);
 
-/* While a thread forks: true if the caller, this thread or a guest, passes; for lock.c. */
-bool hak__guest_enters(void);
-
-/* Makes the caller a guest, if a thread forks and guests may pass. */
-bool hak__guest_begins(void);
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/lock.h"
 
-#include "os/guest.h"
 #include "os/os.h"
 
 HAK_READ_MOSTLY _Atomic uintptr_t hak__lock_forker;
@@ -29,7 +28,7 @@ bool hak__lock_is_mine(struct hak_lock *lock)
     return holder == 0 || holder == hak__thread_self();
 }
 
-static bool spin(struct hak_lock *lock)
+bool hak__lock_spin(struct hak_lock *lock)
 {
     for (int i = 0; i < SPINS; i++) {
         uint32_t expected = 0;
@@ -41,42 +40,24 @@ static bool spin(struct hak_lock *lock)
     return false;
 }
 
-/*
- * Whoever gets the lock after it has slept does not know whether others still do. Where a thread
- * may pass as a guest it looks now and then whether somebody forks; a fork that is over soon, as
- * nearly all are, is waited for. False when it passes and has not got the lock.
- */
-static bool sleep_for(struct hak_lock *lock, bool may_pass)
+/* Whoever gets the lock after it has slept does not know whether others still do. */
+bool hak__lock_sleep(struct hak_lock *lock, unsigned most_us)
 {
-    enum { LOOK_US = 2000 };
-    for (;;) {
-        uint32_t word = 0;
-        if (hak_cas_acquire(&lock->word, &word, hak__lock_token() | 1))
-            return true;
-        if ((word & 1) == 0 && !hak_cas_relaxed(&lock->word, &word, word | 1))
-            continue;
-        hak__os_wait(&lock->word, word | 1, may_pass ? LOOK_US : 0);
-        if (may_pass && hak__guest_begins())
-            return false;
-    }
-}
-
-HAK_NOINLINE void hak__lock_acquire_slow(struct hak_lock *lock)
-{
-    if (hak_load_relaxed(&hak__lock_forker) != 0 && hak__guest_enters())
-        return;
-    if (hak__lock_is_mine(lock))
-        hak__lock_never();
-    if (spin(lock) || sleep_for(lock, hak__guests_possible))
-        hak__lock_note(lock, 1);
+    uint32_t word = 0;
+    if (hak_cas_acquire(&lock->word, &word, hak__lock_token() | 1))
+        return true;
+    if ((word & 1) != 0 || hak_cas_relaxed(&lock->word, &word, word | 1))
+        hak__os_wait(&lock->word, word | 1, most_us);
+    return false;
 }
 
 void hak__lock_acquire_own(struct hak_lock *lock)
 {
     if (hak__lock_try(lock))
         return;
-    if (!spin(lock))
-        sleep_for(lock, false);
+    if (!hak__lock_spin(lock))
+        while (!hak__lock_sleep(lock, 0))
+            continue;
     hak__lock_note(lock, 1);
 }
 

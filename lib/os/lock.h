@@ -17,7 +17,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "os/thread.h"
+#include "os/self.h"
 
 struct hak_lock {
     HAK_CACHE_ALIGNED _Atomic uint32_t word;
@@ -39,8 +39,14 @@ HAK_NORETURN void hak__lock_never(void);
 /* The thread that forks, or 0; written by it alone while it holds all locks, see os/guest.h. */
 extern _Atomic uintptr_t hak__lock_forker;
 
-void hak__lock_acquire_slow(struct hak_lock *lock);
+/* Tries for a moment to take the lock. */
+bool hak__lock_spin(struct hak_lock *lock);
+/* Takes it, or sleeps until it may be free; for at most so long, in microseconds, unless that is 0. */
+bool hak__lock_sleep(struct hak_lock *lock, unsigned most_us);
 void hak__lock_wake(struct hak_lock *lock);
+
+/* Waits for the lock, or passes it; defined by os/guest.c, which knows who may. */
+void hak__lock_acquire_slow(struct hak_lock *lock);
 
 /* What whoever has just got the lock writes down. */
 HAK_INLINE void hak__lock_note(struct hak_lock *lock, uint64_t waits)
@@ -70,7 +76,10 @@ HAK_INLINE bool hak__lock_try(struct hak_lock *lock)
     return true;
 }
 
-/* While a thread forks: whether the caller has passed the lock, which it then leaves by this. */
+/*
+ * While a thread forks: whether the caller has passed the lock, which it then leaves by this;
+ * defined by os/guest.c.
+ */
 bool hak__lock_was_passed(struct hak_lock *lock);
 
 /* Takes a lock, or leaves one, whoever forks; for the fork itself. */

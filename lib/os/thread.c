@@ -8,8 +8,6 @@
 #include "base/atomic.h"
 #include "os/lock.h"
 
-HAK_TLS char hak__thread_anchor;
-
 enum { KEY_NONE, KEY_READY, KEY_FAILED };
 
 static _Atomic int key_state = KEY_NONE; /* set once, under key_lock; release, read by acquire */

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Who a thread is, and being told when it ends. */
+/* Threads of the library's own, and being told when a thread ends. */
 #ifndef HAK_OS_THREAD_H
 #define HAK_OS_THREAD_H
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
-
-#include "base/compiler.h"
-
-extern HAK_TLS char hak__thread_anchor;
-
-/* A number that no two living threads share, never 0. Children of vfork share their parent's. */
-HAK_INLINE uintptr_t hak__thread_self(void)
-{
-    return (uintptr_t)&hak__thread_anchor;
-}
 
 /*
  * Asks that function(value) be called when the calling thread ends. It runs

@@ -102,6 +102,11 @@ bool hak__huge_covers(const void *address)
     return covers;
 }
 
+bool hak__owns(const void *address)
+{
+    return hak__pagemap_word((uintptr_t)address) != HAK_CODE_NONE || hak__huge_covers(address);
+}
+
 /* The best fitting kept mapping that wastes no more than that, or NULL. */
 static struct hak_span *reuse(size_t size, size_t alignment, size_t waste)
 {

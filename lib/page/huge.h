@@ -42,6 +42,8 @@ bool hak__huge_resize(struct hak_span *span, size_t size, bool may_move);
  * thread, without the lock.
  */
 bool hak__huge_covers(const void *address);
+/* Whether the library holds the memory at an address. */
+bool hak__owns(const void *address);
 
 /* Unmaps kept mappings, the oldest first; otherwise as hak__arena_purge. */
 size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too);

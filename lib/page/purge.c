@@ -9,7 +9,6 @@
 #include "page/pagemap.h"
 #include "page/retain.h"
 
-_Atomic size_t hak__pinned_bytes;
 _Atomic size_t hak__purges_refused;
 
 static bool purge(uintptr_t base, size_t first, size_t units)

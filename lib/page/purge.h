@@ -21,9 +21,6 @@
 
 #include "base/atomic.h"
 
-/* Of the retained bytes those that are marked; any thread, steers and reports only. */
-extern _Atomic size_t hak__pinned_bytes;
-
 /* How often the system has refused; any thread adds, wraps. */
 extern _Atomic size_t hak__purges_refused;
 

@@ -10,6 +10,7 @@
 
 HAK_WRITTEN_OFTEN _Atomic size_t hak__live_bytes;
 HAK_WRITTEN_OFTEN _Atomic size_t hak__retained_bytes;
+_Atomic size_t hak__pinned_bytes;
 HAK_WRITTEN_OFTEN _Atomic size_t hak__taken_bytes;
 
 enum { SOON_MS = 1000, PINNED_MS = 1000 };

@@ -35,6 +35,8 @@
 
 extern _Atomic size_t hak__live_bytes;
 extern _Atomic size_t hak__retained_bytes;
+/* Of these the ones that the system has refused (purge.h). */
+extern _Atomic size_t hak__pinned_bytes;
 
 HAK_INLINE void hak__live_add(size_t bytes)
 {

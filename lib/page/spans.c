@@ -5,7 +5,7 @@
 #include "base/params.h"
 #include "core/meta.h"
 #include "page/pagemap.h"
-#include "page/purge.h"
+#include "page/retain.h"
 
 enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1 };
 

@@ -17,7 +17,7 @@ catches() {
         exit 1
     fi
 }
-"$tools/check-layers" "$srcdir"
+"$tools/check-layers" "$srcdir" "$builddir"
 "$tools/check-shape" "$srcdir"
 "$tools/check-options" "$srcdir"
 "$tools/check-pages" "$srcdir"
@@ -39,6 +39,23 @@ fi
 fresh
 echo '#include "cache/heap.h"' >> "$work/tree/lib/page/arena.c"
 catches "$tools/check-layers" "$work/tree"
+# what is called leads up, or in a circle through a third file
+object() {
+    mkdir -p "$work/build/lib/${1%/*}"
+    echo "void $2(void); void $3(void); void $2(void) { $3(); }" |
+        ${CC:-cc} -x c -c -o "$work/build/lib/${1%/*}/libsome_la-${1##*/}.o" -
+}
+object page/one one two
+object page/two two three
+object base/three three printf
+"$tools/check-layers" "$srcdir" "$work/build"
+object base/three three one
+catches "$tools/check-layers" "$srcdir" "$work/build"
+grep -q 'base/three.c: uses one of lib/page/one.c, a higher layer' "$work/out"
+object base/three three printf
+object page/two two one
+catches "$tools/check-layers" "$srcdir" "$work/build"
+grep -q 'a circle: page/one, page/two' "$work/out"
 fresh
 { echo 'void f(void)'; echo '{'; yes '    ;' | head -61; echo '}'; } >> "$work/tree/lib/page/arena.c"
 catches "$tools/check-shape" "$work/tree"

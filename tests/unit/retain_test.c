@@ -7,6 +7,7 @@
 
 #include "os/os.h"
 #include "page/purge.h"
+#include "page/retain.h"
 #include "statistics.h"
 
 enum { BLOCKS = 20000 };

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a pointer is a live block. */
+#include "base/annotate.h"
+#include "base/params.h"
+#include "cache/thread_cache.h"
+#include "front/front.h"
+#include "page/pagemap.h"
+#include "page/span.h"
+#include "slab/size_class.h"
+#include "slab/slab_freelist_atomic.h"
+#include "slab/slab_holes.h"
+
+static size_t checked_class_size(const void *block, uint32_t word, const char *call)
+{
+    const struct hak_class_info *info = &hak__class_info[(word & 0xff) - 1];
+    uintptr_t offset = (uintptr_t)block & (((uintptr_t)1 << info->slab_shift) - 1);
+    if (!hak__is_block_start(offset, info->reciprocal, info->bound))
+        hak__misuse(call, block, "not the start of a block: inside a slab of blocks", info->size);
+    TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
+    if (slab_freelist_index(slab, block) >= slab_freelist_view(slab).carved)
+        hak__misuse(call, block, "not allocated, or freed before: a block", info->size);
+    const uint64_t *mark = (const uint64_t *)block + 1;
+    if (*mark == hak__mark_of(hak__heap_secret, block) ||
+        hak__holes_have(slab, slab_freelist_index(slab, block)))
+        hak__misuse(call, block, "double free or use after free of a block", info->size);
+    return info->size;
+}
+
+size_t hak__checked_size(const void *block, uint32_t word, const char *call)
+{
+    HAK_UNSEEN;
+    uint32_t code = word & 0xff;
+    if (hak_likely(code - 1 < HAK_CLASS_COUNT))
+        return HAK_CHECKS ? checked_class_size(block, word, call)
+                          : hak__class_size(code - 1);
+    if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
+        const struct hak_span *span = hak__large_span(block, word, call);
+        return span->size;
+    }
+    hak__misuse_foreign(call, block, word);
+}

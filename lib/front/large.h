@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* HOT: large blocks that the thread keeps. */
+#ifndef HAK_FRONT_LARGE_H
+#define HAK_FRONT_LARGE_H
+
+#include "base/params.h"
+#include "cache/span_cache.h"
+
+HAK_INLINE size_t hak__units_of(size_t size)
+{
+    return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
+}
+
+/* The block of a span whose memory is there, for whom it shall be live next. */
+void *hak__large_place(struct hak_span *span, size_t size, size_t alignment);
+
+/* A block that the thread keeps, with anything in it, or NULL. The alignment is at most a granule. */
+HAK_INLINE void *hak__large_take_kept(size_t size, size_t alignment)
+{
+    if (hak_unlikely(size > HAK_SPAN_CACHE_UNITS * HAK_GRANULE))
+        return NULL;
+    const struct hak_kept *kept = hak__span_cache_take(hak__heap, hak__units_of(size));
+    if (kept == NULL)
+        return NULL;
+    if (hak_likely(kept->size >= size && ((uintptr_t)kept->block & (alignment - 1)) == 0))
+        return kept->block;
+    return hak__large_place(kept->span, size, alignment);
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What the program wants done where there is no memory. */
+#include <stdint.h>
+
+#include "front/front.h"
+
+HAK_READ_MOSTLY _Atomic(hak__oom_handler_fn *) hak__oom_handler;
+
+bool hak__try_again(size_t size)
+{
+    static HAK_TLS bool asking; /* what the handler itself asks for in vain is not its affair */
+    hak__oom_handler_fn *handler = hak_load_acquire(&hak__oom_handler);
+    if (hak_likely(handler == NULL) || asking || size > PTRDIFF_MAX)
+        return false;
+    asking = true;
+    bool again = handler(size);
+    asking = false;
+    return again;
+}
