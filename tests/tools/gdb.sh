@@ -202,7 +202,7 @@ check_statistics() {
             live[$2] = $7
             batched[$2] = $6
         }
-        END { exit live[5120] != 300 || live[112] < 1 || live[7168] != 0 || batched[7168] != 1 }' \
+        END { exit live[5376] != 300 || live[112] < 1 || live[7168] != 0 || batched[7168] != 1 }' \
         "$work/answer" || fail "hak stats: the classes do not have what the program holds"
 }
 
@@ -325,7 +325,7 @@ answers 'hak slab many[13]' '^list +broken: it ends after 10 blocks, 11 are coun
 answers 'hak slab many[14]' "$broken block [0-9]+, which is on it already\$"
 circle='number 1 leads to 0x[0-9a-f]+, which is on it already$'
 answers 'hak block live' "^list broken: heap $circle" '^owner +heap [0-9]+, of which there is no'
-answers 'hak stats' "^list broken: heap $circle" '^ +[0-9]+ +5120 +250 '
+answers 'hak stats' "^list broken: heap $circle" '^ +[0-9]+ +5376 +250 '
 [ "$(grep -c '^list broken' "$work/answer")" -eq 1 ] || fail 'a broken list is told of twice'
 answers 'hak slab hak__heaps' "^list broken: chunk $circle" "$no_slab"
 
@@ -336,7 +336,7 @@ hak stats
 END
 check_few() {
     answers 'hak block many[0]' '^state +live$' '^owner +heap [0-9]+, attached to a thread$'
-    answers 'hak stats' "^hakmem statistics of .*$1\$" '^ +[0-9]+ +5120 +250 .* 300 +3000$'
+    answers 'hak stats' "^hakmem statistics of .*$1\$" '^ +[0-9]+ +5376 +250 .* 300 +3000$'
     [ "$(grep -c '^hakmem statistics' "$work/answer")" -eq 1 ] || fail "there is one library"
 }
 folder=$(dirname "$HAK_LIBRARY")
