@@ -231,14 +231,23 @@ static void *take_kept_to_grow(size_t size)
     return block;
 }
 
+/*
+ * A block that grows becomes a mapping from here on, if one is kept that is far larger than what can
+ * grow in the arena: it has grown that far before, and need not be copied on the way then.
+ */
+#define GROWN_LEAST ((size_t)256 << 10)
+#define GROWN_FAR (3 * HAK_GROWN_MAX)
+
 /* Room that the system would lock, and put memory behind, is none. */
 void *hak__large_alloc_to_grow(size_t size)
 {
-    void *kept = take_kept_to_grow(size);
+    struct hak_span *span = NULL;
+    if (size >= GROWN_LEAST)
+        span = hak__huge_reuse_to_grow(size, size <= HAK_GROWN_MAX ? GROWN_FAR : size);
+    void *kept = span == NULL ? take_kept_to_grow(size) : NULL;
     if (kept != NULL)
         return kept;
-    struct hak_span *span = NULL;
-    if (size <= HAK_LARGE_MAX) {
+    if (span == NULL && size <= HAK_LARGE_MAX) {
         hak__reclaim_make_room(size);
         bool fresh = size <= HAK_GROWN_MAX && !hak__locked_in_future();
         span = hak__arena_alloc_to_grow(hak__units_of(size), fresh);
@@ -247,7 +256,7 @@ void *hak__large_alloc_to_grow(size_t size)
     if (span == NULL && size <= HAK_GROWN_MAX)
         return hak__large_fresh(size, HAK_GRANULE, false);
     if (span == NULL)
-        span = within_soft_limit(hak__huge_alloc_to_grow(size));
+        span = within_soft_limit(hak__huge_alloc(size, HAK_GRANULE));
     return span != NULL ? hak__span_block(span) : NULL;
 }
 
@@ -255,11 +264,13 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     size_t old = span->size;
-    if (old <= HAK_GROWN_MAX && size > HAK_GROWN_MAX)
-        return NULL; /* copied this once, and its pages are moved from then on */
     if (word == HAK_CODE_HUGE) {
-        if (size <= HAK_GROWN_MAX || !hak__huge_resize(span, size, true))
+        if ((size <= HAK_GROWN_MAX && size <= old) || !hak__huge_resize(span, size, true))
             return NULL;
+    } else if (old <= HAK_GROWN_MAX && size > HAK_GROWN_MAX) {
+        return NULL; /* copied this once, and its pages are moved from then on */
+    } else if (old < GROWN_LEAST && size >= GROWN_LEAST && hak__huge_has_to_grow(GROWN_FAR)) {
+        return NULL;
     } else if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX ||
                !resize_span(span, hak__units_of(hak_load_relaxed(&span->offset) + size))) {
         return NULL;

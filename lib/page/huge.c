@@ -107,23 +107,100 @@ bool hak__owns(const void *address)
     return hak__pagemap_word((uintptr_t)address) != HAK_CODE_NONE || hak__huge_covers(address);
 }
 
-/* The best fitting kept mapping that wastes no more than that, or NULL. */
-static struct hak_span *reuse(size_t size, size_t alignment, size_t waste)
+/* The best fitting kept mapping that wastes no more than an eighth of the size, or NULL. */
+static struct hak_span *fitting_locked(size_t size, size_t alignment)
 {
     struct hak_span *best = NULL;
-    hak__lock_acquire(&hak__huge_lock);
     for (struct hak_span *span = newest; span != NULL; span = span->next)
-        if (span->size >= size && span->size - size <= waste &&
+        if (span->size >= size && span->size - size <= size / 8 &&
             (span->base & (alignment - 1)) == 0 && (best == NULL || span->size < best->size))
             best = span;
-    if (best != NULL) {
-        unlink_locked(best);
-        best->pinned = false;
-    }
-    hak__lock_release(&hak__huge_lock);
-    if (best != NULL && best->dirty)
-        hak__retained_sub(best->size);
     return best;
+}
+
+/* The largest one that is no other block's room and has at least so many bytes, or NULL. */
+static struct hak_span *largest_locked(size_t least)
+{
+    struct hak_span *best = NULL;
+    for (struct hak_span *span = newest; span != NULL; span = span->next)
+        if (!span->room && span->size >= least && (best == NULL || span->size > best->size))
+            best = span;
+    return best;
+}
+
+static void keep(struct hak_span *span)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    keep_locked(span);
+    hak__lock_release(&hak__huge_lock);
+}
+
+/*
+ * The room of a block that grows: the kept mapping behind it, of which it was the start once. So the
+ * system has one mapping of both, and what is taken of it serves without a call.
+ */
+static struct hak_span *room_locked(const struct hak_span *span)
+{
+    for (struct hak_span *room = newest; room != NULL; room = room->next)
+        if (room->room && room->base == span->base + span->size)
+            return room;
+    return NULL;
+}
+
+/*
+ * Takes off a mapping's end what is more than a size and keeps that as its room; whatever part of it
+ * comes back, the page map can show it.
+ */
+static void split(struct hak_span *span, size_t size)
+{
+    size = hak__align_up(size, HAK_GRANULE);
+    if (!span->dirty || size >= span->size || !hak__pagemap_ensure(span->base, span->size))
+        return;
+    struct hak_span *room = hak__span_acquire();
+    if (room == NULL)
+        return;
+    *room = *span;
+    room->base += size;
+    room->size -= size;
+    room->room = true;
+    span->size = size;
+    hak__retained_add(room->size);
+    keep(room);
+}
+
+/* Takes room into a mapping until it has a size; how much, which still counts as retained. */
+static size_t take_room(struct hak_span *span, size_t size, bool shown)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    struct hak_span *room = room_locked(span);
+    size_t old = span->size, part = room != NULL && size > old ? room->size : 0;
+    if (part > size - old && part > hak__align_up(size - old, HAK_GRANULE))
+        part = hak__align_up(size - old, HAK_GRANULE);
+    if (part != 0) {
+        unlink_locked(room);
+        room->base += part;
+        room->size -= part;
+        if (shown)
+            hak__pieces_resize(span->base, granules(old), granules(old + part));
+        span->size = old + part;
+    }
+    bool used_up = part != 0 && room->size == 0;
+    if (part != 0 && !used_up)
+        keep_locked(room);
+    hak__lock_release(&hak__huge_lock);
+    if (used_up)
+        hak__span_release(room);
+    return part;
+}
+
+/* The end of a mapping is about to be another's: what is behind is no room any more. */
+static void leave_room(const struct hak_span *span)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    struct hak_span *room = room_locked(span);
+    if (room != NULL)
+        room->room = false;
+    hak__lock_release(&hak__huge_lock);
 }
 
 /* Memory for a mapping that the page map can show, or NULL. */
@@ -157,25 +234,28 @@ static struct hak_span *take_new(size_t size, size_t alignment)
     span->units = 0;
     span->size = size;
     hak_store_relaxed(&span->offset, 0);
-    span->dirty = span->pinned = span->advised = false;
+    span->dirty = span->pinned = span->advised = span->room = false;
     hak__retain_missed(size);
     return span;
 }
 
-static void keep(struct hak_span *span)
+static struct hak_span *take_locked(struct hak_span *span)
 {
-    hak__lock_acquire(&hak__huge_lock);
-    keep_locked(span);
-    hak__lock_release(&hak__huge_lock);
+    if (span != NULL) {
+        unlink_locked(span);
+        span->pinned = span->room = false;
+    }
+    return span;
 }
 
-/* As reuse; one without memory behind it is taken anew. */
-static struct hak_span *take_kept(size_t size, size_t alignment, size_t waste)
+/* A kept mapping, or NULL, that was taken for a block; NULL when it gets no memory. */
+static struct hak_span *with_memory(struct hak_span *span)
 {
-    struct hak_span *span = reuse(size, alignment, waste);
     if (span == NULL)
         return NULL;
-    if (!span->dirty && !hak__memory_take(span->size)) {
+    if (span->dirty) {
+        hak__retained_sub(span->size);
+    } else if (!hak__memory_take(span->size)) {
         keep(span);
         return NULL;
     }
@@ -188,11 +268,8 @@ static size_t at_least_a_granule(size_t alignment)
     return alignment < HAK_GRANULE ? HAK_GRANULE : alignment;
 }
 
-static struct hak_span *alloc(size_t size, size_t alignment, size_t waste)
+static struct hak_span *begin(struct hak_span *span, size_t size)
 {
-    struct hak_span *span = take_kept(size, alignment, waste);
-    if (span == NULL)
-        span = take_new(size, alignment);
     if (span != NULL) {
         hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
         span->asked = size;
@@ -204,13 +281,32 @@ static struct hak_span *alloc(size_t size, size_t alignment, size_t waste)
 struct hak_span *hak__huge_alloc(size_t size, size_t alignment)
 {
     size = hak__align_up(size, hak__os_page_size());
-    return alloc(size, at_least_a_granule(alignment), size / 8);
+    alignment = at_least_a_granule(alignment);
+    hak__lock_acquire(&hak__huge_lock);
+    struct hak_span *span = take_locked(fitting_locked(size, alignment));
+    hak__lock_release(&hak__huge_lock);
+    span = with_memory(span);
+    return begin(span != NULL ? span : take_new(size, alignment), size);
 }
 
-struct hak_span *hak__huge_alloc_to_grow(size_t size)
+struct hak_span *hak__huge_reuse_to_grow(size_t size, size_t least)
 {
     size = hak__align_up(size, hak__os_page_size());
-    return alloc(size, HAK_GRANULE, 3 * size); /* whose memory is there already */
+    hak__lock_acquire(&hak__huge_lock);
+    struct hak_span *span = take_locked(largest_locked(least));
+    hak__lock_release(&hak__huge_lock);
+    span = with_memory(span);
+    if (span != NULL)
+        split(span, size);
+    return begin(span, size);
+}
+
+bool hak__huge_has_to_grow(size_t least)
+{
+    hak__lock_acquire(&hak__huge_lock);
+    bool has = largest_locked(least) != NULL;
+    hak__lock_release(&hak__huge_lock);
+    return has;
 }
 
 struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool huge_pages)
@@ -222,11 +318,8 @@ struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool hug
     if (span != NULL) {
         hak__os_huge_pages((void *)span->base, size, huge_pages);
         span->advised = true;
-        hak__count(HAK_COUNTER_HUGE_ALLOCATIONS, 1);
-        span->asked = size;
-        show(span);
     }
-    return span;
+    return begin(span, size);
 }
 
 /*
@@ -247,6 +340,7 @@ static bool discard(struct hak_span *span)
         hak__span_release(span);
     } else {
         span->dirty = span->pinned = !gone;
+        span->room = false;
         keep(span);
     }
     if (!gone)
@@ -258,12 +352,16 @@ void hak__huge_free(struct hak_span *span)
 {
     hide(span);
     span->dirty = true;
-    if (span->advised || span->size > hak__retain_limit() / 2) {
-        discard(span);
+    hak__retained_add(span->size);
+    take_room(span, SIZE_MAX, false);
+    size_t size = span->size;
+    if (!span->advised && size <= hak__retain_limit()) {
+        keep(span);
         return;
     }
-    hak__retained_add(span->size);
-    keep(span);
+    hak__retained_sub(size);
+    if (discard(span))
+        hak__retain_purged(size); /* to be regretted where it is needed again each time */
 }
 
 /*
@@ -301,6 +399,7 @@ static bool shrink(struct hak_span *span, size_t size)
     size_t old = span->size;
     if (!hak__pieces_ensure(span->base, granules(size)))
         return false;
+    leave_room(span);
     set_size(span, size);
     if (hak__os_resize((void *)span->base, old, size) != HAK_RESIZED) {
         set_size(span, old);
@@ -325,7 +424,15 @@ static bool grow(struct hak_span *span, size_t size, bool may_move)
 
 static bool resize(struct hak_span *span, size_t size, bool may_move)
 {
+    size_t room = take_room(span, size, true);
+    if (room != 0) {
+        hak__retained_sub(room);
+        hak__live_add(room);
+        hak_add_relaxed(&hak__huge_bytes, room);
+    }
     size_t old = span->size;
+    if (old >= size)
+        return true;
     /* without a limit it is counted when it is there, as in take_new; a move cannot be taken back */
     bool limited = hak__option(HAK_OPTION_LIMIT_HARD) != 0;
     if (limited && !hak__memory_take(size - old))
@@ -333,6 +440,8 @@ static bool resize(struct hak_span *span, size_t size, bool may_move)
     bool grown = grow(span, size, may_move);
     if (grown && !limited)
         hak__memory_add(size - old);
+    if (grown)
+        hak__retain_missed(size - old);
     if (!grown && limited)
         hak__memory_return(size - old);
     return grown;

@@ -19,11 +19,16 @@ extern struct hak_lock hak__huge_lock;
 /* A live mapping of at least that many bytes, shown in the page map, or NULL. Any thread. */
 struct hak_span *hak__huge_alloc(size_t size, size_t alignment);
 
-/* The same for a block that will grow: of the mappings that are kept it may have a much larger one. */
-struct hak_span *hak__huge_alloc_to_grow(size_t size);
+/*
+ * The start of the largest mapping that is kept, for a block that will grow: the rest stays kept, as
+ * its room. NULL where none has at least so many bytes, which is no less than the size.
+ */
+struct hak_span *hak__huge_reuse_to_grow(size_t size, size_t least);
+/* Whether there is one, as of now. Any thread. */
+bool hak__huge_has_to_grow(size_t least);
 
 /*
- * The same for a fresh mapping from 2 MiB on that shall lie in huge pages, or shall not; once freed
+ * As hak__huge_alloc, for a fresh mapping from 2 MiB on that shall lie in huge pages, or shall not; once freed
  * it is not kept, since the wish would stay with it. Any thread.
  */
 struct hak_span *hak__huge_alloc_advised(size_t size, size_t alignment, bool huge_pages);

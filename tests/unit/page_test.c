@@ -291,11 +291,58 @@ START_TEST(a_mapping_that_grows_has_some_more)
     ck_assert(hak__huge_resize(span, size, true)); /* less than it was: that is meant */
     ck_assert_uint_eq(span->size, size);
     hak__huge_free(span);
-    struct hak_span *again = hak__huge_alloc_to_grow(size / 2);
-    ck_assert_ptr_eq(again, span); /* there is memory in it */
-    ck_assert(hak__huge_resize(again, size / 4 * 3, true));
+    hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
+}
+END_TEST
+
+START_TEST(a_mapping_that_is_kept_serves_what_grows)
+{
+    size_t page = hak__os_page_size(), size = ((size_t)8 << 20) + page;
+    struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
+    memset((void *)span->base, 7, size);
+    hak__huge_free(span);
+    size_t kept = hak__huge_kept();
+    ck_assert(hak__huge_has_to_grow(size) && !hak__huge_has_to_grow(size + page));
+    ck_assert_ptr_null(hak__huge_reuse_to_grow(size + page, size + page));
+
+    struct hak_span *again = hak__huge_reuse_to_grow(size / 8, size);
+    uintptr_t base = again->base;
+    ck_assert_uint_le(again->size, size / 8 + HAK_GRANULE);
+    ck_assert_uint_eq(hak__huge_kept(), kept - again->size);
+    ck_assert(!hak__huge_has_to_grow(page)); /* what is left is its room */
+    ck_assert(!hak__huge_covers((char *)base + again->size));
+    ck_assert(hak__huge_resize(again, size / 2, false));
+    ck_assert_int_eq(*((char *)base + size / 2), 7); /* without a fault */
+    ck_assert(hak__huge_covers((char *)base + size / 2 - 1));
+    ck_assert(hak__huge_resize(again, size, false));
     ck_assert_uint_eq(again->size, size);
+    ck_assert_uint_eq(hak__huge_kept(), kept - size);
     hak__huge_free(again);
+
+    again = hak__huge_reuse_to_grow(size / 8, size);
+    hak__huge_free(again); /* with its room */
+    ck_assert(hak__huge_has_to_grow(size));
+
+    again = hak__huge_reuse_to_grow(size / 8, size);
+    ck_assert(hak__huge_resize(again, HAK_GRANULE, true));
+    ck_assert(hak__huge_has_to_grow(size / 2)); /* room no more, since others may be between */
+    ck_assert(hak__huge_resize(again, 2 * size, true));
+    hak__huge_free(again);
+    hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
+    ck_assert_uint_eq(hak__huge_kept(), kept - size);
+}
+END_TEST
+
+START_TEST(a_mapping_that_is_too_large_to_keep_is_regretted)
+{
+    size_t size = hak__retain_limit() + HAK_GRANULE;
+    for (int i = 0; i < 2; i++) {
+        hak__huge_free(hak__huge_alloc(size, HAK_GRANULE));
+        ck_assert_uint_eq(hak__huge_kept(), 0);
+        hak__retain_excess(); /* learns that it was needed again */
+    }
+    hak__huge_free(hak__huge_alloc(size, HAK_GRANULE));
+    ck_assert_uint_eq(hak__huge_kept(), size);
     hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
 }
 END_TEST
@@ -493,6 +540,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, what_is_beside_warm_memory_stays_free_under_a_limit);
     tcase_add_test(tests, spans_grow_side_by_side);
     tcase_add_test(tests, a_mapping_that_grows_has_some_more);
+    tcase_add_test(tests, a_mapping_that_is_kept_serves_what_grows);
+    tcase_add_test(tests, a_mapping_that_is_too_large_to_keep_is_regretted);
     tcase_add_test(tests, huge_mappings_move_and_come_back);
     tcase_add_test(tests, the_bound_learns);
     tcase_add_test(tests, memory_that_is_zero_comes_first_when_asked_for);
