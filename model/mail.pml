@@ -68,7 +68,7 @@ inline post()
     mine = NONE
 }
 
-/* C: lib/cache/mail.c add begin empty_box hak__mail_flush */
+/* C: lib/cache/mail.c hak__mail_add add_slow begin empty_box hak__mail_flush */
 proctype freer(byte rounds)
 {
     byte word, below, mine = NONE, list = NONE, p, i;

@@ -28,7 +28,8 @@ static size_t least(size_t bytes)
 
 static void keep_empty(struct hak_heap *heap, struct hak_parcel *parcel)
 {
-    parcel->count = parcel->bytes = 0;
+    parcel->count = 0;
+    parcel->bytes = 0;
     parcel->next = heap->spare_parcels;
     heap->spare_parcels = parcel;
     heap->spare_parcel_count++;
@@ -158,6 +159,8 @@ static struct hak_gather *largest(struct hak_heap *heap)
 static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_gather *gather,
                                              uint32_t owner, size_t size)
 {
+    if (size > HAK_MAIL_LARGEST)
+        return NULL;
     if (gather->parcel != NULL)
         post(heap, gather);
     heap->gathered_most = least(HAK_GATHERED_BYTES);
@@ -178,33 +181,77 @@ static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_g
     return parcel;
 }
 
-static void add(struct hak_heap *heap, void *block, uint32_t word)
+/* What has become too much for the heap to keep. */
+static void post_some(struct hak_heap *heap, struct hak_gather *gather)
 {
-    unsigned class_idx = (word & 0xff) - 1;
-    uint32_t size = (uint32_t)hak__class_size(class_idx), owner = hak__owner_of(word);
-    struct hak_gather *gather = &heap->gathers[owner % HAK_GATHERS];
-    struct hak_parcel *parcel = gather->parcel;
-    if (hak_unlikely(size > HAK_MAIL_LARGEST) ||
-        (hak_unlikely(parcel == NULL || gather->owner != owner) &&
-         (parcel = begin(heap, gather, owner, size)) == NULL)) {
-        hak__handback_now(heap, block, word);
-        return;
-    }
-    parcel->block[parcel->count] = block;
-    parcel->class_idx[parcel->count++] = (uint8_t)class_idx;
-    parcel->bytes += size;
-    heap->gathered_bytes += size;
-    if (hak_unlikely(parcel->count == HAK_PARCEL_BLOCKS))
+    if (gather->parcel->count == HAK_PARCEL_BLOCKS)
         post(heap, gather);
-    else if (hak_unlikely(heap->gathered_bytes >= heap->gathered_most))
+    else if (heap->gathered_bytes >= heap->gathered_most)
         post(heap, largest(heap));
 }
 
-void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
+/* Whether something is to be posted. */
+HAK_INLINE bool put_in(struct hak_heap *heap, struct hak_parcel *parcel, void *block,
+                       unsigned class_idx, size_t size)
+{
+    uint32_t count = parcel->count;
+    parcel->block[count] = block;
+    parcel->class_idx[count] = (uint8_t)class_idx;
+    parcel->count = ++count;
+    parcel->bytes += size;
+    heap->gathered_bytes += size;
+    return hak_unlikely(count == HAK_PARCEL_BLOCKS) ||
+           hak_unlikely(heap->gathered_bytes >= heap->gathered_most);
+}
+
+static struct hak_gather *gather_for(struct hak_heap *heap, uint32_t owner)
+{
+    return &heap->gathers[owner % HAK_GATHERS];
+}
+
+static HAK_NOINLINE void add_slow(struct hak_heap *heap, void *block, uint32_t word)
 {
     bool busy = hak__heap_enter(heap);
-    add(heap, block, word);
+    unsigned class_idx = (word & 0xff) - 1;
+    size_t size = hak__class_size(class_idx);
+    struct hak_gather *gather = gather_for(heap, hak__owner_of(word));
+    struct hak_parcel *parcel = gather->parcel;
+    if (parcel == NULL || gather->owner != hak__owner_of(word) || size > HAK_MAIL_LARGEST)
+        parcel = begin(heap, gather, hak__owner_of(word), size);
+    if (parcel == NULL)
+        hak__handback_now(heap, block, word);
+    else if (put_in(heap, parcel, block, class_idx, size))
+        post_some(heap, gather);
     hak__heap_leave(heap, busy);
+}
+
+static HAK_NOINLINE void post_and_leave(struct hak_heap *heap, struct hak_gather *gather)
+{
+    post_some(heap, gather);
+    hak__heap_leave(heap, false);
+}
+
+/* HOT: without a call but at its end. That it counts as entered is left to who begins a parcel. */
+void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
+{
+    unsigned class_idx = (word & 0xff) - 1;
+    size_t size = hak__class_size(class_idx);
+    if (hak_unlikely(!hak__heap_try_enter(heap))) {
+        add_slow(heap, block, word);
+        return;
+    }
+    struct hak_gather *gather = gather_for(heap, hak__owner_of(word));
+    struct hak_parcel *parcel = gather->parcel;
+    if (hak_likely(parcel != NULL) && hak_likely(gather->owner == hak__owner_of(word)) &&
+        hak_likely(size <= HAK_MAIL_LARGEST)) {
+        if (put_in(heap, parcel, block, class_idx, size))
+            post_and_leave(heap, gather);
+        else
+            hak__heap_leave(heap, false);
+    } else {
+        hak__heap_leave(heap, false);
+        add_slow(heap, block, word);
+    }
 }
 
 /* ---- what arrives ------------------------------------------------------ */

@@ -45,7 +45,8 @@ enum {
 struct hak_parcel {
     struct hak_parcel *next; /* in the list that it is in */
     _Atomic size_t total;    /* bytes, with the parcels below it; may be old when it is read */
-    uint32_t count, bytes;
+    size_t bytes;
+    uint32_t count;
     void *block[HAK_PARCEL_BLOCKS];
     uint8_t class_idx[HAK_PARCEL_BLOCKS]; /* of each block */
 };

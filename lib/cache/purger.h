@@ -15,13 +15,18 @@
 
 void hak__purger_start_slow(const void *caller);
 
+HAK_INLINE bool hak__purger_is_wanted(void)
+{
+    return hak_load_relaxed(&hak__purger) == HAK_PURGER_WANTED;
+}
+
 /*
  * Starts the thread if it is wanted, on behalf of a caller in the program, or NULL where that does not
  * matter. Without locks held.
  */
 HAK_INLINE void hak__purger_start(const void *caller)
 {
-    if (hak_unlikely(hak_load_relaxed(&hak__purger) == HAK_PURGER_WANTED))
+    if (hak_unlikely(hak__purger_is_wanted()))
         hak__purger_start_slow(caller);
 }
 

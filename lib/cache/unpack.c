@@ -5,14 +5,18 @@
 #include "cache/mail.h"
 #include "cache/thread_cache.h"
 
+/* Classes whose blocks share cache lines. */
+#define SHARES_LINES(size, shift, a) +((size) < HAK_CACHE_LINE)
+enum { SHARING_CLASSES = 0 HAK_SIZE_CLASSES(SHARES_LINES, 0) };
+
 /* Blocks that share cache lines with others of a slab that is not this heap's any more go there. */
 static bool is_mine(const struct hak_heap *heap, const void *block, unsigned class_idx)
 {
-    return hak__class_size(class_idx) >= HAK_CACHE_LINE ||
+    return class_idx >= SHARING_CLASSES ||
            hak__owner_of(hak__pagemap_word((uintptr_t)block)) == heap->id;
 }
 
-static bool keep(struct hak_heap *heap, void *block, unsigned class_idx)
+HAK_INLINE bool keep(struct hak_heap *heap, void *block, unsigned class_idx)
 {
     if (hak_unlikely(!is_mine(heap, block, class_idx)))
         return false;
@@ -34,20 +38,23 @@ static bool set_aside(struct hak_heap *heap, struct hak_parcel **rest, void *blo
     return true;
 }
 
-/* True when the parcel is empty. */
+/* HOT: true when the parcel is empty. */
 static bool unpack(struct hak_heap *heap, struct hak_parcel *parcel, unsigned class_idx,
                    size_t wanted, struct hak_parcel **rest)
 {
-    for (; parcel->count > 0; parcel->count--) {
-        if ((size_t)(heap->top[class_idx] - heap->base[class_idx]) >= wanted)
-            return false;
-        void *block = parcel->block[parcel->count - 1];
-        unsigned block_class = parcel->class_idx[parcel->count - 1];
+    uint32_t count = parcel->count;
+    for (; count > 0; count--) {
+        void *block = parcel->block[count - 1];
+        unsigned block_class = parcel->class_idx[count - 1];
+        if (block_class == class_idx &&
+            (size_t)(heap->top[class_idx] - heap->base[class_idx]) >= wanted)
+            break;
         if (hak_unlikely(!keep(heap, block, block_class)) &&
             !set_aside(heap, rest, block, block_class))
-            return false;
+            break;
     }
-    return true;
+    parcel->count = count;
+    return count == 0;
 }
 
 /*

@@ -30,28 +30,49 @@ static struct hak_heap *heap_for_free(void)
     return hak__is_disabled() || ++frees % WITHOUT != 0 ? NULL : hak__heap_attach();
 }
 
+static HAK_NOINLINE void drain_and_keep(struct hak_heap *heap, void *block, uint32_t word)
+{
+    unsigned class_idx = (word & 0xff) - 1;
+    hak__cache_drain(heap, class_idx);
+    if (!hak__cache_push(heap, class_idx, block))
+        hak__handback_now(heap, block, word);
+}
+
+/* A block that is marked as free, where the thread has a heap. */
+HAK_INLINE void keep_or_send(struct hak_heap *heap, void *block, uint32_t word)
+{
+    unsigned class_idx = (word & 0xff) - 1;
+    if (hak_likely(hak__owner_of(word) != heap->id) && !adopts(heap, class_idx))
+        hak__mail_add(heap, block, word);
+    else if (hak_unlikely(!hak__cache_push(heap, class_idx, block)))
+        drain_and_keep(heap, block, word);
+}
+
+/*
+ * HOT: marks a block as free if it lies in a whole slab, of whatever heap, and is live by all that
+ * free looks at; others are looked at closer. Never true for a thread without a heap.
+ */
+HAK_INLINE bool ends_in_whole_slab(const struct hak_heap *heap, void *block, uint32_t word)
+{
+    size_t class_idx = (word & ((1u << HAK_OWNER_SHIFT) - 1)) - 1;
+    return class_idx < HAK_CLASS_COUNT &&
+           hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx],
+                               heap->reciprocal[class_idx], heap->bound_whole[class_idx]) &&
+           hak__block_end(block, (unsigned)class_idx, heap);
+}
+
 static void free_class(void *block, uint32_t word)
 {
     struct hak_heap *heap = hak__heap;
-    unsigned class_idx = (word & 0xff) - 1;
     if (HAK_CHECKS) {
         *hak__block_mark(block) = hak__mark_of(hak__heap_secret, block);
         if (HAK_DEBUG)
-            hak__block_poison(block, hak__class_size(class_idx));
+            hak__block_poison(block, hak__class_size((word & 0xff) - 1));
     }
-    if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL) {
+    if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
         hak__handback_now(hak__heap, block, word);
-        return;
-    }
-    if (hak__owner_of(word) != heap->id && !adopts(heap, class_idx)) {
-        hak__mail_add(heap, block, word);
-        return;
-    }
-    if (!hak__cache_push(heap, class_idx, block)) {
-        hak__cache_drain(heap, class_idx);
-        if (!hak__cache_push(heap, class_idx, block))
-            hak__handback_now(heap, block, word);
-    }
+    else
+        keep_or_send(heap, block, word);
 }
 
 static void free_foreign(void *block, uint32_t word, const char *call)
@@ -77,19 +98,35 @@ static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *
     }
 }
 
+HAK_INLINE void free_any(void *block, const char *call, const void *caller)
+{
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (hak_likely(ends_in_whole_slab(hak__heap, block, word)))
+        keep_or_send(hak__heap, block, word);
+    else if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
+        hak__large_free(block, word, call, caller);
+    else if (block != NULL)
+        free_not_large(block, word, call);
+}
+
+static HAK_NOINLINE void start_and_free(void *block, const char *call, const void *caller)
+{
+    hak__purger_start_slow(caller);
+    free_any(block, call, caller);
+}
+
 /*
- * Reached by a jump from free, so that whom it returns to is the program. What the poll of one free has
- * wanted the next one is in time to start, since blocks come in numbers; a large one may be the last.
+ * HOT: what threads free of each other, in a row of jumps. Reached by one from free, so that whom it
+ * returns to is the program. What the poll of one free has wanted the next one is in time to start,
+ * since blocks come in numbers; a large one may be the last.
  */
 HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
     const void *caller = __builtin_return_address(0);
-    uint32_t word = hak__pagemap_word((uintptr_t)block);
-    hak__purger_start(caller);
-    if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
-        hak__large_free(block, word, call, caller);
-    else if (block != NULL)
-        free_not_large(block, word, call);
+    if (hak_unlikely(hak__purger_is_wanted()))
+        start_and_free(block, call, caller);
+    else
+        free_any(block, call, caller);
 }
 
 HAK_NOINLINE void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call)
