@@ -72,16 +72,20 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
 }
 
 /*
- * Less than a KiB with less alignment, if the thread's cache has it in the class that is looked at
- * first; else NULL, with nothing done.
+ * A block that the thread's cache has in the class that is looked at first; else NULL, with nothing
+ * done. A size that wraps when it is rounded up becomes 0.
  */
 HAK_INLINE void *from_cache(size_t alignment, size_t size)
 {
     HAK_UNSEEN;
-    if (hak_unlikely((alignment | size) >= HAK_TINY_MAX))
+    size_t wanted = (size + alignment - 1) & -alignment;
+    unsigned class_idx;
+    if (hak_likely(wanted - 1 < HAK_TINY_MAX))
+        class_idx = hak__class_of_tiny[(wanted + 15) >> 4];
+    else if (wanted - 1 < HAK_SMALL_MAX)
+        class_idx = hak__class_of_small[(wanted + 255) >> 8];
+    else
         return NULL;
-    size_t wanted = hak__align_up(size, alignment);
-    unsigned class_idx = hak__class_of_tiny[(wanted + 15) >> 4];
     if (hak_unlikely((hak__class_size(class_idx) & (alignment - 1)) != 0))
         return NULL;
     void *block = hak__cache_malloc(hak__heap, class_idx);
