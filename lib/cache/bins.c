@@ -199,8 +199,7 @@ void hak__cache_keep_bound(struct hak_heap *heap)
     size_t bound = thread_bound();
     if (heap->capacity_bytes / 2 > bound && !reclaim_capacity(heap, 0, bound))
         cut_capacity(heap, bound);
-    if (!hak__span_cache_allows(1))
-        hak__span_cache_flush(heap);
+    hak__span_cache_keep_bound(heap);
 }
 
 /* What a bin of that capacity may grow to in a step. */

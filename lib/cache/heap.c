@@ -154,7 +154,7 @@ static void adopt(struct hak_heap *heap)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
-    memset(heap->kept, 0, sizeof heap->kept);
+    hak__span_cache_forget(heap);
     heap->capacity_bytes = 0;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/span_cache.h"
 
+#include <string.h>
+
+#include "base/bits.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
@@ -14,21 +17,117 @@ void hak__span_free(struct hak_span *span)
     hak__arena_free(span);
 }
 
-static void evict(struct hak_heap *heap, unsigned place)
+/* Spans of up to 16 granules have a bin each, larger ones four for each power of two. */
+static unsigned bin_of(size_t units)
 {
-    hak__span_cache_remove(heap, place);
-    hak__span_free(heap->kept[place].span);
+    enum { EXACT = 16, EXACT_SHIFT = 4, PARTS = 4, PARTS_SHIFT = 2 };
+    if (hak_likely(units <= EXACT))
+        return (unsigned)units - 1;
+    unsigned power = hak__highest_bit(units - 1);
+    return EXACT + (power - EXACT_SHIFT) * PARTS + (unsigned)((units - 1) >> (power - PARTS_SHIFT)) - PARTS;
 }
 
-/* Places are filled in turn, so the next one has the oldest span, if no other has been emptied. */
-void hak__span_cache_make_room(struct hak_heap *heap)
+/* Empties a place that has a span; this is live again. */
+static struct hak_kept *take_out(struct hak_heap *heap, unsigned place)
 {
-    unsigned next = (heap->span_place + 1) % HAK_SPAN_PLACES;
-    heap->span_place = next;
-    if (heap->kept[next].units == 0)
-        return;
-    evict(heap, next);
-    hak__heap_poll(heap);
+    struct hak_kept *kept = &heap->kept[place];
+    if (place != HAK_SPAN_NEWEST) {
+        uint32_t bit = (uint32_t)1 << place;
+        heap->kept_in[bin_of(kept->units)] &= ~bit;
+        heap->kept_places &= ~bit;
+        heap->kept_bytes -= kept->units * HAK_GRANULE;
+        heap->span_place = place;
+    }
+    kept->units = 0;
+    hak_store_relaxed(&kept->span->kept, false);
+    return kept;
+}
+
+static void evict(struct hak_heap *heap, unsigned place)
+{
+    hak__span_free(take_out(heap, place)->span);
+}
+
+static void look_at_bound(struct hak_heap *heap)
+{
+    enum { LEAST = 4 << 20, SHARE = 4 };
+    size_t heaps = hak__heap_count(), most = hak__heap_share_of_cache(heaps);
+    size_t share = hak_load_relaxed(&hak__live_bytes) / SHARE / (heaps != 0 ? heaps : 1);
+    if (share < LEAST)
+        share = LEAST;
+    heap->kept_most = share < most ? share : most;
+}
+
+/* The next place of some, in turn: which span that has says nothing about its age. */
+static unsigned next_of(uint32_t places, unsigned place)
+{
+    uint32_t behind = places & ~(((uint32_t)2 << place) - 1);
+    return hak__lowest_bit(behind != 0 ? behind : places);
+}
+
+static void keep_within(struct hak_heap *heap, size_t most)
+{
+    while (heap->kept_bytes > most)
+        evict(heap, next_of(heap->kept_places, heap->span_place));
+}
+
+/* Out of the place of the newest into an empty one, or one that is emptied, in turn. */
+static void move_newest(struct hak_heap *heap)
+{
+    struct hak_kept *newest = &heap->kept[HAK_SPAN_NEWEST];
+    uint32_t empty = ~heap->kept_places & ~((uint32_t)1 << HAK_SPAN_NEWEST);
+    if (empty == 0)
+        evict(heap, next_of(heap->kept_places, heap->span_place));
+    unsigned place = empty == 0 ? heap->span_place : next_of(empty, heap->span_place);
+    uint32_t bit = (uint32_t)1 << place;
+    heap->kept[place] = *newest;
+    heap->kept_in[bin_of(newest->units)] |= bit;
+    heap->kept_places |= bit;
+    heap->kept_bytes += newest->units * HAK_GRANULE;
+    heap->span_place = place;
+    newest->units = 0;
+}
+
+HAK_NOINLINE bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes)
+{
+    size_t newest = heap->kept[HAK_SPAN_NEWEST].units * HAK_GRANULE;
+    size_t before = heap->kept_bytes + newest;
+    if (before + bytes > heap->kept_most)
+        look_at_bound(heap);
+    if (bytes > heap->kept_most)
+        return false;
+    if (newest != 0)
+        move_newest(heap);
+    keep_within(heap, heap->kept_most - bytes);
+    if (heap->kept_bytes != before)
+        hak__heap_poll(heap);
+    return true;
+}
+
+void hak__span_cache_keep_bound(struct hak_heap *heap)
+{
+    look_at_bound(heap);
+    keep_within(heap, heap->kept_most);
+    if (heap->kept[HAK_SPAN_NEWEST].units * HAK_GRANULE > heap->kept_most)
+        evict(heap, HAK_SPAN_NEWEST);
+}
+
+/* Those from 2 MiB on serve no smaller blocks, see arena.h. */
+HAK_NOINLINE const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units)
+{
+    enum { WASTE = 4 };
+    size_t most = units + units / WASTE;
+    if (units < HAK_ADVISED_UNITS && most >= HAK_ADVISED_UNITS)
+        most = HAK_ADVISED_UNITS - 1;
+    if (most > HAK_SPAN_CACHE_UNITS)
+        most = HAK_SPAN_CACHE_UNITS;
+    for (unsigned bin = bin_of(units), last = bin_of(most); bin <= last; bin++)
+        for (uint32_t places = heap->kept_in[bin]; places != 0; places &= places - 1) {
+            unsigned place = hak__lowest_bit(places);
+            if (heap->kept[place].units - units <= most - units)
+                return take_out(heap, place);
+        }
+    return NULL;
 }
 
 struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t units)
@@ -38,11 +137,12 @@ struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t unit
         return NULL;
     for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
         const struct hak_kept *kept = &heap->kept[i];
-        if (kept->units >= units && (largest == NULL || kept->units > largest->units))
+        if (kept->units >= units && kept->units < HAK_ADVISED_UNITS &&
+            (largest == NULL || kept->units > largest->units))
             largest = kept;
     }
     if (largest != NULL)
-        hak__span_cache_remove(heap, (unsigned)(largest - heap->kept));
+        take_out(heap, (unsigned)(largest - heap->kept));
     hak__heap_leave(heap, false);
     return largest != NULL ? largest->span : NULL;
 }
@@ -55,7 +155,25 @@ void hak__span_cache_open(struct hak_heap *heap)
 
 void hak__span_cache_flush(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_SPAN_PLACES; i++)
-        if (heap->kept[i].units != 0)
-            evict(heap, i);
+    if (heap->kept[HAK_SPAN_NEWEST].units != 0)
+        evict(heap, HAK_SPAN_NEWEST);
+    keep_within(heap, 0);
+    heap->kept_most = 0;
+}
+
+void hak__span_cache_forget(struct hak_heap *heap)
+{
+    memset(heap->kept, 0, sizeof heap->kept);
+    memset(heap->kept_in, 0, sizeof heap->kept_in);
+    heap->kept_places = 0;
+    heap->kept_bytes = 0;
+    heap->kept_most = 0;
+}
+
+void hak__span_cache_empty(struct hak_heap *heap)
+{
+    if (!hak__heap_try_enter(heap))
+        return;
+    hak__span_cache_flush(heap);
+    hak__heap_leave(heap, false);
 }

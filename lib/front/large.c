@@ -74,10 +74,20 @@ static struct hak_span *begin_block(struct hak_span *span, size_t size, size_t a
     return span;
 }
 
+/*
+ * Rather than memory that has to come from the system first, a block gets what the thread keeps and
+ * has not found a use for.
+ */
 static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
 {
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
-    struct hak_span *span = hak__arena_alloc(hak__units_of(size), align_units, zero && size > CLEARED_MAX);
+    bool zero_first = zero && size > CLEARED_MAX;
+    struct hak_span *span = hak__arena_alloc(hak__units_of(size), align_units, zero_first);
+    if (span != NULL && !span->dirty && !zero_first && hak__span_cache_holds(hak__heap, size)) {
+        hak__arena_free(span);
+        hak__span_cache_empty(hak__heap);
+        span = hak__arena_alloc(hak__units_of(size), align_units, false);
+    }
     return begin_block(span, size, alignment);
 }
 
@@ -128,7 +138,8 @@ HAK_INLINE void *clear(void *block, size_t size)
 
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
-    void *kept = alignment <= HAK_GRANULE ? hak__large_take_kept(size, alignment) : NULL;
+    bool may_be_kept = alignment <= HAK_GRANULE && !(zero && size > CLEARED_MAX);
+    void *kept = may_be_kept ? hak__large_take_kept(size, alignment) : NULL;
     if (kept != NULL)
         return zero ? clear(kept, size) : kept;
     return hak__large_fresh(size, alignment, zero);

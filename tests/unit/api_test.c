@@ -302,8 +302,9 @@ START_TEST(large_blocks_are_kept_beside_other_threads)
     begin_others(thread, THREADS);
     hak_free(hak_malloc(100000));
     ck_assert_uint_eq(kept_units(), 2);
-    /* all threads together may keep what 8 of them may: 4 places of a MiB each are too many here */
-    hak_option_set("cache_max", "4M");
+    /* all threads together may keep what 8 of them may: a MiB is too much here */
+    hak_option_set("cache_max", "2M");
+    hak__span_cache_keep_bound(hak__heap);
     char *mib = hak_malloc(1 << 20);
     hak_free(mib);
     ck_assert_uint_eq(kept_units(), 2);
@@ -327,16 +328,68 @@ START_TEST(large_blocks_are_kept_for_the_thread)
     ck_assert_int_eq(again[0] | again[199999] | again[8], 0);
     ck_assert_uint_eq(kept_units(), 0);
     hak_free(again);
-    /* no more than there are places: the oldest go first, whatever their size */
+    /* 4 MiB where little is live */
     for (int i = 0; i < MORE; i++)
         block[i] = hak_malloc(1000000);
     for (int i = 0; i < MORE; i++)
         hak_free(block[i]);
-    ck_assert_uint_eq(kept_units(), HAK_SPAN_PLACES * 16);
+    ck_assert_uint_eq(kept_units(), 4 * 16);
     ck_assert(hak_malloc(200000) != NULL);
-    ck_assert_uint_eq(kept_units(), HAK_SPAN_PLACES * 16);
+    ck_assert_uint_eq(kept_units(), 4 * 16);
     hak_purge(HAK_PURGE_PROCESS, 0);
     ck_assert_uint_eq(kept_units(), 0);
+}
+END_TEST
+
+START_TEST(kept_blocks_serve_what_is_a_little_smaller)
+{
+    hak_free(hak_malloc(1));
+    char *ten = hak_malloc(10 * HAK_GRANULE), *two = hak_malloc(2 * HAK_GRANULE);
+    hak_free(ten);
+    hak_free(two);
+    char *eight = hak_malloc(8 * HAK_GRANULE);
+    ck_assert(eight >= ten && eight < ten + HAK_GRANULE); /* it may begin elsewhere in the first */
+    ck_assert_uint_eq(kept_units(), 2);
+    ck_assert_ptr_eq(hak_malloc(2 * HAK_GRANULE), two);
+    ck_assert_uint_eq(kept_units(), 0);
+    hak_free(eight);
+    hak_free(two);
+    ck_assert_ptr_ne(hak_malloc(7 * HAK_GRANULE), eight);
+    ck_assert_ptr_null(hak_check(NULL));
+}
+END_TEST
+
+START_TEST(no_more_is_kept_than_there_are_places)
+{
+    enum { MORE = HAK_SPAN_PLACES + 8 };
+    hak_free(hak_malloc(1));
+    char *block[MORE];
+    for (int i = 0; i < MORE; i++)
+        block[i] = hak_malloc(2 * HAK_GRANULE);
+    for (int i = 0; i < MORE; i++)
+        hak_free(block[i]);
+    ck_assert_uint_eq(kept_units(), HAK_SPAN_PLACES * 2);
+    ck_assert_ptr_null(hak_check(NULL));
+    for (int i = 0; i < HAK_SPAN_PLACES; i++)
+        ck_assert(hak_malloc(2 * HAK_GRANULE) != NULL);
+    ck_assert_uint_eq(kept_units(), 0);
+}
+END_TEST
+
+START_TEST(what_is_kept_is_used_before_fresh_memory)
+{
+    enum { COUNT = 8 };
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    char *block[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        block[i] = hak_malloc(8 * HAK_GRANULE);
+    for (int i = 0; i < COUNT; i++)
+        hak_free(block[i]);
+    ck_assert_uint_eq(kept_units(), COUNT * 8);
+    size_t taken = hak_load_relaxed(&hak__taken_bytes);
+    for (int i = 0; i < COUNT; i++)
+        ck_assert(hak_malloc(4 * HAK_GRANULE) != NULL);
+    ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken);
 }
 END_TEST
 
@@ -495,6 +548,9 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_block_that_goes_on_growing_seldom_moves);
     tcase_add_test(tests, what_grows_once_has_no_room);
     tcase_add_test(tests, large_blocks_are_kept_for_the_thread);
+    tcase_add_test(tests, kept_blocks_serve_what_is_a_little_smaller);
+    tcase_add_test(tests, no_more_is_kept_than_there_are_places);
+    tcase_add_test(tests, what_is_kept_is_used_before_fresh_memory);
     tcase_add_test(tests, large_blocks_are_kept_beside_other_threads);
     tcase_add_test(tests, heaps_are_found_by_their_ids);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
