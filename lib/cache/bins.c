@@ -132,7 +132,8 @@ void hak__cache_start_anew(struct hak_heap *heap)
     bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         reset_bin(heap, i);
-        heap->drained[i] = 0;
+        heap->drained[i] = heap->sent[i] = 0;
+        heap->bursts[i] = 0;
         heap->used_lately[i] = false;
     }
     hak__heap_leave(heap, busy);
@@ -251,6 +252,22 @@ static bool takes_down(const struct hak_heap *heap, unsigned class_idx)
 }
 
 /*
+ * A thread that frees more blocks of a class between two refills than its bin takes, as threads do that
+ * work in turns, would spread what other heaps' blocks it keeps over their slabs in ones and twos when
+ * the bin overflows. It keeps few of these for a while and sends the others (free_slow.c).
+ */
+static void look_for_burst(struct hak_heap *heap, unsigned class_idx)
+{
+    enum { BURST_BLOCKS = 32, BURST_REFILLS = 16 };
+    size_t left = (size_t)heap->drained[class_idx] + heap->sent[class_idx];
+    heap->sent[class_idx] = 0;
+    if (left >= BURST_BLOCKS && left > capacity_of(heap, class_idx) / 2)
+        heap->bursts[class_idx] = BURST_REFILLS;
+    else if (heap->bursts[class_idx] > 0)
+        heap->bursts[class_idx]--;
+}
+
+/*
  * A bin that swings between empty and full is too small for what the thread does
  * and grows, as long as a bin can take the swing at all. One that is only
  * refilled, or only drained, serves a thread that builds something up or takes it
@@ -260,6 +277,7 @@ static bool takes_down(const struct hak_heap *heap, unsigned class_idx)
 void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
 {
     bool swings = heap->drained[class_idx] > 0 && !takes_down(heap, class_idx);
+    look_for_burst(heap, class_idx);
     heap->drained[class_idx] = 0;
     heap->used_lately[class_idx] = true;
     size_t old = capacity_of(heap, class_idx);

@@ -10,13 +10,23 @@
  * the class too, which takes no shared operation. Some are handed back all the same:
  * a thread that has inherited blocks soon lives in slabs of its own that way, while
  * threads that exchange blocks for good keep most. Blocks that share cache lines with
- * others always go back, or their users would write to each other's lines.
+ * others always go back, or their users would write to each other's lines. So do those of a burst
+ * (bins.c) beyond a share of the bin.
  */
 __attribute__((no_sanitize("thread"))) static bool adopts(struct hak_heap *heap, unsigned class_idx)
 {
-    enum { HANDED_BACK = 16 };
-    return heap->current[class_idx] != NULL && hak__class_size(class_idx) >= HAK_CACHE_LINE &&
-           ++heap->foreign % HANDED_BACK != 0;
+    enum { HANDED_BACK = 16, BURST_SHARE = 8 };
+    if (heap->current[class_idx] == NULL || hak__class_size(class_idx) < HAK_CACHE_LINE)
+        return false;
+    if (hak_unlikely(heap->bursts[class_idx] != 0)) {
+        void **base = hak__bin_base(heap, class_idx);
+        if ((heap->top[class_idx] - base) * BURST_SHARE >= heap->limit[class_idx] - base) {
+            if (heap->sent[class_idx] < UINT16_MAX)
+                heap->sent[class_idx]++;
+            return false;
+        }
+    }
+    return ++heap->foreign % HANDED_BACK != 0;
 }
 
 /*

@@ -175,6 +175,45 @@ START_TEST(mixed_sizes_go_back_by_the_parcel)
 }
 END_TEST
 
+/* Two threads that allocate and then free what the other one has, more than their bins take. */
+static void *fill_and_free_in_turns(void *number)
+{
+    enum { HALF = 3001, STEP = 1009, WARM = 10, ROUNDS = 40 };
+    static uint64_t before;
+    size_t own = (size_t)(uintptr_t)number * HALF, other = HALF - own;
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round == WARM && own == 0)
+            before = hak__counter_sum(HAK_COUNTER_SHARED_RMWS);
+        for (size_t i = 0; i < HALF; i++)
+            ck_assert_ptr_nonnull(block[own + i] = hak_malloc(64 + i * 389 % 1000));
+        pthread_barrier_wait(&filled);
+        for (size_t i = 0; i < HALF; i++)
+            hak_free(block[other + i * STEP % HALF]);
+        pthread_barrier_wait(&freed);
+    }
+    if (own == 0) /* 0.14 a block where all that a bin takes is kept, 0.01 where bursts are sent */
+        ck_assert_uint_lt(hak__counter_sum(HAK_COUNTER_SHARED_RMWS) - before,
+                          (uint64_t)(ROUNDS - WARM) * HALF * 2 / 20);
+    pthread_barrier_wait(&freed);
+    return NULL;
+}
+
+START_TEST(bursts_of_kept_blocks_go_back_by_the_parcel)
+{
+    pthread_t thread[2];
+    pthread_barrier_init(&filled, NULL, 2);
+    pthread_barrier_init(&freed, NULL, 2);
+    for (uintptr_t i = 0; i < 2; i++)
+        pthread_create(&thread[i], NULL, fill_and_free_in_turns, (void *)i);
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    struct hak_account account;
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.live, 0);
+}
+END_TEST
+
 START_TEST(mail_for_an_owner_that_ends_is_handed_back)
 {
     struct hak_account account;
@@ -264,6 +303,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_sleeping_owners_slabs_serve_others);
     tcase_add_test(tests, a_dead_owners_slabs_are_adopted);
     tcase_add_test(tests, mixed_sizes_go_back_by_the_parcel);
+    tcase_add_test(tests, bursts_of_kept_blocks_go_back_by_the_parcel);
     tcase_add_test(tests, mail_for_an_owner_that_ends_is_handed_back);
 }
 
