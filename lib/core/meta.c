@@ -65,7 +65,7 @@ static bool add_chunk_locked(size_t size)
     if (bytes == NULL)
         return false;
     size_t left = wanted - hak__align_up(sizeof(struct chunk), 64);
-    struct chunk *chunk = (struct chunk *)(bytes + left);
+    struct chunk *chunk = (struct chunk *)(void *)(bytes + left);
     chunk->bytes = bytes;
     hak_store_relaxed(&chunk->left, left);
     hak_add_relaxed(&hak__metadata_bytes, wanted);
