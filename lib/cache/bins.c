@@ -12,11 +12,12 @@
 #include "page/retain.h"
 
 /*
- * A bin starts with what its first page holds and may grow to BIN_BYTES, or to BIN_BLOCKS if that is no
- * more than BIN_BYTES_MAX. What threads may keep in all their bins is bounded apart (thread_bound).
+ * A bin starts with what its first page holds and may grow to BIN_BYTES; one of large blocks to
+ * BIN_BLOCKS, or as many as are in BIN_BYTES_MAX. What threads may keep in all their bins is bounded
+ * apart (thread_bound).
  */
-enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 19,
-       BIN_BLOCKS = 256, BIN_BYTES_MAX = 1 << 20 };
+enum { BIN_FIRST_BYTES = 4096, BIN_FIRST_MAX = 16, BIN_FIRST_MIN = 2, BIN_BYTES = 1 << 20,
+       BIN_BLOCKS = 256, BIN_BYTES_MAX = 1 << 22 };
 /* A bin that is only refilled grows up to here. */
 enum { BUILD_BLOCKS = 256, BUILD_BYTES = 16384 };
 enum { CACHE_USUAL = 1 << 20 };
@@ -51,7 +52,7 @@ static size_t thread_bound(void)
     if (heaps == 0)
         heaps = 1; /* the one that threads without a heap share */
     size_t most = hak__heap_share_of_cache(heaps);
-    size_t bound = hak_load_relaxed(&hak__live_bytes) / 4 * 3 / heaps;
+    size_t bound = hak_load_relaxed(&hak__live_bytes) / heaps;
     if (bound < CACHE_USUAL)
         bound = CACHE_USUAL;
     if (bound > most)

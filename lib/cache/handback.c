@@ -46,45 +46,48 @@ static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint
     chain->owner = hak__owner_of(word);
 }
 
-/* The block is of the chain's slab. */
-HAK_INLINE void append(struct hak_chain *chain, void *block)
+/*
+ * Appends the first blocks of a list that are of the chain's slab; how many. What the loop uses is at
+ * hand: for all that the compiler knows a link may be stored over the chain or the record.
+ */
+static size_t append(struct hak_chain *chain, void *const *block, size_t count)
 {
-    uint32_t index = slab_freelist_index(chain->slab, block);
-    slab_freelist_link(chain->slab, block, chain->first);
-    chain->first = index;
-    if (index > chain->highest)
-        chain->highest = index;
-    chain->count++;
+    const TinySlabMeta *slab = chain->slab;
+    uintptr_t base = slab->base, end = slab->units * HAK_GRANULE;
+    uint32_t first = chain->first, highest = chain->highest;
+    size_t i = 0;
+    for (; i < count && (uintptr_t)block[i] - base < end; i++) {
+        slab_freelist_link(slab, block[i], first);
+        first = slab_freelist_index(slab, block[i]);
+        if (first > highest)
+            highest = first;
+    }
+    chain->first = first;
+    chain->highest = highest;
+    chain->count += (uint32_t)i;
+    return i;
 }
 
-/* The chain to which the block was added. */
-static struct hak_chain *add(struct hak_heap *heap, void *block)
+/* Makes a place that may be another slab's begin a chain with a block. */
+static void take_place(struct hak_heap *heap, unsigned place, TinySlabMeta *slab, void *block)
 {
-    TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
-    unsigned place = (uintptr_t)slab / sizeof *slab % HAK_CHAINS;
     struct hak_chain *chain = &heap->chains[place];
-    if (chain->slab == slab) {
-        append(chain, block);
-    } else {
-        if (chain->slab != NULL)
-            push(heap, chain);
-        begin(chain, slab, block, hak__pagemap_word((uintptr_t)block));
-        heap->chains_used |= 1u << place;
-        heap->chains_begun++;
-    }
-    return chain;
+    if (chain->slab != NULL)
+        push(heap, chain);
+    begin(chain, slab, block, hak__pagemap_word((uintptr_t)block));
+    heap->chains_used |= 1u << place;
+    heap->chains_begun++;
 }
 
 /* Neighbours in a bin are often neighbours in a slab: these need not be looked up again. */
 void hak__handback_add(struct hak_heap *heap, void *const *block, size_t count)
 {
-    struct hak_chain *chain = NULL;
-    for (size_t i = 0; i < count; i++) {
-        uintptr_t address = (uintptr_t)block[i];
-        if (chain != NULL && address - chain->slab->base < chain->slab->units * HAK_GRANULE)
-            append(chain, block[i]);
-        else
-            chain = add(heap, block[i]);
+    for (size_t i = 0; i < count;) {
+        TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block[i]);
+        unsigned place = (uintptr_t)slab / sizeof *slab % HAK_CHAINS;
+        if (heap->chains[place].slab != slab)
+            take_place(heap, place, slab, block[i++]);
+        i += append(&heap->chains[place], block + i, count - i);
     }
 }
 

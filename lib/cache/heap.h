@@ -37,7 +37,7 @@ enum {
     HAK_SPAN_BINS = 24,        /* the kinds of spans in it, by their granules */
     HAK_GROWN_PLACES = 8,      /* for blocks that realloc has made larger */
     HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
-    HAK_BIN_CAPACITY_MAX = 2048 /* blocks */
+    HAK_BIN_CAPACITY_MAX = 16384 /* blocks */
 };
 
 /* A slab that was OWNED when it had this tag; stale ones are skipped. */

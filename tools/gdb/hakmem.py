@@ -20,7 +20,7 @@ GRANULE_SHIFT = 16  # HAK_GRANULE_SHIFT
 FIELD = NO_BLOCK = 0x1FFF  # HAK_SLAB_FIELD, HAK_SLAB_NO_BLOCK
 LINK_SPREAD = 0x9E376001  # HAK_LINK_SPREAD
 NOBODY = 1  # the owner that a thread without a heap writes
-BIN_MAX = 2048  # HAK_BIN_CAPACITY_MAX
+BIN_MAX = 16384  # HAK_BIN_CAPACITY_MAX
 LIST_MAX = 1 << 18  # more than there are of heaps, or of chunks of SuperSlabs
 
 View = collections.namedtuple("View", "head free carved state class_idx tag")
