@@ -37,6 +37,15 @@ HAK_INLINE unsigned hak__highest_bit(uint64_t mask)
     return 63 - (unsigned)__builtin_clzll(mask);
 }
 
+/* Takes the lowest run of set bits off a mask, which is not 0; the run's first bit and its length. */
+HAK_INLINE unsigned hak__take_run(uint32_t *mask, unsigned *length)
+{
+    unsigned first = hak__lowest_bit(*mask);
+    *length = hak__lowest_bit(~((uint64_t)*mask >> first));
+    *mask &= *mask + (1u << first); /* the carry goes through the run */
+    return first;
+}
+
 /* By sums of two, four and eight bits; without an instruction for it the builtin is a call. */
 HAK_INLINE unsigned hak__count_bits(uint32_t mask)
 {

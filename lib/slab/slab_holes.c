@@ -213,10 +213,8 @@ static size_t purge_idle(TinySlabMeta *slab, const uint16_t *idle)
         TinySlabMeta *at = &slab[slot];
         hak__pages_set(at, hak_load_relaxed(&at->pages) & (uint16_t)~idle[slot]);
         for (uint32_t rest = idle[slot]; rest != 0;) {
-            unsigned first = hak__lowest_bit(rest);
-            unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
+            unsigned length = 0, first = hak__take_run(&rest, &length);
             gone += purge_run(at, slab->base + slot * HAK_GRANULE, first, length);
-            rest &= ~(((1u << length) - 1) << first);
         }
     }
     return gone * hak__page_counted();

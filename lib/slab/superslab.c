@@ -49,9 +49,9 @@ static uint32_t runs(uint32_t mask, unsigned order)
     return mask & aligned[order];
 }
 
-static uint32_t run_mask(unsigned slot, unsigned units)
+static uint32_t run_mask(size_t slot, size_t units)
 {
-    return ((1u << units) - 1) << slot;
+    return (uint32_t)((((uint64_t)1 << units) - 1) << slot);
 }
 
 /* Slots that a search of a kind may take, as of the value of `used` that the caller has read. */
@@ -235,11 +235,6 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     return slab;
 }
 
-static uint32_t bits(size_t first, size_t length)
-{
-    return (uint32_t)((((uint64_t)1 << length) - 1) << first);
-}
-
 /* The holder of slots marks those that the system has refused. */
 static void pin(SuperSlab *super, uint32_t mask)
 {
@@ -255,12 +250,10 @@ static uint32_t purge_slots(SuperSlab *super, uint32_t mask)
 {
     uint32_t clean = mask;
     for (uint32_t rest = mask; rest != 0;) {
-        unsigned first = hak__lowest_bit(rest);
-        unsigned length = hak__lowest_bit(~((uint64_t)rest >> first));
+        unsigned length = 0, first = hak__take_run(&rest, &length);
         size_t stays_from = 0;
         size_t stay = hak__purge_around(super->span->base + first * HAK_GRANULE, length, &stays_from);
-        clean &= ~bits(first + stays_from, stay);
-        rest &= ~bits(first, length);
+        clean &= ~run_mask(first + stays_from, stay);
     }
     pin(super, mask & ~clean);
     return clean;
