@@ -144,7 +144,7 @@ static void regret_missed(void)
     }
     if (bytes > gone)
         bytes = gone;
-    size_t more = hak_load_relaxed(&regret) + 2 * bytes, most = most_retained();
+    size_t more = hak_load_relaxed(&regret) + 4 * bytes, most = most_retained();
     hak_store_relaxed(&purged, gone - bytes);
     hak_store_relaxed(&regret, more < most ? more : most);
 }

@@ -7,7 +7,7 @@
  *               them: empty slabs, unused slots, free spans, cached mappings
  *
  *     regret    bytes that were purged because of the bound and needed again within
- *               a second, twice, so that few such lessons are needed
+ *               a second, four times, so that few such lessons are needed
  *
  *     least     max(retain_min, live * retain_percent / 100)
  *     most      max(retain_max, live * retain_percent_max / 100)

@@ -386,10 +386,10 @@ START_TEST(the_bound_learns)
     ck_assert_uint_eq(hak__retain_limit(), least);
     hak__retain_purged(3 * MIB);
     ck_assert_uint_eq(hak__retain_limit(), least);
-    miss(2 * MIB); /* counts twice */
-    ck_assert_uint_eq(hak__retain_limit(), least + 4 * MIB);
+    miss(2 * MIB); /* counts four times */
+    ck_assert_uint_eq(hak__retain_limit(), least + 8 * MIB);
     miss(2 * MIB); /* one more was purged, not two */
-    ck_assert_uint_eq(hak__retain_limit(), least + 6 * MIB);
+    ck_assert_uint_eq(hak__retain_limit(), least + 12 * MIB);
     hak__retain_purged((size_t)1000 * MIB);
     miss((size_t)1000 * MIB);
     ck_assert_uint_eq(hak__retain_limit(), most);
