@@ -62,9 +62,10 @@ __attribute__((no_sanitize("thread"))) static bool peek_here(const void *context
     (void)context;
     size_t at = 0;
     for (; at + sizeof(uint64_t) <= size; at += sizeof(uint64_t)) {
+        typedef uint64_t __attribute__((may_alias)) plain;
         const _Atomic uint64_t *word = (const void *)((const char *)from + at);
         uint64_t value = HAK_THREAD_SANITIZER /* which looks at atomics in any function */
-                             ? *(const volatile uint64_t *)word
+                             ? *(const plain *)word
                              : hak_load_relaxed(word);
         memcpy((char *)to + at, &value, sizeof value);
     }
