@@ -10,6 +10,7 @@
 #include "front/front.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
+#include "slab/starter.h"
 
 bool hak_owns(const void *address)
 {
@@ -25,17 +26,22 @@ static hak_block_kind_t kind_of(uint32_t code)
 
 static hak_block_info_t describe(const struct hak_look *look, uint32_t index)
 {
+    struct hak_starter_block block = {look->base + index * look->block_size, look->code - 1,
+                                      hak__look_is_live(look, index)};
+    if (look->code == HAK_CODE_STARTER && !hak__starter_find(block.start, &block))
+        block.class_idx = 0;
     hak_block_info_t info = {.struct_size = sizeof info,
-                             .start = (void *)(look->base + index * look->block_size),
+                             .start = (void *)block.start,
                              .usable_size = look->block_size,
                              .kind = kind_of(look->code),
                              .class_index = -1};
-    if (hak__look_is_live(look, index))
+    if (block.live)
         info.state = HAK_CHECKS || info.kind == HAK_BLOCK_HUGE ? HAK_BLOCK_LIVE : HAK_BLOCK_UNKNOWN;
     else
         info.state = HAK_BLOCK_FREE;
     if (info.kind == HAK_BLOCK_SMALL) {
-        info.class_index = (int)look->code - 1;
+        info.class_index = (int)block.class_idx;
+        info.usable_size = hak__class_size(block.class_idx);
         info.owner = look->owner;
         info.owner_alive = look->owner_alive;
         info.slab = (void *)look->base;
@@ -63,8 +69,10 @@ int hak_block_info(const void *address, hak_block_info_t *info)
 static bool visit_blocks(const struct hak_look *look, hak_block_visitor_t *visit, void *context)
 {
     for (uint32_t i = 0; i < look->carved; i++) {
+        if (!hak__look_is_live(look, i))
+            continue;
         hak_block_info_t info = describe(look, i);
-        if (info.state == HAK_BLOCK_LIVE && !visit(&info, context))
+        if (!visit(&info, context))
             return false;
     }
     return true;

@@ -134,6 +134,8 @@ static bool read_locks(struct reader *reader)
 static unsigned add_slab(struct hak_snapshot *snapshot, const TinySlabMeta *slabs, unsigned i)
 {
     struct slab_view view = slab_freelist_view_copy(&slabs[i]);
+    if (view.state >= SLAB_CURRENT && view.class_idx == HAK_CLASS_STARTER)
+        add(&snapshot->starter_bytes, hak__pages_bytes(&slabs[i], 1));
     if (view.state < SLAB_CURRENT || view.class_idx >= HAK_CLASS_COUNT)
         return 1;
     struct hak_class_snapshot *class = &snapshot->class[view.class_idx];
@@ -179,6 +181,24 @@ static bool read_superslabs(struct reader *reader)
         if (!PEEK(reader, chunk, next, &chunk))
             return false;
     }
+    return true;
+}
+
+static bool read_starter(struct reader *reader)
+{
+    const struct hak_starter *starter = NULL;
+    uint8_t kind[HAK_STARTER_PLACES];
+    if (!peek(reader, (uintptr_t)reader->block->starter, &starter, sizeof starter))
+        return false;
+    if (starter == NULL)
+        return true;
+    if (!PEEK(reader, starter, kind, &kind))
+        return false;
+    for (unsigned i = 0; i < HAK_STARTER_PLACES; i++)
+        if (kind[i] - 1u < HAK_CLASS_COUNT) {
+            reader->snapshot->class[kind[i] - 1u].out++;
+            reader->snapshot->class[kind[i] - 1u].capacity++;
+        }
     return true;
 }
 
@@ -284,7 +304,7 @@ static uint64_t above(uint64_t a, uint64_t b)
 static void add_up(struct hak_snapshot *snapshot)
 {
     uint64_t *value = snapshot->value;
-    uint64_t slab_bytes = 0, kept = value[HAK_STAT_CACHED_BYTES];
+    uint64_t slab_bytes = snapshot->starter_bytes, kept = value[HAK_STAT_CACHED_BYTES];
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         const struct hak_class_snapshot *class = &snapshot->class[i];
         add(&slab_bytes, class->bytes);
@@ -304,7 +324,7 @@ bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function,
     struct reader reader = {block, function, context, reads, snapshot};
     memset(snapshot, 0, sizeof *snapshot);
     if (!read_totals(&reader) || !read_counters(&reader) || !read_locks(&reader) ||
-        !read_superslabs(&reader) || !read_heaps(&reader))
+        !read_superslabs(&reader) || !read_starter(&reader) || !read_heaps(&reader))
         return false;
     add_up(snapshot);
     return true;

@@ -12,13 +12,14 @@
 struct hak_class_snapshot {
     uint64_t slabs, capacity, free;
     uint64_t bytes;  /* of the slabs' pages that have memory */
-    uint64_t out;    /* handed out by slabs: live, cached or in a chain */
+    uint64_t out;    /* handed out by slabs and the starter: live, cached or in a chain */
     uint64_t cached; /* in bins and chains */
 };
 
 struct hak_snapshot {
     uint64_t value[HAK_STAT_COUNT];
     struct hak_class_snapshot class[HAK_CLASS_COUNT];
+    uint64_t starter_bytes; /* of the pages of the starter that have memory */
     struct {
         uint64_t acquisitions, waits;
     } lock[HAK_LOCK_COUNT];

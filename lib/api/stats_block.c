@@ -45,6 +45,7 @@ __attribute__((used)) const struct hak_stats_block hak__stats_block = {
     .disabled = (const bool *)&hak__disabled,
     .chunks = &hak__super_chunks,
     .locks = hak__locks,
+    .starter = &hak__starter,
 };
 
 __asm__(".pushsection .note.hakmem, \"a\", %note\n"

@@ -17,6 +17,7 @@
 #include "cache/heap.h"
 #include "core/stats.h"
 #include "front/locks.h"
+#include "slab/starter.h"
 #include "slab/superslab.h"
 
 #define HAK_STATS_NOTE "hakmem"
@@ -24,7 +25,7 @@ enum { HAK_STATS_NOTE_TYPE = 1 };
 
 #define HAK_STATS_MAGIC "hakstat"
 /* Counts the changes of the block, and of what it leads to as far as readers look at it. */
-enum { HAK_STATS_LAYOUT = 1 };
+enum { HAK_STATS_LAYOUT = 2 };
 
 struct hak_stats_block {
     /* the same in every layout */
@@ -47,6 +48,7 @@ struct hak_stats_block {
     const bool *disabled; /* another allocator serves the program; read from outside */
     const struct super_chunk *chunks;
     const struct hak_named_lock *locks;
+    const void *starter; /* a word: NULL or the struct hak_starter * */
 };
 
 extern const struct hak_stats_block hak__stats_block;

@@ -23,7 +23,8 @@
 #define HAK_WRITTEN_OFTEN __attribute__((section("hak_written"))) HAK_CACHE_ALIGNED
 /*
  * A large table of which a small process touches little or nothing. The linker puts what is aligned
- * most first, so that the few variables that every process writes share pages behind all tables.
+ * most first: these tables, then the first records (core/meta.c), then the few variables that every
+ * process writes.
  */
 #define HAK_SPARSE __attribute__((aligned(4096)))
 /*

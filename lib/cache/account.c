@@ -17,6 +17,7 @@
 #include "slab/slab_check.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_pages.h"
+#include "slab/starter.h"
 
 /* Bitmaps of all slabs, by hak__superslab_index. */
 struct walk {
@@ -56,9 +57,12 @@ static void visit_slab(TinySlabMeta *slab, void *context)
     const char *wrong = hak__slab_check(slab, seen_of(walk, slab));
     if (wrong != NULL)
         contradict(walk, wrong, slab);
+    size_t carved = view.carved, free = view.free;
+    if (view.class_idx == HAK_CLASS_STARTER)
+        hak__starter_count(&carved, &free);
     walk->account->slabs++;
-    walk->account->carved += view.carved;
-    walk->account->free += view.free;
+    walk->account->carved += carved;
+    walk->account->free += free;
     walk->slab_bytes += hak__pages_bytes(slab, slab->units);
 }
 
@@ -158,7 +162,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
     visit_mail(walk, heap);
 }
 
-struct hak_lock hak__account_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__account_lock;
 
 static void take_account_locked(struct hak_account *account)
 {

@@ -20,9 +20,10 @@
 #include "page/retain.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/starter.h"
 #include "slab/superslab.h"
 
-enum { ID_WITHOUT_HEAP = 1, ID_FIRST = 2, ID_LAST = 0x7fffff };
+enum { ID_WITHOUT_HEAP = 1, ID_LAST = 0x7fffff };
 enum { LOOK_LEAST = 8 };
 const struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNER_SHIFT, .id = ID_WITHOUT_HEAP};
 const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNER_SHIFT, .id = ID_WITHOUT_HEAP};
@@ -31,12 +32,12 @@ const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNE
 HAK_TLS struct hak_heap *hak__heap = (struct hak_heap *)&hak__heap_none;
 HAK_READ_MOSTLY uint64_t hak__heap_secret;
 
-struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 #pragma weak hak__sized_delete_is_ours
 
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
-static uint32_t next_id = ID_FIRST;           /* under hak__heap_lock */
+static uint32_t next_id = HAK_HEAP_FIRST;     /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
@@ -100,6 +101,8 @@ void hak__heap_flush(struct hak_heap *heap)
     bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         hak__cache_empty_bin(heap, i);
+    if (heap->id == HAK_HEAP_FIRST)
+        hak__starter_close();
     hak__heap_flush_rest(heap);
     hak__heap_leave(heap, busy);
 }

@@ -32,6 +32,7 @@
 #include "slab/slab_meta.h"
 
 enum {
+    HAK_HEAP_FIRST = 2,        /* the id of the process's first heap */
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 32,      /* of the span cache */
     HAK_SPAN_BINS = 24,        /* the kinds of spans in it, by their granules */
@@ -91,7 +92,7 @@ struct hak_heap {
      * this heap: the child of a fork lets these go if the owner is not in it.
      */
     TinySlabMeta *current[HAK_CLASS_COUNT];
-    struct hak_l0 l0[HAK_CLASS_COUNT][HAK_L0_SLABS];
+    struct hak_l0 (*l0)[HAK_L0_SLABS]; /* by class; NULL until there is one */
     struct hak_chain chains[HAK_CHAINS];
     uint32_t chains_used; /* bit i: chains[i] may have a slab */
     uint32_t chains_begun; /* wraps */

@@ -12,7 +12,7 @@
 /* Heaps that share two barriers. */
 enum { GROUP = 8 };
 
-struct hak_lock hak__idle_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__idle_lock;
 
 struct find {
     struct hak_heap *heap;

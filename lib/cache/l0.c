@@ -2,6 +2,7 @@
 #include "cache/l0.h"
 
 #include "cache/heap.h"
+#include "page/retain.h"
 #include "slab/slab_freelist_atomic.h"
 
 static bool l0_is_live(const struct hak_l0 *entry)
@@ -12,8 +13,12 @@ static bool l0_is_live(const struct hak_l0 *entry)
     return view.state == SLAB_OWNED && view.tag == entry->tag;
 }
 
-bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx)
+bool hak__l0_has_room(struct hak_heap *heap, unsigned class_idx)
 {
+    if (heap->l0 == NULL)
+        heap->l0 = hak__record_alloc(HAK_CLASS_COUNT * sizeof *heap->l0, _Alignof(struct hak_l0));
+    if (heap->l0 == NULL)
+        return false;
     for (int i = 0; i < HAK_L0_SLABS; i++)
         if (!l0_is_live(&heap->l0[class_idx][i]))
             return true;
@@ -34,7 +39,7 @@ void hak__l0_add(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, 
 
 TinySlabMeta *hak__l0_take(struct hak_heap *heap, unsigned class_idx)
 {
-    for (int i = 0; i < HAK_L0_SLABS; i++) {
+    for (int i = 0; heap->l0 != NULL && i < HAK_L0_SLABS; i++) {
         struct hak_l0 *entry = &heap->l0[class_idx][i];
         TinySlabMeta *slab = entry->slab;
         entry->slab = NULL;

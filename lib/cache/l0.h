@@ -10,8 +10,8 @@
 
 struct hak_heap;
 
-/* The heap keeps a slab that it made OWNED with that tag; room says whether it can. */
-bool hak__l0_has_room(const struct hak_heap *heap, unsigned class_idx);
+/* The heap keeps a slab that it made OWNED with that tag; room, which comes before, says whether it can. */
+bool hak__l0_has_room(struct hak_heap *heap, unsigned class_idx);
 void hak__l0_add(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t tag);
 TinySlabMeta *hak__l0_take(struct hak_heap *heap, unsigned class_idx);
 

@@ -15,6 +15,7 @@
 #include "page/pieces.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_holes.h"
+#include "slab/starter.h"
 
 static_assert(sizeof(((struct hak_look *)0)->live) * 8 > HAK_SLAB_FIELD / 2,
               "a bit for each block of a slab");
@@ -62,6 +63,23 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
     return hak_load_relaxed(&slab->lives) == life && view.state >= SLAB_CURRENT;
 }
 
+/* The blocks begin at any place; hak__starter_find tells where they end. */
+static bool look_at_starter(uintptr_t address, struct hak_look *look)
+{
+    struct hak_starter_block block;
+    look->size = HAK_GRANULE;
+    look->base = address & ~(HAK_GRANULE - 1);
+    look->block_size = HAK_ALIGNMENT;
+    for (uint32_t i = 0; i < HAK_STARTER_PLACES; i++) {
+        uintptr_t place = look->base + i * HAK_ALIGNMENT;
+        if (!hak__starter_find(place, &block))
+            continue;
+        look->carved = i + 1;
+        look->live[i / 8] |= (uint8_t)((block.start == place && block.live) << i % 8);
+    }
+    return true;
+}
+
 static bool look_at_span_locked(uintptr_t address, struct hak_look *look)
 {
     const struct hak_span *span = hak__pagemap_record(address);
@@ -80,13 +98,15 @@ static bool look_locked(uintptr_t address, uint32_t word, struct hak_look *look)
     look->code = word & 0xff;
     if (look->code - 1 < HAK_CLASS_COUNT)
         return look_at_slab_locked(address, look->code, look);
+    if (look->code == HAK_CODE_STARTER)
+        return look_at_starter(address, look);
     return look_at_span_locked(address, look);
 }
 
 static bool has_blocks(uint32_t word, bool huge)
 {
     return huge ? word == HAK_CODE_HUGE
-                : word == HAK_CODE_LARGE || (word & 0xff) - 1 < HAK_CLASS_COUNT;
+                : word == HAK_CODE_LARGE || (word & 0xff) - 1 <= HAK_CLASS_STARTER;
 }
 
 bool hak__look(uintptr_t address, struct hak_look *look)

@@ -33,12 +33,12 @@
 
 /* The blocks of a slab, or one that is a span or mapping. */
 struct hak_look {
-    uint32_t code;      /* of the page map: a class plus one, LARGE or HUGE */
+    uint32_t code;      /* of the page map: a class plus one, STARTER, LARGE or HUGE */
     uint32_t owner;     /* id of a heap, 0: none */
     bool owner_alive;   /* it is attached to a thread */
     uintptr_t base;     /* of the slab, span or mapping */
     size_t size;        /* likewise */
-    size_t block_size;
+    size_t block_size;  /* of the starter: of a place, where a block may begin */
     uint32_t carved;    /* blocks, the last of which may be free */
     uint8_t live[4096 / 8]; /* by number of block; without checks all that were handed out */
 };

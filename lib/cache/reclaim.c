@@ -12,7 +12,7 @@
 #include "slab/slab_holes.h"
 #include "slab/superslab.h"
 
-struct hak_lock hak__purge_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__purge_lock;
 
 enum { ROUNDS = 64 }; /* of purging, for one poll */
 

@@ -13,7 +13,7 @@
 #include "core/stats.h"
 #include "os/os.h"
 
-enum { FIRST_CHUNK = 32 * 1024, CHUNK = 256 * 1024 };
+enum { BEHIND_FIRST = 640, FIRST_CHUNK = 32 * 1024 - BEHIND_FIRST, CHUNK = 256 * 1024 };
 
 /*
  * Memory handed out from its end. Any thread moves `left` back by CAS, which publishes
@@ -26,14 +26,14 @@ struct chunk {
 };
 
 /*
- * A process that allocates little lives from the first chunk without a system call. It is aligned more
- * than any variable that is no table, and so, by the linker's order, all of them stand behind it:
- * its end shares a page with them.
+ * A process that allocates little lives from the first chunk without a system call. It is aligned less
+ * than tables and more than variables, which stand behind it by the linker's order (compiler.h), and
+ * lacks what these need: together with the records, which come from the end, they fill whole pages.
  */
-static _Alignas(128) char first_bytes[FIRST_CHUNK];
+static _Alignas(2048) char first_bytes[FIRST_CHUNK];
 static struct chunk first_chunk = {first_bytes, FIRST_CHUNK};
 
-struct hak_lock hak__meta_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__meta_lock;
 static _Atomic(struct chunk *) current = &first_chunk; /* replaced under the lock; release */
 _Atomic size_t hak__metadata_bytes = FIRST_CHUNK;
 

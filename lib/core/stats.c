@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stats.h"
 
-struct hak_counters hak__counters_shared;
+HAK_WRITTEN_OFTEN struct hak_counters hak__counters_shared;
 HAK_TLS struct hak_counters *hak__counters = &hak__counters_shared;
 
 /* Push only; release publishes a block's link, the acquire of a sum pairs with it. */

@@ -69,6 +69,16 @@ static void *borrow(struct hak_heap *heap, unsigned class_idx)
     return NULL;
 }
 
+/*
+ * Debug builds do without the starter, and so does who runs under a checker: its blocks serve once and
+ * have no marks, so a use after free would be told late or never.
+ */
+static void *start(struct hak_heap *heap, unsigned class_idx)
+{
+    bool starts = !HAK_DEBUG && !hak__is_watched() && heap->id == HAK_HEAP_FIRST && heap->limit[class_idx] == NULL;
+    return starts ? hak__starter_take(class_idx) : NULL;
+}
+
 static void *alloc_class(unsigned class_idx, bool may_borrow)
 {
     struct hak_heap *heap = hak__heap;
@@ -79,7 +89,8 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
             if (heap == NULL)
                 return alloc_without_heap(class_idx);
         }
-        if (may_borrow && (block = borrow(heap, class_idx)) != NULL)
+        if (may_borrow && ((block = start(heap, class_idx)) != NULL ||
+                           (block = borrow(heap, class_idx)) != NULL))
             return block;
         while ((block = hak__cache_malloc(heap, class_idx)) == NULL) {
             if (hak_likely(hak__cache_refill(heap, class_idx)))

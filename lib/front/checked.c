@@ -9,6 +9,7 @@
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_holes.h"
+#include "slab/starter.h"
 
 static size_t checked_class_size(const void *block, uint32_t word, const char *call)
 {
@@ -26,6 +27,19 @@ static size_t checked_class_size(const void *block, uint32_t word, const char *c
     return info->size;
 }
 
+static size_t checked_starter_size(const void *block, const char *call)
+{
+    struct hak_starter_block found;
+    if (!hak__starter_find((uintptr_t)block, &found))
+        hak__misuse(call, block, "not allocated, or freed before: a block", 0);
+    size_t size = hak__class_size(found.class_idx);
+    if (found.start != (uintptr_t)block)
+        hak__misuse(call, block, "not the start of a block: inside a slab of blocks", size);
+    if (!found.live)
+        hak__misuse(call, block, "double free or use after free of a block", size);
+    return size;
+}
+
 size_t hak__checked_size(const void *block, uint32_t word, const char *call)
 {
     HAK_UNSEEN;
@@ -33,6 +47,8 @@ size_t hak__checked_size(const void *block, uint32_t word, const char *call)
     if (hak_likely(code - 1 < HAK_CLASS_COUNT))
         return HAK_CHECKS ? checked_class_size(block, word, call)
                           : hak__class_size(code - 1);
+    if (code == HAK_CODE_STARTER)
+        return checked_starter_size(block, call);
     if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
         const struct hak_span *span = hak__large_span(block, word, call);
         return span->size;

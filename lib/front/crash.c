@@ -21,6 +21,7 @@
 #include "page/span.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/starter.h"
 
 enum { STANDARD_ERROR = 2 };
 
@@ -70,6 +71,16 @@ static void say_slab(struct hak_text *text, uintptr_t address, uint32_t word)
     say_block(text, state, "block of ", info->size, block, address);
 }
 
+static void say_starter(struct hak_text *text, uintptr_t address)
+{
+    struct hak_starter_block block;
+    if (hak__starter_find(address, &block))
+        say_block(text, block.live ? "live " : "freed ", "block of ",
+                  hak__class_size(block.class_idx), block.start, address);
+    else
+        hak__text_string(text, "in memory of small blocks that was never used");
+}
+
 /* first is the first granule of what covers the address, and code that granule's. */
 static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first, uint32_t code)
 {
@@ -101,6 +112,8 @@ static bool say_place(struct hak_text *text, uintptr_t address)
         return false;
     if (code - 1 < HAK_CLASS_COUNT)
         say_slab(text, address, word);
+    else if (code == HAK_CODE_STARTER)
+        say_starter(text, address);
     else if (code == HAK_CODE_SLAB_FREE)
         hak__text_string(text, "in memory of small blocks that were all freed");
     else if (code == HAK_CODE_SPAN_FREE || code == HAK_CODE_SPAN_INSIDE)
@@ -170,7 +183,7 @@ static void say_registers(const struct hak_crash *crash)
 /* As sanitizers write it, so that tools can read it:  #1 0x… in main+0x1f (/usr/bin/program+0x1234) */
 static void say_frame(unsigned number, uintptr_t address, bool is_return)
 {
-    static struct hak_code code; /* one thread reports at a time */
+    static HAK_SPARSE struct hak_code code; /* one thread reports at a time */
     struct hak_text text;
     hak__text_begin(&text, STANDARD_ERROR);
     hak__text_string(&text, "    #");

@@ -9,6 +9,7 @@
 #include "page/huge.h"
 #include "page/pagemap.h"
 #include "slab/size_class.h"
+#include "slab/starter.h"
 
 /* A block that leaves the cache is live: it carries no mark any more. */
 HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct hak_heap *heap)
@@ -91,6 +92,8 @@ HAK_INLINE size_t hak__block_extent(const void *block)
     uint32_t code = hak__pagemap_word((uintptr_t)block) & 0xff;
     if (code - 1 < HAK_CLASS_COUNT)
         return hak__class_size(code - 1);
+    if (code == HAK_CODE_STARTER)
+        return hak__starter_extent((uintptr_t)block);
     if (code != HAK_CODE_LARGE && code != HAK_CODE_HUGE)
         return 0;
     const struct hak_span *span = hak__pagemap_record((uintptr_t)block);

@@ -4,6 +4,7 @@
 
 #include "cache/purger.h"
 #include "front/fast.h"
+#include "slab/starter.h"
 
 /*
  * Another heap's block is kept for this thread's own use if the thread allocates from
@@ -102,10 +103,13 @@ static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *
 {
     if ((word & 0xff) == HAK_CODE_NONE) {
         free_foreign(block, word, call);
-    } else {
-        hak__checked_size(block, word, call);
-        free_class(block, word);
+        return;
     }
+    size_t size = hak__checked_size(block, word, call);
+    if ((word & 0xff) != HAK_CODE_STARTER)
+        free_class(block, word);
+    else if (!hak__starter_free((uintptr_t)block))
+        hak__misuse(call, block, "double free or use after free of a block", size);
 }
 
 HAK_INLINE void free_any(void *block, const char *call, const void *caller)

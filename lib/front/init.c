@@ -17,7 +17,7 @@
 
 HAK_READ_MOSTLY _Atomic bool hak__disabled;
 
-static struct hak_lock init_lock;
+static HAK_WRITTEN_OFTEN struct hak_lock init_lock;
 static HAK_READ_MOSTLY _Atomic bool initialised; /* release after everything below is set; acquire by all */
 static bool settings_read;       /* under init_lock */
 /* Whether another allocator is to serve; changed once, under init_lock. */

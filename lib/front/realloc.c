@@ -114,7 +114,7 @@ void *hak__realloc(void *block, size_t size, const char *call)
         errno = ENOMEM;
         return NULL;
     }
-    if ((word & 0xff) > HAK_CLASS_COUNT && !hak__is_watched()) {
+    if ((word & 0xff) > HAK_CODE_STARTER && !hak__is_watched()) {
         void *moved = hak__large_resize(block, word, size);
         if (moved != NULL)
             return moved;
@@ -141,7 +141,7 @@ size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *cal
     size_t usable = hak__checked_size(block, word, call);
     if (hak__is_watched() && max < usable)
         max = usable; /* what it gave up would be another's before the checker was told */
-    if ((word & 0xff) > HAK_CLASS_COUNT && max <= PTRDIFF_MAX)
+    if ((word & 0xff) > HAK_CODE_STARTER && max <= PTRDIFF_MAX)
         usable = hak__large_resize_in_place(block, word, min, max);
     if (hak__is_watched() && min <= usable)
         hak__annotate_whole(block, usable);

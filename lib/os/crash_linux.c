@@ -26,7 +26,7 @@ static const int signals[SIGNALS] = {SIGSEGV, SIGBUS, SIGABRT};
 static const char *const signal_names[SIGNALS] = {"SIGSEGV", "SIGBUS", "SIGABRT"};
 
 /* Both are written once, before a handler can run. */
-static struct sigaction before[SIGNALS];
+static HAK_SPARSE struct sigaction before[SIGNALS];
 static void (*reporter)(const struct hak_crash *crash);
 
 /*

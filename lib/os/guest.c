@@ -12,7 +12,7 @@ extern char __libc_single_threaded __attribute__((weak));
 bool hak__guests_possible;
 
 static _Atomic bool invited;       /* written by the thread that forks, under `section` */
-static struct hak_lock section;    /* nobody passes this one */
+static HAK_WRITTEN_OFTEN struct hak_lock section;    /* nobody passes this one */
 static _Atomic uintptr_t inside;   /* who holds it to pass others; written by the holder */
 static unsigned depth;             /* locks passed and not left; under section */
 static bool holds_files;           /* it is a guest; under section */

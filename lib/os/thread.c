@@ -12,7 +12,7 @@ enum { KEY_NONE, KEY_READY, KEY_FAILED };
 
 static _Atomic int key_state = KEY_NONE; /* set once, under key_lock; release, read by acquire */
 static pthread_key_t key;                /* written before key_state becomes KEY_READY */
-static struct hak_lock key_lock;
+static HAK_WRITTEN_OFTEN struct hak_lock key_lock;
 
 /* The first caller's function serves all: the library has only one. */
 static bool key_ready(void (*function)(void *))

@@ -16,7 +16,7 @@ enum { MIXED = HAK_SPAN_KINDS, FRESH, WAYS };
 /* From here on a purged span gets other protection; each may cost two mappings, which are limited. */
 enum { STRIPPED_UNITS = 16, BARE_MOST = 8192 };
 
-struct hak_lock hak__arena_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__arena_lock;
 
 struct hak_span *hak__span_acquire(void)
 {

@@ -13,7 +13,7 @@
 #include "page/purge.h"
 #include "page/retain.h"
 
-struct hak_lock hak__huge_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__huge_lock;
 
 /* The kept mappings, newest first, and their number; under hak__huge_lock. */
 static struct hak_span *newest, *oldest;

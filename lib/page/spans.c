@@ -9,8 +9,8 @@
 
 enum { EXACT_BINS = 32, BINS = EXACT_BINS + 1 };
 
-static struct hak_span *bins[HAK_SPAN_KINDS][BINS];
-static uint64_t filled[HAK_SPAN_KINDS]; /* bit b: bins[][b] is not empty */
+static HAK_WRITTEN_OFTEN struct hak_span *bins[HAK_SPAN_KINDS][BINS];
+static HAK_WRITTEN_OFTEN uint64_t filled[HAK_SPAN_KINDS]; /* bit b: bins[][b] is not empty */
 static struct hak_span *spare_records;
 size_t hak__bare_spans;
 

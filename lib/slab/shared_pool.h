@@ -20,7 +20,10 @@
 
 #include "slab/slab_meta.h"
 
-/* A slab of the class in state CURRENT, shown in the page map as the owner's; NULL without memory. */
+/*
+ * A slab of the class, or one for the starter, in state CURRENT, shown in the page map as the owner's;
+ * NULL without memory.
+ */
 TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner);
 
 /*

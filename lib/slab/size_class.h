@@ -23,6 +23,10 @@
 enum { HAK_CLASS_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_COUNT_ROW, 0) };
 static_assert((int)HAK_CLASS_COUNT <= (int)HAK_CODE_CLASS_MAX, "a class has a code of the page map");
 
+/* What the starter (starter.h) has in place of a class, and shows in the page map. */
+enum { HAK_CLASS_STARTER = HAK_CLASS_COUNT, HAK_CODE_STARTER = HAK_CLASS_STARTER + 1 };
+static_assert((int)HAK_CODE_STARTER <= (int)HAK_CODE_CLASS_MAX, "it has a code, too");
+
 struct hak_class_info {
     uint64_t reciprocal; /* floor(2^64 / size) + 1 */
     uint64_t bound;      /* offset * reciprocal < bound at starts of the slab's blocks, and nowhere else */
@@ -43,6 +47,12 @@ HAK_INLINE unsigned hak__class_of(size_t size)
     if (hak_likely(size <= HAK_TINY_MAX))
         return hak__class_of_tiny[(size + 15) >> 4];
     return hak__class_of_small[(size + 255) >> 8];
+}
+
+/* How a slab is cut; the starter's into the smallest blocks. */
+HAK_INLINE const struct hak_class_info *hak__slab_info(unsigned class_idx)
+{
+    return &hak__class_info[class_idx < HAK_CLASS_COUNT ? class_idx : 0];
 }
 
 HAK_INLINE size_t hak__class_size(unsigned class_idx)

@@ -14,7 +14,7 @@
 #include "slab/slab_pages.h"
 #include "slab/superslab.h"
 
-struct hak_lock hak__holes_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__holes_lock;
 
 /* Blocks of a slab, a bit each. */
 struct blocks {

@@ -71,6 +71,6 @@ typedef struct TinySlabMeta {
 } TinySlabMeta;
 
 static_assert(sizeof(TinySlabMeta) == 64, "a record is one cache line");
-static_assert(HAK_CLASS_COUNT <= 64, "a class has six bits in the word");
+static_assert(HAK_CLASS_STARTER < 64, "a class has six bits in the word");
 
 #endif

@@ -13,7 +13,7 @@
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_pages.h"
 
-struct hak_lock hak__stage3_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__stage3_lock;
 
 /* Under hak__stage3_lock. */
 static struct super_chunk *last_chunk = &hak__super_chunks;

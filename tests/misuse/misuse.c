@@ -38,6 +38,11 @@ const struct kind kinds[] = {
     {"aligned-64M", BY_ALIGNED_ALLOC, 64 * MIB, 64 * MIB, 64 * MIB, 0, false},
     {"realloc-5000", BY_REALLOC, 5000, 0, 5376, 64 * KIB, false},
     {"realloc-300000", BY_REALLOC, 300000, 0, 320 * KIB, 0, false},
+    {"first-16", BY_MALLOC, 16, 0, 16, 64 * KIB, false},
+    {"first-100", BY_MALLOC, 100, 0, 112, 64 * KIB, true},
+    {"first-1024", BY_MALLOC, 1024, 0, 1024, 64 * KIB, false},
+    {"first-calloc", BY_CALLOC, 100, 0, 112, 64 * KIB, false},
+    {"first-realloc", BY_REALLOC, 1500, 0, 1536, 64 * KIB, false},
     {"realloc-8M", BY_REALLOC, 8 * MIB, 0, 8 * MIB, 0, false},
 };
 const size_t kind_count = sizeof kinds / sizeof *kinds;
@@ -45,7 +50,7 @@ const size_t kind_count = sizeof kinds / sizeof *kinds;
 unsigned family(const struct kind *kind)
 {
     if (kind->slab != 0)
-        return SMALL;
+        return strncmp(kind->name, "first", 5) == 0 ? FIRST : SMALL;
     /* above 32 MiB, or from 3 MiB on if it has grown */
     return kind->usable > 32 * MIB || (kind->how == BY_REALLOC && kind->usable >= 3 * MIB) ? HUGE : SPAN;
 }
@@ -73,7 +78,7 @@ void *get(const struct kind *kind)
 
 size_t usable(const struct kind *kind, void *block)
 {
-    if (family(kind) == SMALL)
+    if (kind->slab != 0)
         return kind->usable;
     size_t size = malloc_usable_size(block);
     REQUIRE(size >= kind->request && size <= kind->usable);
@@ -279,6 +284,9 @@ int main(int argc, char **argv)
         if (strcmp(k->name, argv[2]) == 0)
             kind = k;
     call_name = argv[3];
+    free(opaque(malloc(1)));
+    if (kind == NULL || family(kind) != FIRST)
+        malloc_trim(0);
     run();
     return 0;
 }

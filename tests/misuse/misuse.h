@@ -14,7 +14,8 @@
 
 #include "../preload/test.h"
 
-enum { SMALL = 1, SPAN = 2, HUGE = 4, ALL = SMALL | SPAN | HUGE, NO_KIND = 0 };
+/* FIRST ones are among the first blocks of the process (lib/slab/starter.h), SMALL ones come later. */
+enum { SMALL = 1, SPAN = 2, HUGE = 4, ALL = SMALL | SPAN | HUGE, FIRST = 8, NO_KIND = 0 };
 
 /* A way to get a block, and what the block is. */
 struct kind {
@@ -32,7 +33,7 @@ extern const size_t kind_count;
 void *get(const struct kind *kind);
 /* The usable bytes of a block of the kind. */
 size_t usable(const struct kind *kind, void *block);
-/* One of SMALL, SPAN and HUGE. */
+/* One of SMALL, FIRST, SPAN and HUGE. */
 unsigned family(const struct kind *kind);
 /* Runs work in a thread that has ended when the function returns. */
 void in_thread(void *(*work)(void *), void *argument);

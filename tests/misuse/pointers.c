@@ -16,7 +16,7 @@ static void *free_it(void *block)
 
 static struct mistake twice(const struct kind *kind, void *block)
 {
-    if (family(kind) == SMALL)
+    if (kind->slab != 0)
         return (struct mistake){block, TWICE, kind->usable};
     return (struct mistake){block, family(kind) == SPAN ? TWICE_LARGE : NOT_OURS, 0};
 }
@@ -148,7 +148,7 @@ static struct mistake interior(const struct kind *kind, size_t offset)
         offset = kind->usable / 32 * 16;
     else if (offset == LAST)
         offset = usable(kind, block) - 1;
-    if (family(kind) == SMALL)
+    if (kind->slab != 0)
         return (struct mistake){block + offset, INSIDE, kind->usable};
     return (struct mistake){block + offset, INSIDE_LARGE, 0};
 }
@@ -329,27 +329,27 @@ static struct mistake unmapped(const struct kind *kind, size_t unused)
 #define POINTER(name, make, argument, families, ...) {name, make, NULL, argument, families, __VA_ARGS__}
 
 const struct row pointer_rows[] = {
-    POINTER("double-0", freed_before, 0, ALL, .every_call = true),
-    POINTER("double-1", freed_before, 1, ALL, .least = 0),
+    POINTER("double-0", freed_before, 0, ALL | FIRST, .every_call = true),
+    POINTER("double-1", freed_before, 1, ALL | FIRST, .least = 0),
     POINTER("double-40", freed_before, 40, ALL, .least = 0),
     POINTER("double-5000", freed_before, 5000, ALL, .least = 0),
     POINTER("double-trimmed", freed_after_trim, 40, ALL, .least = 0),
     POINTER("double-unmapped", unmapped, 0, HUGE, .least = 0),
-    POINTER("double-by-thread", freed_before, 0, ALL, .who = ANOTHER_THREAD),
-    POINTER("double-after-thread", freed_by_thread, 0, ALL, .least = 0),
-    POINTER("double-by-threads", freed_by_thread, 0, ALL, .who = ANOTHER_THREAD),
+    POINTER("double-by-thread", freed_before, 0, ALL | FIRST, .who = ANOTHER_THREAD),
+    POINTER("double-after-thread", freed_by_thread, 0, ALL | FIRST, .least = 0),
+    POINTER("double-by-threads", freed_by_thread, 0, ALL | FIRST, .who = ANOTHER_THREAD),
     POINTER("double-after-end", freed_by_ended_thread, 0, ALL, .every_call = true),
-    POINTER("double-in-child", freed_before, 0, ALL, .who = CHILD),
+    POINTER("double-in-child", freed_before, 0, ALL | FIRST, .who = CHILD),
     POINTER("slab-gone", slab_gone, 0, SMALL, .every_call = true),
     POINTER("slab-reborn", slab_reborn, 0, SMALL, .every_call = true),
     POINTER("slab-reborn-by-thread", slab_reborn, 0, SMALL, .who = ANOTHER_THREAD),
     POINTER("slab-of-others", slab_of_others, 1536, SMALL, .most = 32768),
-    POINTER("inside+1", interior, 1, ALL, .least = 0),
-    POINTER("inside+8", interior, 8, ALL, .every_call = true),
-    POINTER("inside+16", interior, 16, ALL, .least = 17),
-    POINTER("inside-middle", interior, MIDDLE, ALL, .least = 32, .every_call = true),
-    POINTER("inside-last", interior, LAST, ALL, .least = 0),
-    POINTER("inside-by-thread", interior, 8, ALL, .who = ANOTHER_THREAD),
+    POINTER("inside+1", interior, 1, ALL | FIRST, .least = 0),
+    POINTER("inside+8", interior, 8, ALL | FIRST, .every_call = true),
+    POINTER("inside+16", interior, 16, ALL | FIRST, .least = 17),
+    POINTER("inside-middle", interior, MIDDLE, ALL | FIRST, .least = 32, .every_call = true),
+    POINTER("inside-last", interior, LAST, ALL | FIRST, .least = 0),
+    POINTER("inside-by-thread", interior, 8, ALL | FIRST, .who = ANOTHER_THREAD),
     POINTER("inside+64K", interior, 65536, SPAN | HUGE, .least = 0),
     POINTER("end", end_of_block, 0, SMALL, .least = 0),
     POINTER("in-front", in_front, 0, SPAN, .most = 128 << 10),

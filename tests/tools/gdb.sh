@@ -20,7 +20,7 @@ cat > "$work/program.c" << 'END'
 enum { MANY = 3000, HELD = 300, SIZE = 5000, THIN = 20000, THIN_SIZE = 50 };
 struct six { unsigned part[6]; };
 struct six view = {{0x1fff, 2, 3, 5, 4, 7}};
-void *live, *freed, *large, *huge, *kept, *gone, *others, *emptied, *sent, *many[MANY], *thin[THIN];
+void *first, *second, *live, *freed, *large, *huge, *kept, *gone, *others, *emptied, *sent, *many[MANY], *thin[THIN];
 char *on_stack;
 
 __attribute__((noinline)) void reached(void) { __asm__ volatile("" ::: "memory"); }
@@ -38,6 +38,10 @@ int main(void)
     on_stack = &here;
     if (pthread_create(&thread, NULL, start, NULL) != 0 || pthread_join(thread, NULL) != 0)
         return 1;
+    first = malloc(100);
+    second = malloc(200);
+    free(second);
+    malloc_trim(0);
     live = malloc(100);
     freed = malloc(100);
     large = malloc(200000);
@@ -107,6 +111,10 @@ grep -q 'exited normally' "$out" || skip "gdb runs no program here"
 readelf -S "$HAK_LIBRARY" | grep -q '\.debug_info' || skip "built without -g"
 
 ask "$work/questions" << 'END'
+hak block (char *)first + 5
+hak block second
+hak block ((unsigned long)first & ~0xffffUL) + 0x9000
+hak slab first
 hak block live
 hak block (char *)live + 5
 hak block (char *)live + 0x8000
@@ -146,6 +154,15 @@ no_block='^0x[0-9a-f]+ is in no block of libhakmem\.$'
 no_slab='^0x[0-9a-f]+ is in no slab of libhakmem\.$'
 attached='^owner +heap [0-9]+, attached to a thread$'
 counted='as many as are counted$'
+
+check_first_blocks() {
+    answers 'hak block (char *)first + 5' "^$block, 112 bytes usable, offset 5\$" \
+        '^kind +small, class [0-9]+ \(112 bytes\)$' '^state +live$' '^slab .*, the starter$'
+    answers 'hak block second' "^$block, 208 bytes usable, offset 0\$" \
+        '^state +free; its place is not used again$'
+    answers 'hak block ((unsigned long)first & ~0xffffUL) + 0x9000' 'in the starter, where no block was'
+    answers 'hak slab first' '^state +CURRENT'
+}
 
 check_blocks() {
     answers 'hak block live' "^$block, 112 bytes usable, offset 0\$" \
@@ -218,6 +235,7 @@ check_printers() {
 }
 
 check_all() {
+    case $HAK_LIBRARY in *-debug.so*) ;; *) check_first_blocks ;; esac # debug builds have no starter
     check_blocks
     check_slabs
     check_statistics

@@ -538,6 +538,7 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_checked_fixture(tests, unit_end_starter, NULL);
     tcase_add_test(tests, a_freed_block_comes_back_first);
     tcase_add_test(tests, zeroed_blocks_are_zero_and_their_neighbours_are_not_touched);
     tcase_add_test(tests, a_bin_has_the_size_of_the_swings);

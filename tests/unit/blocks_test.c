@@ -323,6 +323,7 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_checked_fixture(tests, unit_end_starter, NULL);
     tcase_add_loop_test(tests, flags_are_kept, 0, ALIGNMENTS);
     tcase_add_test(tests, flags_that_are_none_are_refused);
     tcase_add_test(tests, batches_are_so_many_blocks);

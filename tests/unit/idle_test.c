@@ -273,6 +273,7 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_checked_fixture(tests, unit_end_starter, NULL);
     tcase_add_test(tests, nothing_is_lost_or_handed_out_twice);
     tcase_add_test(tests, a_sleeping_thread_keeps_a_block_of_each_size);
     tcase_add_test(tests, what_is_used_stays);

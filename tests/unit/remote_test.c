@@ -308,6 +308,7 @@ END_TEST
 
 static void add(TCase *tests)
 {
+    tcase_add_checked_fixture(tests, unit_end_starter, NULL);
     tcase_add_test(tests, what_two_threads_write_has_lines_of_its_own);
     tcase_add_test(tests, a_sleeping_owner_strands_little);
     tcase_add_test(tests, a_sleeping_owners_slabs_serve_others);

@@ -4,6 +4,7 @@
 #define HAK_TESTS_UNIT_H
 
 #include <check.h>
+#include <hakmem/hakmem.h>
 #include <stdlib.h>
 
 /* A sanitizer has memory of its own, so what is resident tells nothing. */
@@ -18,6 +19,13 @@
 #else
 #define UNIT_SANITIZED 0
 #endif
+
+/* The blocks of a test shall come from slabs: what comes first ends when its heap is flushed (starter.h). */
+static inline void unit_end_starter(void)
+{
+    hak_free(hak_malloc(1));
+    hak_thread_flush();
+}
 
 /* Runs the tests that add puts into a case; the exit status. */
 static inline int unit_run(const char *name, void (*add)(TCase *tests))

@@ -200,6 +200,38 @@ class Library:
         size = max(int(span["size"]), int(span["units"]) << GRANULE_SHIFT)
         return (code, span) if 0 <= address - int(span["base"]) < size else None
 
+    # ---- the starter ----
+
+    def in_starter(self, address):
+        return self.word(address)[1] == self.constant("HAK_CODE_STARTER")
+
+    def starter_kinds(self):
+        starter = self.variable("hak__starter")
+        if int(starter) == 0:
+            return b""
+        kind = starter.dereference()["kind"]
+        return bytes(gdb.selected_inferior().read_memory(int(kind.address), length(kind)))[::-1]
+
+    def starter_block(self, address):
+        kinds, freed = self.starter_kinds(), self.constant("HAK_STARTER_FREED")
+        info = self.variable("hak__class_info")
+        places = int(info[0]["size"])  # bytes of one
+        place = (address & (1 << GRANULE_SHIFT) - 1) // places
+        first = next((i for i in range(min(place, len(kinds) - 1), -1, -1) if kinds[i] != 0), None)
+        class_idx = (kinds[first] & ~freed) - 1 if first is not None else 0
+        size = int(info[class_idx]["size"])
+        if first is None or (place - first) * places >= size:
+            return f"{address:#x} is in the starter, where no block was handed out yet."
+        block = (address >> GRANULE_SHIFT << GRANULE_SHIFT) + first * places
+        state = "live" if kinds[first] & freed == 0 else "free; its place is not used again"
+        return [
+            ("block", f"{block:#x}, {size} bytes usable, offset {address - block}"),
+            ("kind", f"small, class {class_idx} ({size} bytes)"),
+            ("state", state),
+            ("slab", f"{where(self.record(address, 'TinySlabMeta'))}, the starter"),
+            ("owner", self.owner(0)),
+        ]
+
     # ---- slabs ----
 
     def class_at(self, address):
@@ -376,6 +408,8 @@ class Library:
         class_idx = self.class_at(address)
         if class_idx is not None:
             return self.small_block(address, class_idx)
+        if self.in_starter(address):
+            return self.starter_block(address)
         if self.word(address)[1] == self.code("SLAB_FREE"):
             return f"{address:#x} is in an unused slot of a SuperSlab: no block is there."
         span = self.span_at(address)
@@ -419,7 +453,8 @@ class Library:
 
     def slab(self, address):
         """As block(), of the slab that holds an address or whose record does."""
-        if self.class_at(address) is not None or self.word(address)[1] == self.code("SLAB_FREE"):
+        free = self.word(address)[1] == self.code("SLAB_FREE")
+        if self.class_at(address) is not None or free or self.in_starter(address):
             return self.slab_rows(self.record(address, "TinySlabMeta"))
         slab = self.slab_record(address)
         if slab is not None:
@@ -452,9 +487,11 @@ class Library:
         for each in self.supers():
             for slot in range(length(each["slabs"])):
                 view = view_of(each["slabs"][slot])
-                if view.state >= current:
+                if view.state >= current and view.class_idx < length(info):
                     slabs[view.class_idx] += 1
                     out[view.class_idx] += view.carved - view.free
+        started = collections.Counter(kind - 1 for kind in self.starter_kinds() if 0 < kind <= length(info))
+        out += started
         for heap in self.heaps:
             for i in range(length(info)):
                 cached[i] += cached_in(heap, i)
@@ -464,8 +501,8 @@ class Library:
                 for i in range(int(parcel["count"])):
                     batched[int(parcel["class_idx"][i])] += 1
         for i in range(length(info)):
-            if slabs[i] != 0:
-                size, capacity = int(info[i]["size"]), slabs[i] * int(info[i]["capacity"])
+            if slabs[i] != 0 or started[i] != 0:
+                size, capacity = int(info[i]["size"]), slabs[i] * int(info[i]["capacity"]) + started[i]
                 live = out[i] - cached[i] - batched[i]
                 yield i, size, slabs[i], out[i], cached[i], batched[i], live, capacity
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "slab/starter.h"
+
+#include "page/locked.h"
+#include "page/pagemap.h"
+#include "page/retain.h"
+#include "slab/shared_pool.h"
+#include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
+
+enum {
+    SHARE = 4096, /* bytes for a class; a block of more is not handed out */
+    LONGEST = SHARE / HAK_ALIGNMENT
+};
+static_assert(HAK_STARTER_PLACES < HAK_GRANULE / HAK_ALIGNMENT, "the slab is never full");
+
+HAK_READ_MOSTLY _Atomic(struct hak_starter *) hak__starter;
+
+static uint32_t place_of(uintptr_t address)
+{
+    return (uint32_t)(address % HAK_GRANULE / HAK_ALIGNMENT);
+}
+
+static uint32_t places(unsigned class_idx)
+{
+    return (uint32_t)(hak__class_size(class_idx) / HAK_ALIGNMENT);
+}
+
+/* Memory is taken by the page, not in steps: most processes stay small. */
+static bool has_memory(TinySlabMeta *slab, uint32_t first, uint32_t count)
+{
+    size_t from = first * HAK_ALIGNMENT, to = from + count * HAK_ALIGNMENT;
+    if (!slab->cold || hak__pages_have(slab, from, to))
+        return true;
+    return hak_unlikely(hak_load_relaxed(&hak__memory_is_locked))
+               ? hak__pages_count(slab, 0, HAK_GRANULE)
+               : hak__pages_count(slab, from, to);
+}
+
+static _Atomic uint8_t *kind_of(struct hak_starter *starter, uint32_t place)
+{
+    return &starter->kind[HAK_STARTER_PLACES - 1 - place];
+}
+
+/*
+ * Once; NULL if there was no memory then. A function in front of one of the system's may allocate
+ * meanwhile, and finds that there is none.
+ */
+static struct hak_starter *begin(void)
+{
+    static bool begun; /* by the thread of the first heap */
+    if (begun)
+        return NULL;
+    begun = true;
+    TinySlabMeta *slab = hak__pool_acquire(HAK_CLASS_STARTER, 0);
+    struct hak_starter *starter =
+        slab != NULL ? hak__record_alloc(sizeof *starter, HAK_CACHE_LINE) : NULL;
+    if (starter != NULL) {
+        starter->slab = slab;
+        hak_store_relaxed(&starter->holds, 1);
+        hak_store_release(&hak__starter, starter);
+    } else if (slab != NULL) {
+        hak__pool_let_go(slab, HAK_CLASS_STARTER);
+    }
+    return starter;
+}
+
+void *hak__starter_take(unsigned class_idx)
+{
+    struct hak_starter *starter = hak_load_relaxed(&hak__starter);
+    if (hak__class_size(class_idx) > SHARE || (starter == NULL && (starter = begin()) == NULL))
+        return NULL;
+    uint32_t count = places(class_idx), first = 0;
+    size_t taken = starter->taken[class_idx] + hak__class_size(class_idx);
+    TinySlabMeta *slab = starter->slab;
+    if (slab == NULL || taken > SHARE)
+        return NULL;
+    uint32_t carved = slab_freelist_view(slab).carved;
+    if (carved + count > HAK_STARTER_PLACES || !has_memory(slab, carved, count))
+        return NULL;
+    if (slab_freelist_carve(slab, count, &first) != count || first != carved)
+        return NULL; /* a signal handler has allocated just now */
+    starter->taken[class_idx] = (uint16_t)taken;
+    hak_add_relaxed(&starter->holds, 1);
+    hak_store_relaxed(kind_of(starter, first), (uint8_t)(class_idx + 1));
+    return slab_freelist_block(slab, first);
+}
+
+bool hak__starter_find(uintptr_t address, struct hak_starter_block *block)
+{
+    struct hak_starter *starter = hak_load_acquire(&hak__starter);
+    uint32_t place = place_of(address), steps = 0;
+    if (starter == NULL || place >= HAK_STARTER_PLACES)
+        return false;
+    uint8_t kind;
+    while ((kind = hak_load_relaxed(kind_of(starter, place))) == 0 && place > 0 && steps < LONGEST) {
+        place--;
+        steps++;
+    }
+    unsigned class_idx = (kind & ~(unsigned)HAK_STARTER_FREED) - 1;
+    if (kind == 0 || steps >= places(class_idx))
+        return false;
+    uintptr_t start = (address & ~(HAK_GRANULE - 1)) + place * HAK_ALIGNMENT;
+    *block = (struct hak_starter_block){start, class_idx, (kind & HAK_STARTER_FREED) == 0};
+    return true;
+}
+
+/* The order hands over what all have done with the memory. */
+static void let_go(struct hak_starter *starter, TinySlabMeta *slab)
+{
+    if (hak_sub_acq_rel(&starter->holds, 1) != 1)
+        return;
+    slab_freelist_uncarve(slab, slab_freelist_view(slab).carved);
+    hak__pool_let_go(slab, HAK_CLASS_STARTER);
+}
+
+bool hak__starter_free(uintptr_t start)
+{
+    struct hak_starter *starter = hak_load_acquire(&hak__starter);
+    _Atomic uint8_t *shown = kind_of(starter, place_of(start));
+    uint8_t kind = hak_load_relaxed(shown);
+    TinySlabMeta *slab = hak__pagemap_record(start);
+    if ((kind & HAK_STARTER_FREED) != 0 || !hak_cas_relaxed(shown, &kind, kind | HAK_STARTER_FREED))
+        return false;
+    let_go(starter, slab);
+    return true;
+}
+
+void hak__starter_close(void)
+{
+    struct hak_starter *starter = hak_load_relaxed(&hak__starter);
+    TinySlabMeta *slab = starter != NULL ? starter->slab : NULL;
+    if (slab == NULL)
+        return;
+    starter->slab = NULL;
+    let_go(starter, slab);
+}
+
+void hak__starter_count(size_t *blocks, size_t *freed)
+{
+    const struct hak_starter *starter = hak_load_acquire(&hak__starter);
+    *blocks = *freed = 0;
+    for (size_t i = 0; i < HAK_STARTER_PLACES; i++) {
+        uint8_t kind = hak_load_relaxed(&starter->kind[i]);
+        *blocks += kind != 0;
+        *freed += (kind & HAK_STARTER_FREED) != 0;
+    }
+}
