@@ -187,14 +187,14 @@ static bool read_superslabs(struct reader *reader)
 static bool read_starter(struct reader *reader)
 {
     const struct hak_starter *starter = NULL;
-    uint8_t kind[HAK_STARTER_PLACES];
+    uint8_t kind[HAK_STARTER_KINDS]; /* words, as peek copies them */
     if (!peek(reader, (uintptr_t)reader->block->starter, &starter, sizeof starter))
         return false;
     if (starter == NULL)
         return true;
     if (!PEEK(reader, starter, kind, &kind))
         return false;
-    for (unsigned i = 0; i < HAK_STARTER_PLACES; i++)
+    for (unsigned i = 0; i < HAK_STARTER_KINDS; i++)
         if (kind[i] - 1u < HAK_CLASS_COUNT) {
             reader->snapshot->class[kind[i] - 1u].out++;
             reader->snapshot->class[kind[i] - 1u].capacity++;

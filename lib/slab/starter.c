@@ -39,7 +39,7 @@ static bool has_memory(TinySlabMeta *slab, uint32_t first, uint32_t count)
 
 static _Atomic uint8_t *kind_of(struct hak_starter *starter, uint32_t place)
 {
-    return &starter->kind[HAK_STARTER_PLACES - 1 - place];
+    return &starter->kind[HAK_STARTER_KINDS - 1 - place];
 }
 
 /*
@@ -140,7 +140,7 @@ void hak__starter_count(size_t *blocks, size_t *freed)
 {
     const struct hak_starter *starter = hak_load_acquire(&hak__starter);
     *blocks = *freed = 0;
-    for (size_t i = 0; i < HAK_STARTER_PLACES; i++) {
+    for (size_t i = 0; i < HAK_STARTER_KINDS; i++) {
         uint8_t kind = hak_load_relaxed(&starter->kind[i]);
         *blocks += kind != 0;
         *freed += (kind & HAK_STARTER_FREED) != 0;

@@ -26,7 +26,8 @@
 #include "slab/slab_meta.h"
 
 enum {
-    HAK_STARTER_PLACES = 4095, /* of 4096 in the slab */
+    HAK_STARTER_KINDS = 4096,  /* as many as the slab has places */
+    HAK_STARTER_PLACES = 4095, /* of these are handed out */
     HAK_STARTER_FREED = 0x80 /* in a kind: the block that began here was freed */
 };
 
@@ -35,7 +36,7 @@ struct hak_starter {
      * Class + 1 where a block begins, by whoever takes it; then FREED, too, by CAS of whoever frees it.
      * The last byte is that of the first place: it is near the records that were made before.
      */
-    HAK_CACHE_ALIGNED _Atomic uint8_t kind[HAK_STARTER_PLACES];
+    HAK_CACHE_ALIGNED _Atomic uint8_t kind[HAK_STARTER_KINDS];
     /* live blocks, and one until it is closed; who takes the last one off gives the slab back */
     _Atomic uint32_t holds;
     /* the thread of the first heap */

@@ -167,7 +167,7 @@ static const char *fault_of(const struct hak_snapshot *snapshot, size_t reads)
         if (class->slabs > reads * HAK_SUPERSLAB_UNITS)
             return "more slabs than were read";
         uint64_t started = class->capacity - class->slabs * hak__class_info[i].capacity;
-        if (started > HAK_STARTER_PLACES)
+        if (started > HAK_STARTER_KINDS)
             return "slabs of another capacity";
         if (class->out > (class->slabs << 13) + started || class->free > class->slabs << 13)
             return "more blocks than a slab can count";
