@@ -52,6 +52,17 @@ struct hak_parcel *hak__mail_empty(struct hak_heap *heap, struct hak_heap *from)
     return parcel;
 }
 
+/* Leaves the empty parcels that have become many to those who post to a mailbox. */
+static void leave_empty(struct hak_heap *heap, struct hak_mailbox *box)
+{
+    uintptr_t none = 0;
+    if (heap->spare_parcel_count >= SPARE_LEAST && hak_load_relaxed(&box->empty) == none &&
+        hak__shared_cas(hak_cas_release(&box->empty, &none, (uintptr_t)heap->spare_parcels))) {
+        heap->spare_parcels = NULL;
+        heap->spare_parcel_count = 0;
+    }
+}
+
 /* Sorts the blocks of a parcel by class; end[i] is where class i ends. */
 static void sort(struct hak_parcel *parcel, uint8_t *end)
 {
@@ -131,12 +142,15 @@ static struct hak_parcel *put(struct hak_mailbox *box, struct hak_parcel *parcel
 static void post(struct hak_heap *heap, struct hak_gather *gather)
 {
     struct hak_parcel *parcel = gather->parcel;
+    struct hak_heap *to = gather->heap;
     gather->parcel = NULL;
     heap->gathered_bytes -= parcel->bytes;
-    if (gather->heap != NULL)
-        parcel = put(&gather->heap->mailbox, parcel);
+    if (to != NULL)
+        parcel = put(&to->mailbox, parcel);
     if (parcel != NULL) {
         hak__mail_hand_back(heap, parcel);
+        if (to != NULL)
+            leave_empty(heap, &to->mailbox);
         hak__heap_poll(heap);
     }
 }
@@ -263,11 +277,7 @@ static struct hak_parcel *fetch(struct hak_heap *heap)
     if (hak__mail_waiting(heap) == NULL)
         return NULL;
     hak_store_relaxed(&box->taken_ms, hak__os_now_ms());
-    if (heap->spare_parcel_count >= SPARE_LEAST && hak_load_relaxed(&box->empty) == 0) {
-        hak_store_release(&box->empty, (uintptr_t)heap->spare_parcels);
-        heap->spare_parcels = NULL;
-        heap->spare_parcel_count = 0;
-    }
+    leave_empty(heap, box);
     hak__race_point("take mail");
     return (struct hak_parcel *)HAK_SHARED(hak_swap_acquire(&box->full, 0));
 }
@@ -320,6 +330,7 @@ static void empty_box(struct hak_heap *heap, struct hak_mailbox *box)
     while (word != 0 && word != HAK_MAIL_CLOSED)
         if (hak__shared_cas(hak_cas_acquire(&box->full, &word, 0)))
             hak__mail_hand_back(heap, (struct hak_parcel *)word);
+    leave_empty(heap, box);
 }
 
 void hak__mail_flush(struct hak_heap *heap)

@@ -62,9 +62,9 @@ struct hak_gather {
  * `full` is the address of the parcel that was posted last, whose next leads to the others; 0; or
  * HAK_MAIL_CLOSED, which only the heap writes and ends. Any thread prepends a parcel by
  * CAS-release, which publishes it and what was written to its blocks, and takes all parcels by
- * CAS-acquire; the heap takes all by exchange-acquire. `empty` is a list of empty parcels, or 0:
- * only the heap fills it, by store-release when it is 0, and any thread takes all by
- * exchange-acquire.
+ * CAS-acquire; the heap takes all by exchange-acquire. `empty` is a list of empty parcels, or 0: any
+ * thread fills it, by CAS-release when it is 0, and takes all by exchange-acquire. So a thread that hands
+ * back what others post does not keep their parcels, while they make new ones without end.
  *
  * No ABA: who prepends needs nothing but that the list begins with the address that it has linked
  * to, and who takes reads nothing before it has the list. model/mail.pml.
