@@ -174,7 +174,7 @@ static const struct way {
     {"mappings shrink", mappings_shrink, 3 * 4 * KIB},
     {"mappings become small blocks", mappings_become_small, 0},
     {"small blocks shrink", small_blocks_shrink, 256},
-    /* what is in the mailbox of a thread that took mail just before stays for decay_ms: cache_max each */
+    /* what one purges and another needs at once raises the bound, at most to retain_max */
     {"eight threads free at once", many_free_and_sleep, 64 * KIB},
 };
 
