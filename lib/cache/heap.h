@@ -35,7 +35,7 @@ enum {
     HAK_HEAP_FIRST = 2,        /* the id of the process's first heap */
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 32,      /* of the span cache */
-    HAK_SPAN_BINS = 24,        /* the kinds of spans in it, by their granules */
+    HAK_SPAN_CACHE_UNITS = 16, /* the most granules that a span in it has */
     HAK_GROWN_PLACES = 8,      /* for blocks that realloc has made larger */
     HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
     HAK_BIN_CAPACITY_MAX = 16384 /* blocks */
@@ -104,7 +104,7 @@ struct hak_heap {
     struct hak_parcel *spare_parcels;
     uint32_t spare_parcel_count; /* of these that it has emptied itself */
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
-    uint32_t kept_in[HAK_SPAN_BINS];   /* bit i: kept[i] has a span of this bin */
+    uint32_t kept_of[HAK_SPAN_CACHE_UNITS]; /* by granules less one; bit i: kept[i] is such a span */
     uint32_t kept_places;              /* bit i: kept[i] has a span */
     unsigned span_place;               /* the last of these that was filled or emptied */
     size_t kept_bytes, kept_most;      /* in all places but the newest's; and the bound, as of the last look */

@@ -17,23 +17,13 @@ void hak__span_free(struct hak_span *span)
     hak__arena_free(span);
 }
 
-/* Spans of up to 16 granules have a bin each, larger ones four for each power of two. */
-static unsigned bin_of(size_t units)
-{
-    enum { EXACT = 16, EXACT_SHIFT = 4, PARTS = 4, PARTS_SHIFT = 2 };
-    if (hak_likely(units <= EXACT))
-        return (unsigned)units - 1;
-    unsigned power = hak__highest_bit(units - 1);
-    return EXACT + (power - EXACT_SHIFT) * PARTS + (unsigned)((units - 1) >> (power - PARTS_SHIFT)) - PARTS;
-}
-
 /* Empties a place that has a span; this is live again. */
 static struct hak_kept *take_out(struct hak_heap *heap, unsigned place)
 {
     struct hak_kept *kept = &heap->kept[place];
     if (place != HAK_SPAN_NEWEST) {
         uint32_t bit = (uint32_t)1 << place;
-        heap->kept_in[bin_of(kept->units)] &= ~bit;
+        heap->kept_of[kept->units - 1] &= ~bit;
         heap->kept_places &= ~bit;
         heap->kept_bytes -= kept->units * HAK_GRANULE;
         heap->span_place = place;
@@ -81,7 +71,7 @@ static void move_newest(struct hak_heap *heap)
     unsigned place = empty == 0 ? heap->span_place : next_of(empty, heap->span_place);
     uint32_t bit = (uint32_t)1 << place;
     heap->kept[place] = *newest;
-    heap->kept_in[bin_of(newest->units)] |= bit;
+    heap->kept_of[newest->units - 1] |= bit;
     heap->kept_places |= bit;
     heap->kept_bytes += newest->units * HAK_GRANULE;
     heap->span_place = place;
@@ -112,21 +102,15 @@ void hak__span_cache_keep_bound(struct hak_heap *heap)
         evict(heap, HAK_SPAN_NEWEST);
 }
 
-/* Those from 2 MiB on serve no smaller blocks, see arena.h. */
 HAK_NOINLINE const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units)
 {
     enum { WASTE = 4 };
     size_t most = units + units / WASTE;
-    if (units < HAK_ADVISED_UNITS && most >= HAK_ADVISED_UNITS)
-        most = HAK_ADVISED_UNITS - 1;
     if (most > HAK_SPAN_CACHE_UNITS)
         most = HAK_SPAN_CACHE_UNITS;
-    for (unsigned bin = bin_of(units), last = bin_of(most); bin <= last; bin++)
-        for (uint32_t places = heap->kept_in[bin]; places != 0; places &= places - 1) {
-            unsigned place = hak__lowest_bit(places);
-            if (heap->kept[place].units - units <= most - units)
-                return take_out(heap, place);
-        }
+    for (; units <= most; units++)
+        if (heap->kept_of[units - 1] != 0)
+            return take_out(heap, hak__lowest_bit(heap->kept_of[units - 1]));
     return NULL;
 }
 
@@ -137,8 +121,7 @@ struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t unit
         return NULL;
     for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
         const struct hak_kept *kept = &heap->kept[i];
-        if (kept->units >= units && kept->units < HAK_ADVISED_UNITS &&
-            (largest == NULL || kept->units > largest->units))
+        if (kept->units >= units && (largest == NULL || kept->units > largest->units))
             largest = kept;
     }
     if (largest != NULL)
@@ -164,7 +147,7 @@ void hak__span_cache_flush(struct hak_heap *heap)
 void hak__span_cache_forget(struct hak_heap *heap)
 {
     memset(heap->kept, 0, sizeof heap->kept);
-    memset(heap->kept_in, 0, sizeof heap->kept_in);
+    memset(heap->kept_of, 0, sizeof heap->kept_of);
     heap->kept_places = 0;
     heap->kept_bytes = 0;
     heap->kept_most = 0;

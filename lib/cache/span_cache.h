@@ -13,6 +13,7 @@
 #ifndef HAK_CACHE_SPAN_CACHE_H
 #define HAK_CACHE_SPAN_CACHE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,8 +22,8 @@
 #include "cache/thread_cache.h"
 #include "page/span.h"
 
-/* A span that a thread keeps has at most so many granules. */
-enum { HAK_SPAN_CACHE_UNITS = 16 };
+static_assert((size_t)HAK_SPAN_CACHE_UNITS < (size_t)HAK_ADVISED_UNITS,
+              "no advice of the program stays on what is kept (arena.h)");
 
 /* Of a span that the page map shows as live. */
 HAK_INLINE bool hak__span_is_kept(const struct hak_span *span)
@@ -56,7 +57,7 @@ HAK_INLINE const struct hak_kept *hak__span_cache_take(struct hak_heap *heap, si
     return kept;
 }
 
-/* The same of the largest that has so many granules and is not advised, or NULL; its span. Owner thread only. */
+/* The same of the largest that has so many granules, or NULL; its span. Owner thread only. */
 struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t units);
 
 /*
