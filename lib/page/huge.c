@@ -481,6 +481,13 @@ static struct hak_span *take_oldest(bool pinned_too)
     return span;
 }
 
+/* What is left has pieces that begin where the whole had none. */
+static bool can_be_cut(const struct hak_span *span)
+{
+    return span->size > HAK_PURGE_STEP &&
+           hak__pieces_ensure(span->base, granules(span->size - HAK_PURGE_STEP));
+}
+
 /* Unmaps the end of a mapping that is on no list; how much of it. */
 static size_t cut(struct hak_span *span)
 {
@@ -499,7 +506,7 @@ static size_t purge_one(struct hak_span *span, bool by_steps)
 {
     bool dirty = span->dirty;
     size_t size = span->size;
-    if (by_steps && size > HAK_PURGE_STEP) {
+    if (by_steps && can_be_cut(span)) {
         size = cut(span);
         if (dirty && size != 0) {
             hak__retained_sub(size);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "core/meta.h"
 #include "core/options.h"
 #include "core/report.h"
@@ -348,6 +349,29 @@ START_TEST(a_mapping_that_is_too_large_to_keep_is_regretted)
 }
 END_TEST
 
+/* So many that a leaf of the page map is inside of a piece, and one of what is left begins there. */
+START_TEST(what_is_left_of_a_large_mapping_can_be_shown)
+{
+    const size_t leaf = HAK_LEAF_SIZE * HAK_GRANULE, size = 4 * leaf;
+    ck_assert_int_eq(set("retain_min", SIZE_MAX > UINT32_MAX ? "1000G" : "1G"), HAK_OPTION_OK);
+    struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
+    if (span == NULL)
+        return; /* the system has not as much */
+    uintptr_t base = span->base, piece = hak__align_up(base + HAK_GRANULE, 2 * leaf);
+    size_t left = piece + leaf / 2 * 3 - base;
+    hak__huge_free(span);
+    hak__huge_purge(size - left, hak__os_now_ms() + 600000, true);
+    ck_assert_uint_le(hak__huge_kept(), left);
+    span = hak__huge_alloc(hak__huge_kept(), HAK_GRANULE);
+    ck_assert_uint_eq(span->base, base);
+    for (size_t i = 0; i < HAK_LEAF_SIZE; i++)
+        ck_assert_uint_eq(hak__pagemap.none[i], 0);
+    hak__huge_free(span);
+    hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
+    ck_assert_int_eq(set("retain_min", "12M"), HAK_OPTION_OK);
+}
+END_TEST
+
 START_TEST(huge_mappings_move_and_come_back)
 {
     size_t size = (size_t)5 << 20;
@@ -543,6 +567,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_mapping_that_grows_has_some_more);
     tcase_add_test(tests, a_mapping_that_is_kept_serves_what_grows);
     tcase_add_test(tests, a_mapping_that_is_too_large_to_keep_is_regretted);
+    tcase_add_test(tests, what_is_left_of_a_large_mapping_can_be_shown);
     tcase_add_test(tests, huge_mappings_move_and_come_back);
     tcase_add_test(tests, the_bound_learns);
     tcase_add_test(tests, memory_that_is_zero_comes_first_when_asked_for);
