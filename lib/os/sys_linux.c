@@ -139,7 +139,7 @@ int hak__os_duplicate(int fd)
 
 void hak__os_wait(void *word, uint32_t value, unsigned microseconds)
 {
-    long seconds_and_nanoseconds[2] = {microseconds / 1000000, (long)(microseconds % 1000000) * 1000};
+    long seconds_and_nanoseconds[2] = {(long)(microseconds / 1000000), (long)(microseconds % 1000000) * 1000};
     hak__call(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
               microseconds != 0 ? seconds_and_nanoseconds : NULL);
 }
