@@ -140,6 +140,8 @@ void hak__starter_count(size_t *blocks, size_t *freed)
 {
     const struct hak_starter *starter = hak_load_acquire(&hak__starter);
     *blocks = *freed = 0;
+    if (starter == NULL)
+        return; /* another thread has forked while the slab was without its record */
     for (size_t i = 0; i < HAK_STARTER_KINDS; i++) {
         uint8_t kind = hak_load_relaxed(&starter->kind[i]);
         *blocks += kind != 0;

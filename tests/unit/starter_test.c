@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "cache/heap.h"
 #include "page/retain.h"
+#include "slab/shared_pool.h"
 #include "slab/size_class.h"
 #include "slab/starter.h"
 #include "statistics.h"
@@ -222,6 +223,15 @@ START_TEST(other_threads_take_none)
 }
 END_TEST
 
+/* As the child of a fork sees it that comes just then. */
+START_TEST(it_may_be_without_a_record)
+{
+    ck_assert_ptr_nonnull(hak__pool_acquire(HAK_CLASS_STARTER, 0));
+    check_heap();
+    ck_assert_uint_eq(statistics().allocated_bytes, 0);
+}
+END_TEST
+
 START_TEST(a_limit_refuses_it)
 {
     ck_assert_int_eq(hak_option_set("limit_hard", "4096"), 0);
@@ -279,6 +289,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, it_goes_back_with_its_last_block);
     tcase_add_test(tests, other_threads_free_its_blocks);
     tcase_add_test(tests, other_threads_take_none);
+    tcase_add_test(tests, it_may_be_without_a_record);
     tcase_add_test(tests, a_limit_refuses_it);
     if (HAK_CHECKS)
         tcase_add_loop_test_raise_signal(tests, misuse_ends_the_process, SIGABRT, 0, MISUSES);
