@@ -153,10 +153,14 @@ void hak__span_cache_forget(struct hak_heap *heap)
     heap->kept_most = 0;
 }
 
-void hak__span_cache_empty(struct hak_heap *heap)
+/* Another thread may be giving back what is kept (idle.c): how much it is tells who has entered. */
+bool hak__span_cache_empty(struct hak_heap *heap, size_t least)
 {
-    if (!hak__heap_try_enter(heap))
-        return;
-    hak__span_cache_flush(heap);
+    if (!hak__heap_is_real(heap) || !hak__heap_try_enter(heap))
+        return false;
+    bool enough = heap->kept_bytes >= least;
+    if (enough)
+        hak__span_cache_flush(heap);
     hak__heap_leave(heap, false);
+    return enough;
 }

@@ -96,15 +96,9 @@ void hak__span_cache_keep_bound(struct hak_heap *heap);
 /* Forgets all that is kept: of a heap whose thread has stopped anywhere. */
 void hak__span_cache_forget(struct hak_heap *heap);
 
-/* Whether so many bytes are kept. Owner thread only. */
-HAK_INLINE bool hak__span_cache_holds(const struct hak_heap *heap, size_t bytes)
-{
-    return hak__heap_is_real(heap) && heap->kept_bytes >= bytes;
-}
-
-/* Gives all that is kept to the arena, unless the heap is in use. Owner thread only. */
-void hak__span_cache_empty(struct hak_heap *heap);
-/* The same of a heap that has been entered. */
+/* Gives all that is kept to the arena if it is so much and the heap is not in use. Owner thread only. */
+bool hak__span_cache_empty(struct hak_heap *heap, size_t least);
+/* Gives all that is kept to the arena, of a heap that has been entered. */
 void hak__span_cache_flush(struct hak_heap *heap);
 
 /* Gives a live span back to the arena. Any thread. */

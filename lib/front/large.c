@@ -83,9 +83,8 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     size_t align_units = alignment <= HAK_GRANULE ? 1 : alignment >> HAK_GRANULE_SHIFT;
     bool zero_first = zero && size > CLEARED_MAX;
     struct hak_span *span = hak__arena_alloc(hak__units_of(size), align_units, zero_first);
-    if (span != NULL && !span->dirty && !zero_first && hak__span_cache_holds(hak__heap, size)) {
+    if (span != NULL && !span->dirty && !zero_first && hak__span_cache_empty(hak__heap, size)) {
         hak__arena_free(span);
-        hak__span_cache_empty(hak__heap);
         span = hak__arena_alloc(hak__units_of(size), align_units, false);
     }
     return begin_block(span, size, alignment);

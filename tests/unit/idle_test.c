@@ -11,6 +11,7 @@
 #include "cache/enter.h"
 #include "cache/idle.h"
 #include "cache/purger.h"
+#include "cache/reclaim.h"
 #include "os/os.h"
 #include "statistics.h"
 
@@ -48,8 +49,8 @@ struct kept {
 
 static void put(struct kept *kept, uint32_t *state)
 {
-    static const size_t most[] = {64, 64, 300, 1000, 5000, 100000};
-    kept->size = next_random(state) % most[next_random(state) % 6] + 1;
+    static const size_t most[] = {64, 64, 300, 1000, 5000, 100000, 1000000};
+    kept->size = next_random(state) % most[next_random(state) % HAK_COUNT_OF(most)] + 1;
     kept->mark = (unsigned char)next_random(state);
     kept->block = hak_malloc(kept->size);
     ck_assert_ptr_nonnull(kept->block);
@@ -107,9 +108,11 @@ START_TEST(nothing_is_lost_or_handed_out_twice)
     for (uintptr_t i = 0; i < WORKERS; i++)
         pthread_create(&thread[i], NULL, work, (void *)i);
     uint64_t before = statistics().idle_blocks;
-    while (hak_load_relaxed(&working) != 0) {
+    for (int i = 0; hak_load_relaxed(&working) != 0; i++) {
         hak__idle_look(0);
         hak__os_sleep_us(20);
+        if (i % 16 == 0) /* so that large blocks need fresh memory */
+            hak__reclaim(SIZE_MAX, HAK_NEVER, true);
     }
     ck_assert_uint_gt(statistics().idle_blocks, before + 1000);
     for (int i = 0; i < WORKERS; i++)
