@@ -68,11 +68,15 @@ bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes);
 /* Sees to it that the heap is open (enter.h). Owner thread only. */
 void hak__span_cache_open(struct hak_heap *heap);
 
-/* Keeps a live span of the page arena, whose block its holder frees; false when it is not kept. Owner thread only. */
+/*
+ * Keeps a live span of the page arena, whose block its holder frees; false when it is not kept, as one
+ * whose pages may have been advised, which the arena keeps apart. Owner thread only.
+ */
 HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span, void *block)
 {
     size_t bytes = hak__span_bytes(span);
-    if (hak_unlikely(span->units > HAK_SPAN_CACHE_UNITS) || hak_unlikely(!hak__heap_is_real(heap)))
+    if (hak_unlikely(span->units > HAK_SPAN_CACHE_UNITS) || hak_unlikely(span->advised) ||
+        hak_unlikely(!hak__heap_is_real(heap)))
         return false;
     if (hak_unlikely(!hak__heap_try_enter(heap))) {
         hak__span_cache_open(heap);

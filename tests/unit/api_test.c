@@ -394,6 +394,20 @@ START_TEST(what_is_kept_is_used_before_fresh_memory)
 }
 END_TEST
 
+/* A program advises the pages of what is as large as a huge page, not of smaller blocks. */
+START_TEST(what_may_be_advised_is_not_kept)
+{
+    hak_free(hak_malloc(1));
+    char *large = hak_malloc(48 * HAK_GRANULE);
+    char *cut = hak_realloc(large, 8 * HAK_GRANULE);
+    ck_assert_ptr_eq(cut, large);
+    hak_free(cut);
+    ck_assert_uint_eq(kept_units(), 0);
+    char *other = hak_malloc(8 * HAK_GRANULE);
+    ck_assert(other < large || other >= large + 48 * HAK_GRANULE);
+}
+END_TEST
+
 static void *free_all(void *blocks)
 {
     void **block = blocks;
@@ -553,6 +567,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, kept_blocks_serve_what_is_a_little_smaller);
     tcase_add_test(tests, no_more_is_kept_than_there_are_places);
     tcase_add_test(tests, what_is_kept_is_used_before_fresh_memory);
+    tcase_add_test(tests, what_may_be_advised_is_not_kept);
     tcase_add_test(tests, large_blocks_are_kept_beside_other_threads);
     tcase_add_test(tests, heaps_are_found_by_their_ids);
     tcase_add_test(tests, blocks_freed_by_others_return_to_their_slabs);
