@@ -332,7 +332,8 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
 {
     size_t old = span->units, warm = 0;
     hak__lock_acquire(&hak__arena_lock);
-    if (hak__spans_free_from_locked(hak__span_end(span), units - old) >= units - old)
+    bool advised = units >= HAK_ADVISED_UNITS;
+    if (hak__spans_free_from_locked(hak__span_end(span), units - old, advised) >= units - old)
         grow_locked(span, units, &warm);
     bool grown = span->units == units;
     if (!grown && span->units > old)
@@ -346,7 +347,8 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
 size_t hak__arena_room(const struct hak_span *span)
 {
     hak__lock_acquire(&hak__arena_lock);
-    size_t room = span->units + hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX);
+    bool advised = span->units >= HAK_ADVISED_UNITS;
+    size_t room = span->units + hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX, advised);
     hak__lock_release(&hak__arena_lock);
     return room;
 }

@@ -187,12 +187,12 @@ struct hak_span *hak__spans_find_locked(enum hak_span_kind kind, size_t units, s
     return best;
 }
 
-size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted)
+size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted, bool advised)
 {
     size_t found = 0;
     while (found < wanted && hak__pagemap_word(address) == HAK_CODE_SPAN_FREE) {
         const struct hak_span *span = hak__pagemap_record(address);
-        if (span->base != address)
+        if (span->base != address || (span->advised && !advised))
             break;
         found += span->units;
         address = hak__span_end(span);
@@ -210,7 +210,7 @@ struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted)
         for (; span != NULL && tries < TRIES; span = span->next, tries++)
             if (span->units >= wanted ||
                 (span->units >= units && !span->room &&
-                 span->units + hak__spans_free_from_locked(hak__span_end(span), wanted) >= wanted))
+                 span->units + hak__spans_free_from_locked(hak__span_end(span), wanted, false) >= wanted))
                 return span;
     }
     return NULL;
@@ -232,7 +232,7 @@ static struct hak_span *before_locked(uintptr_t address)
 static struct hak_span *find_around_locked(struct hak_span *span, size_t units, size_t alignment,
                                            uintptr_t *start)
 {
-    size_t free = hak__spans_free_from_locked(span->base, units + (alignment >> HAK_GRANULE_SHIFT));
+    size_t free = hak__spans_free_from_locked(span->base, units + (alignment >> HAK_GRANULE_SHIFT), true);
     uintptr_t end = span->base + free * HAK_GRANULE, last = end - units * HAK_GRANULE;
     *start = hak__align_up(span->base, alignment);
     if (span->room || *start >= hak__span_end(span))

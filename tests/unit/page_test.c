@@ -191,7 +191,7 @@ START_TEST(a_block_takes_warm_memory_and_what_is_beside_it)
     memset((void *)base, 2, hak__span_bytes(span));
     ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), retained - UNITS * HAK_GRANULE);
     ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken + (MORE - UNITS) * HAK_GRANULE);
-    ck_assert_uint_eq(hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX), 2 * UNITS - MORE);
+    ck_assert_uint_eq(hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX, true), 2 * UNITS - MORE);
     hak__arena_free(span);
     ck_assert_uint_eq(hak__arena_warm(), MORE * HAK_GRANULE);
     /* up to the end of what is free, if it is not as much as is wanted from the warm memory on */
@@ -225,7 +225,7 @@ START_TEST(what_is_beside_warm_memory_stays_free_under_a_limit)
     ck_assert_uint_eq(hak_load_relaxed(&hak__retained_bytes), retained);
     ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken);
     ck_assert_uint_eq(hak__arena_warm(), UNITS * HAK_GRANULE);
-    ck_assert_uint_eq(hak__spans_free_from_locked(base, SIZE_MAX), 2 * UNITS);
+    ck_assert_uint_eq(hak__spans_free_from_locked(base, SIZE_MAX, true), 2 * UNITS);
 }
 END_TEST
 
@@ -240,6 +240,17 @@ START_TEST(spans_grow_and_shrink_in_place)
     ck_assert_uint_eq(span->base, base);
     span->dirty = true;
     hak__arena_free(span);
+}
+END_TEST
+
+START_TEST(what_grows_takes_no_advised_memory)
+{
+    struct hak_span *span = hak__arena_alloc(HAK_ADVISED_UNITS, 1, false);
+    span->dirty = true;
+    ck_assert(hak__arena_shrink(span, 3));
+    ck_assert_uint_eq(hak__arena_room(span), 3);
+    ck_assert(!hak__arena_grow(span, 5));
+    ck_assert(hak__arena_grow(span, HAK_ADVISED_UNITS)); /* as large as what may be advised */
 }
 END_TEST
 
@@ -561,8 +572,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_block_takes_warm_memory_and_what_is_beside_it);
     tcase_add_test(tests, what_is_beside_warm_memory_stays_free_under_a_limit);
     tcase_add_test(tests, spans_grow_and_shrink_in_place);
-    tcase_add_test(tests, a_block_takes_warm_memory_and_what_is_beside_it);
-    tcase_add_test(tests, what_is_beside_warm_memory_stays_free_under_a_limit);
+    tcase_add_test(tests, what_grows_takes_no_advised_memory);
     tcase_add_test(tests, spans_grow_side_by_side);
     tcase_add_test(tests, a_mapping_that_grows_has_some_more);
     tcase_add_test(tests, a_mapping_that_is_kept_serves_what_grows);
