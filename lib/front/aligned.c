@@ -78,7 +78,7 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
 HAK_INLINE void *from_cache(size_t alignment, size_t size)
 {
     HAK_UNSEEN;
-    size_t wanted = (size + alignment - 1) & -alignment;
+    size_t wanted = hak__align_up(size, alignment);
     unsigned class_idx;
     if (hak_likely(wanted - 1 < HAK_TINY_MAX))
         class_idx = hak__class_of_tiny[(wanted + 15) >> 4];
