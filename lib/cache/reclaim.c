@@ -43,9 +43,9 @@ static size_t purge_unless_refused(size_t bytes, bool pinned_too)
     int64_t until = hak_load_relaxed(&paused_until);
     if (hak_unlikely(until != 0) && hak__os_now_ms() < until)
         return 0;
-    uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
+    uint32_t before = hak__purge_moment();
     size_t gone = hak__reclaim(bytes, HAK_NEVER, pinned_too);
-    bool refused = gone == 0 && (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
+    bool refused = gone == 0 && hak__purge_refused_since(before);
     if (hak_unlikely(refused || until != 0))
         hak_store_relaxed(&paused_until, refused ? hak__os_now_ms() + PAUSE_MS : 0);
     return gone;

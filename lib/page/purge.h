@@ -24,6 +24,17 @@
 /* How often the system has refused; any thread adds, wraps. */
 extern _Atomic size_t hak__purges_refused;
 
+/* A moment, and whether the system has refused anything since. */
+HAK_INLINE uint32_t hak__purge_moment(void)
+{
+    return (uint32_t)hak_load_relaxed(&hak__purges_refused);
+}
+
+HAK_INLINE bool hak__purge_refused_since(uint32_t moment)
+{
+    return hak__purge_moment() != moment;
+}
+
 /* So many pieces of which nothing goes, one after the other, and a purge ends. */
 enum { HAK_PURGE_REFUSALS = 8 };
 

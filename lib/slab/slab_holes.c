@@ -293,11 +293,11 @@ size_t hak__holes_purge(size_t bytes, int64_t until)
         for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS && refused < HAK_PURGE_REFUSALS; slot++) {
             TinySlabMeta *slab = &super->slabs[slot];
             struct slab_view view = slab_freelist_view(slab);
-            uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
             if (!may_have_idle(slab, view))
                 continue;
+            uint32_t before = hak__purge_moment();
             size_t gone = purge_slab(slab, view, 1);
-            refused += gone == 0 && (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
+            refused += gone == 0 && hak__purge_refused_since(before);
             done += gone;
         }
     hak__lock_release(&hak__holes_lock);
@@ -334,10 +334,9 @@ size_t hak__holes_purge_some(size_t bytes)
         }
         if (hak_unlikely(paused_until != 0) && hak__os_now_ms() < paused_until)
             break;
-        uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
+        uint32_t before = hak__purge_moment();
         done += purge_slab(slab, view, LEAST);
-        bool refused = (uint32_t)hak_load_relaxed(&hak__purges_refused) != before;
-        paused_until = refused ? hak__os_now_ms() + PAUSE_MS : 0;
+        paused_until = hak__purge_refused_since(before) ? hak__os_now_ms() + PAUSE_MS : 0;
     }
     hak__lock_release(&hak__holes_lock);
     return done;
