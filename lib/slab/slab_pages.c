@@ -51,13 +51,21 @@ HAK_INLINE uint16_t missing_in(const TinySlabMeta *slab, unsigned slot, size_t f
     return (uint16_t)(((2u << last) - (1u << first)) & ~hak_load_relaxed(&slab[slot].pages));
 }
 
-bool hak__pages_have(const TinySlabMeta *slab, size_t from, size_t to)
+/* Where the first page without memory begins, under a part of a slab; its end if there is none. */
+static size_t first_missing(const TinySlabMeta *slab, size_t from, size_t to)
 {
     unsigned shift = hak__page_shift();
-    for (unsigned slot = (unsigned)(from / HAK_GRANULE); slot * HAK_GRANULE < to; slot++)
-        if (missing_in(slab, slot, from, to, shift) != 0)
-            return false;
-    return true;
+    for (unsigned slot = (unsigned)(from / HAK_GRANULE); slot * HAK_GRANULE < to; slot++) {
+        uint32_t missing = missing_in(slab, slot, from, to, shift);
+        if (missing != 0)
+            return slot * HAK_GRANULE + ((size_t)hak__lowest_bit(missing) << shift);
+    }
+    return to;
+}
+
+bool hak__pages_have(const TinySlabMeta *slab, size_t from, size_t to)
+{
+    return first_missing(slab, from, to) == to;
 }
 
 bool hak__pages_count(TinySlabMeta *slab, size_t from, size_t to)
@@ -87,7 +95,8 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
     size_t from = carved * size, to = from + most * size, page = hak__page_counted(), end = page;
     if (to > all)
         to = all;
-    if (!slab->cold || hak__pages_have(slab, from, to))
+    size_t missing = slab->cold ? first_missing(slab, from, to) : to;
+    if (missing == to)
         return most;
     if (hak_unlikely(hak_load_relaxed(&hak__memory_is_locked)))
         return hak__pages_count(slab, 0, all) ? most : 0;
@@ -103,7 +112,7 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
                  hak__option(HAK_OPTION_POPULATE) != 0;
     if (whole && to < end)
         to = end < all ? end : all;
-    if (hak__pages_have(slab, from, to))
+    if (missing >= to)
         return step;
     if (!hak__pages_count(slab, from, to))
         return 0;
