@@ -63,7 +63,7 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
     return hak_load_relaxed(&slab->lives) == life && view.state >= SLAB_CURRENT;
 }
 
-/* The blocks begin at any place; hak__starter_find tells where they end. */
+/* The blocks begin at any place; hak__starter_find tells in which of them an address lies. */
 static bool look_at_starter(uintptr_t address, struct hak_look *look)
 {
     struct hak_starter_block block;
@@ -71,11 +71,10 @@ static bool look_at_starter(uintptr_t address, struct hak_look *look)
     look->base = address & ~(HAK_GRANULE - 1);
     look->block_size = HAK_ALIGNMENT;
     for (uint32_t i = 0; i < HAK_STARTER_PLACES; i++) {
-        uintptr_t place = look->base + i * HAK_ALIGNMENT;
-        if (!hak__starter_find(place, &block))
+        if (!hak__starter_begins(look->base + i * HAK_ALIGNMENT, &block))
             continue;
-        look->carved = i + 1;
-        look->live[i / 8] |= (uint8_t)((block.start == place && block.live) << i % 8);
+        look->carved = i + (uint32_t)(hak__class_size(block.class_idx) / HAK_ALIGNMENT);
+        look->live[i / 8] |= (uint8_t)(block.live << i % 8);
     }
     return true;
 }

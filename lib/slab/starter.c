@@ -86,23 +86,28 @@ void *hak__starter_take(unsigned class_idx)
     return slab_freelist_block(slab, first);
 }
 
-bool hak__starter_find(uintptr_t address, struct hak_starter_block *block)
+bool hak__starter_begins(uintptr_t address, struct hak_starter_block *block)
 {
     struct hak_starter *starter = hak_load_acquire(&hak__starter);
-    uint32_t place = place_of(address), steps = 0;
-    if (starter == NULL || place >= HAK_STARTER_PLACES)
+    uint8_t kind = starter != NULL ? hak_load_relaxed(kind_of(starter, place_of(address))) : 0;
+    if (kind == 0 || address % HAK_ALIGNMENT != 0)
         return false;
-    uint8_t kind;
-    while ((kind = hak_load_relaxed(kind_of(starter, place))) == 0 && place > 0 && steps < LONGEST) {
-        place--;
+    unsigned class_idx = (kind & ~(unsigned)HAK_STARTER_FREED) - 1;
+    *block = (struct hak_starter_block){address, class_idx, (kind & HAK_STARTER_FREED) == 0};
+    return true;
+}
+
+bool hak__starter_find(uintptr_t address, struct hak_starter_block *block)
+{
+    uintptr_t start = address & ~(uintptr_t)(HAK_ALIGNMENT - 1);
+    uint32_t place = place_of(address), steps = 0;
+    while (!hak__starter_begins(start, block)) {
+        if (place == steps || steps == LONGEST)
+            return false;
+        start -= HAK_ALIGNMENT;
         steps++;
     }
-    unsigned class_idx = (kind & ~(unsigned)HAK_STARTER_FREED) - 1;
-    if (kind == 0 || steps >= places(class_idx))
-        return false;
-    uintptr_t start = (address & ~(HAK_GRANULE - 1)) + place * HAK_ALIGNMENT;
-    *block = (struct hak_starter_block){start, class_idx, (kind & HAK_STARTER_FREED) == 0};
-    return true;
+    return steps < places(block->class_idx);
 }
 
 /* The order hands over what all have done with the memory. */

@@ -57,6 +57,9 @@ struct hak_starter_block {
 /* A block, or NULL when there is none for the class (any more). The thread of the first heap alone. */
 void *hak__starter_take(unsigned class_idx);
 
+/* The block that begins at an address; false when none does. Any thread. */
+bool hak__starter_begins(uintptr_t address, struct hak_starter_block *block);
+
 /* The block in which an address of the starter lies; false when none was handed out there. Any thread. */
 bool hak__starter_find(uintptr_t address, struct hak_starter_block *block);
 
@@ -64,8 +67,8 @@ bool hak__starter_find(uintptr_t address, struct hak_starter_block *block);
 static inline size_t hak__starter_extent(uintptr_t address)
 {
     struct hak_starter_block block;
-    bool found = hak__starter_find(address, &block) && block.start == address && block.live;
-    return found ? hak__class_size(block.class_idx) : 0;
+    bool begins = hak__starter_begins(address, &block) && block.live;
+    return begins ? hak__class_size(block.class_idx) : 0;
 }
 
 /* Ends the live block that begins at an address; false when it has ended already. Any thread. */
