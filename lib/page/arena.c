@@ -328,12 +328,17 @@ static bool shrink_locked(struct hak_span *span, size_t units)
     return true;
 }
 
+/* What a span of so many granules may take. */
+static enum hak_spans_in_a_row row_behind(size_t units)
+{
+    return units >= HAK_ADVISED_UNITS ? HAK_ANY_SPANS : HAK_UNADVISED_SPANS;
+}
+
 bool hak__arena_grow(struct hak_span *span, size_t units)
 {
     size_t old = span->units, warm = 0;
     hak__lock_acquire(&hak__arena_lock);
-    bool advised = units >= HAK_ADVISED_UNITS;
-    if (hak__spans_free_from_locked(hak__span_end(span), units - old, advised) >= units - old)
+    if (hak__spans_free_from_locked(hak__span_end(span), units - old, row_behind(units)) >= units - old)
         grow_locked(span, units, &warm);
     bool grown = span->units == units;
     if (!grown && span->units > old)
@@ -347,8 +352,8 @@ bool hak__arena_grow(struct hak_span *span, size_t units)
 size_t hak__arena_room(const struct hak_span *span)
 {
     hak__lock_acquire(&hak__arena_lock);
-    bool advised = span->units >= HAK_ADVISED_UNITS;
-    size_t room = span->units + hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX, advised);
+    size_t room = span->units + hak__spans_free_from_locked(hak__span_end(span), SIZE_MAX,
+                                                            row_behind(span->units));
     hak__lock_release(&hak__arena_lock);
     return room;
 }

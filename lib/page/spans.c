@@ -187,12 +187,12 @@ struct hak_span *hak__spans_find_locked(enum hak_span_kind kind, size_t units, s
     return best;
 }
 
-size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted, bool advised)
+size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted, enum hak_spans_in_a_row which)
 {
     size_t found = 0;
     while (found < wanted && hak__pagemap_word(address) == HAK_CODE_SPAN_FREE) {
         const struct hak_span *span = hak__pagemap_record(address);
-        if (span->base != address || (span->advised && !advised))
+        if (span->base != address || (span->advised && which == HAK_UNADVISED_SPANS))
             break;
         found += span->units;
         address = hak__span_end(span);
@@ -210,7 +210,8 @@ struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted)
         for (; span != NULL && tries < TRIES; span = span->next, tries++)
             if (span->units >= wanted ||
                 (span->units >= units && !span->room &&
-                 span->units + hak__spans_free_from_locked(hak__span_end(span), wanted, false) >= wanted))
+                 span->units + hak__spans_free_from_locked(hak__span_end(span), wanted,
+                                                           HAK_UNADVISED_SPANS) >= wanted))
                 return span;
     }
     return NULL;
@@ -232,7 +233,8 @@ static struct hak_span *before_locked(uintptr_t address)
 static struct hak_span *find_around_locked(struct hak_span *span, size_t units, size_t alignment,
                                            uintptr_t *start)
 {
-    size_t free = hak__spans_free_from_locked(span->base, units + (alignment >> HAK_GRANULE_SHIFT), true);
+    size_t most = units + (alignment >> HAK_GRANULE_SHIFT);
+    size_t free = hak__spans_free_from_locked(span->base, most, HAK_ANY_SPANS);
     uintptr_t end = span->base + free * HAK_GRANULE, last = end - units * HAK_GRANULE;
     *start = hak__align_up(span->base, alignment);
     if (span->room || *start >= hak__span_end(span))

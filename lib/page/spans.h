@@ -57,11 +57,11 @@ struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted);
 struct hak_span *hak__spans_find_mixed_locked(size_t units, size_t align_units,
                                                uintptr_t *start);
 
-/*
- * How many granules from an address on are free: all, or at least as many as wanted; without advised
- * ones only those in front of such.
- */
-size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted, bool advised);
+/* Which free spans may follow each other: all, or those up to the first one that is advised. */
+enum hak_spans_in_a_row { HAK_ANY_SPANS, HAK_UNADVISED_SPANS };
+
+/* How many granules from an address on are free in such a row: all, or at least as many as wanted. */
+size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted, enum hak_spans_in_a_row which);
 
 /* What is pinned is as what is warm again, and joined with it; false when nothing was. */
 bool hak__spans_unpin_locked(void);
