@@ -22,6 +22,9 @@
 /* Zeroed blocks up to this size may be cleared by hand; above, memory that is zero is sought first. */
 #define CLEARED_MAX ((size_t)2 << 20)
 
+/* Half of all addresses that the page map can show: no system gives so much. */
+#define TOO_MUCH ((size_t)1 << (HAK_ADDRESS_BITS - 1))
+
 /*
  * Where in its first granule a block begins, by the granule alone: within what the block's last one
  * has to spare, else within the first page. Blocks of one size that all began with a granule would
@@ -144,9 +147,11 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
     return hak__large_fresh(size, alignment, zero);
 }
 
-/* Cleared by hand only where the bytes may not be zero. */
+/* Cleared by hand only where the bytes may not be zero. What cannot be is not tried. */
 void *hak__large_fresh(size_t size, size_t alignment, bool zero)
 {
+    if (hak_unlikely(size >= TOO_MUCH))
+        return NULL;
     if (hak_unlikely(!hak__heap_is_real(hak__heap)) && size <= HAK_SPAN_CACHE_UNITS * HAK_GRANULE)
         hak__heap_attach(); /* its span cache may keep the block when it is freed */
     struct hak_span *span = try(size, alignment, zero);
