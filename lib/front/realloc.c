@@ -6,6 +6,7 @@
 #include "base/annotate.h"
 #include "base/params.h"
 #include "front/fast.h"
+#include "front/large.h"
 
 /* A block stays where it is unless less than half of it would be used. */
 static bool stays(size_t usable, size_t size)
@@ -95,17 +96,11 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
 }
 
 /* Under a checker every block moves, as with the realloc of the checkers: old pointers show. */
-void *hak__realloc(void *block, size_t size, const char *call)
+static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t size, const char *call)
 {
-    if (block == NULL)
-        return hak__malloc(size);
-    HAK_UNSEEN;
-    uint32_t word = hak__pagemap_word((uintptr_t)block);
     if (hak_unlikely(word == HAK_CODE_NONE))
         return foreign(block, size, call);
-    size_t usable = hak__own_size(block, word);
-    if (hak_unlikely(usable == 0))
-        usable = hak__checked_size(block, word, call);
+    size_t usable = hak__checked_size(block, word, call);
     if (size == 0) {
         hak__free(block, call);
         return NULL;
@@ -128,6 +123,19 @@ void *hak__realloc(void *block, size_t size, const char *call)
         return block;
     }
     return fresh;
+}
+
+/* HOT: what grows by small steps most often has room for the next one. */
+void *hak__realloc(void *block, size_t size, const char *call)
+{
+    if (block == NULL)
+        return hak__malloc(size);
+    HAK_UNSEEN;
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (hak_likely(!hak__is_watched()) && hak_likely(size != 0) &&
+        (stays(hak__own_size(block, word), size) || hak__large_stays(block, word, size)))
+        return block;
+    return resize(block, word, size, call);
 }
 
 size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *call)
