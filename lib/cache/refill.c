@@ -12,11 +12,11 @@
 #include "slab/slab_pages.h"
 
 /* Debug builds recognise later writes to a block that was never handed out, too. */
-static void prepare_fresh(const struct hak_heap *heap, const TinySlabMeta *slab, void *block)
+HAK_INLINE void prepare_fresh(uint64_t secret, size_t size, void *block)
 {
-    *hak__block_mark(block) = hak__mark_of(heap->secret, block);
+    *hak__block_mark(block) = hak__mark_of(secret, block);
     if (HAK_DEBUG)
-        hak__block_poison(block, slab->size);
+        hak__block_poison(block, size);
 }
 
 /* The heap's current slab has been carved, or is another one: free has to know how far it goes. */
@@ -37,7 +37,25 @@ static uint32_t carve_counted(TinySlabMeta *slab, uint32_t want, uint32_t *first
     return slab_freelist_carve(slab, hak__pages_for_blocks(slab, carved, want), first);
 }
 
-/* Puts fresh blocks into the bin, the lowest on top; what does not fit is rolled back. */
+/*
+ * The lowest on top. What the loop uses is at hand: for all that the compiler knows a mark may be stored
+ * over the heap or the record.
+ */
+static void put_fresh(struct hak_heap *heap, unsigned class_idx, const TinySlabMeta *slab, uint32_t first,
+                      uint32_t count)
+{
+    char *block = slab_freelist_block(slab, first);
+    size_t size = slab->size;
+    uint64_t secret = heap->secret;
+    void **top = heap->top[class_idx];
+    heap->top[class_idx] = top + count;
+    for (void **place = top + count; place != top; block += size) {
+        *--place = block;
+        prepare_fresh(secret, size, block);
+    }
+}
+
+/* Puts fresh blocks into the bin; what does not fit is rolled back. */
 static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
     uint32_t first = 0;
@@ -49,12 +67,7 @@ static uint32_t carve(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *s
     }
     if (count > 0)
         note_carved(heap, class_idx, slab);
-    for (uint32_t i = 0; i < count; i++) {
-        void *block = slab_freelist_block(slab, first + i);
-        prepare_fresh(heap, slab, block);
-        heap->top[class_idx][count - 1 - i] = block;
-    }
-    heap->top[class_idx] += count;
+    put_fresh(heap, class_idx, slab, first, count);
     return count;
 }
 
@@ -71,7 +84,7 @@ static uint32_t fill_hole(struct hak_heap *heap, unsigned class_idx, TinySlabMet
         return 0;
     for (uint32_t i = count; i-- > 0;) {
         void *block = slab_freelist_block(slab, first + i);
-        prepare_fresh(heap, slab, block);
+        prepare_fresh(heap->secret, slab->size, block);
         if (i < kept)
             *heap->top[class_idx]++ = block;
         else
@@ -119,7 +132,7 @@ static void *bypass(struct hak_heap *heap, unsigned class_idx)
     if (block == NULL && carve_counted(slab, 1, &first) == 1) {
         note_carved(heap, class_idx, slab);
         block = slab_freelist_block(slab, first);
-        prepare_fresh(heap, slab, block);
+        prepare_fresh(heap->secret, slab->size, block);
     }
     return block;
 }
