@@ -104,6 +104,24 @@ static uint32_t take(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *sl
     return count > 0 ? count : carve(heap, class_idx, slab, want);
 }
 
+/*
+ * A slab of the pool; whether it needs memory. A thread that has begun some slabs of a class in a row
+ * is growing, and fills the next one, too.
+ */
+static bool begin_slab(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab)
+{
+    enum { IN_A_ROW = 4 };
+    bool fresh = slab->cold && slab_freelist_view(slab).carved == 0;
+    note_carved(heap, class_idx, slab);
+    if (!fresh)
+        heap->begun[class_idx] = 0;
+    else if (heap->begun[class_idx] < IN_A_ROW)
+        heap->begun[class_idx]++;
+    else
+        hak__pages_for_filled(slab);
+    return fresh;
+}
+
 /* *grows: memory will be needed for the slab that the system has to give. */
 static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx, bool *grows)
 {
@@ -114,8 +132,7 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx, bool *
     } else {
         slab = hak__pool_acquire(class_idx, heap->id);
         if (slab != NULL)
-            note_carved(heap, class_idx, slab);
-        *grows |= slab != NULL && slab->cold && slab_freelist_view(slab).carved == 0;
+            *grows |= begin_slab(heap, class_idx, slab);
     }
     hak__race_point("next slab");
     heap->current[class_idx] = slab;

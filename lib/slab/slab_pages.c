@@ -8,8 +8,11 @@
 #include "page/retain.h"
 
 enum { BITS = 16, LEAST = HAK_GRANULE / BITS };
-/* Blocks up to this size are small beside a page: whoever takes one takes its neighbours soon. */
-enum { POPULATE_SIZE = 1024 };
+/*
+ * Blocks up to this size are small beside a page: whoever takes one takes its neighbours soon. Blocks of
+ * up to two pages leave none unused for long where a thread takes one slab after the other.
+ */
+enum { POPULATE_SIZE = 1024, FILLED_SIZE = 8192 };
 
 /* Pages are counted by shifts: what divides costs more than all the rest of a look. */
 unsigned hak__page_shift(void)
@@ -119,4 +122,15 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
     if (whole)
         hak__os_populate((void *)(slab->base + start), (end < all ? end : all) - start);
     return step;
+}
+
+/* One system call costs less than one for each step, and that less than a fault a page. */
+void hak__pages_for_filled(TinySlabMeta *slab)
+{
+    size_t all = slab->units * HAK_GRANULE;
+    if (!slab->cold || slab->size > FILLED_SIZE || hak__option(HAK_OPTION_POPULATE) == 0 ||
+        hak__option(HAK_OPTION_LIMIT_HARD) != 0 || hak_load_relaxed(&hak__memory_is_locked))
+        return;
+    if (hak__os_populate((void *)slab->base, all) && hak__pages_count(slab, 0, all))
+        slab->cold = false;
 }

@@ -52,4 +52,10 @@ bool hak__pages_count(TinySlabMeta *slab, size_t from, size_t to);
  */
 uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t most);
 
+/*
+ * Puts memory behind all blocks of a slab that will soon be filled, if these are small and nothing
+ * speaks against it. The same.
+ */
+void hak__pages_for_filled(TinySlabMeta *slab);
+
 #endif

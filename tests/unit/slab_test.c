@@ -209,6 +209,34 @@ START_TEST(memory_is_counted_by_the_page)
 }
 END_TEST
 
+START_TEST(a_slab_that_will_be_filled_comes_whole)
+{
+    static const struct {
+        const char *limit;
+        size_t size;
+        bool whole;
+    } cases[] = {{"0", 128, true}, {"0", 8192, true}, {"0", 16384, false}, {"1G", 128, false}};
+    struct slab_view now;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hak__superslab_purge(SIZE_MAX, HAK_NEVER, true);
+        struct hak_setting limit = {"limit_hard", cases[i].limit, 10, strlen(cases[i].limit)};
+        ck_assert_int_eq(hak__options_set(&limit, 0), HAK_OPTION_OK);
+        TinySlabMeta *slab = hak__pool_acquire(hak__class_of(cases[i].size), OWNER);
+        size_t live = hak_load_relaxed(&hak__live_bytes), bytes = slab->units * HAK_GRANULE;
+        hak__pages_for_filled(slab);
+        ck_assert_int_eq(slab->cold, !cases[i].whole);
+        ck_assert_uint_eq(hak_load_relaxed(&hak__live_bytes), live + (cases[i].whole ? bytes : 0));
+        ck_assert_uint_eq(hak__pages_bytes(slab, slab->units), cases[i].whole ? bytes : 0);
+        if (cases[i].whole)
+            ck_assert_uint_eq(hak__pages_for_blocks(slab, 0, slab->capacity), slab->capacity);
+        slab_freelist_let_go(slab, &now);
+        hak__pool_release(slab);
+    }
+    struct hak_setting none = {"limit_hard", "0", 10, 1};
+    ck_assert_int_eq(hak__options_set(&none, 0), HAK_OPTION_OK);
+}
+END_TEST
+
 START_TEST(a_limit_refuses_pages)
 {
     struct hak_setting limit = {"limit_hard", "0", 10, 1};
@@ -487,6 +515,7 @@ static void add(TCase *tests)
     tcase_add_test_raise_signal(tests, a_list_does_not_end_before_its_count, SIGABRT);
     tcase_add_test_raise_signal(tests, a_list_does_not_go_on_after_its_count, SIGABRT);
     tcase_add_test(tests, memory_is_counted_by_the_page);
+    tcase_add_test(tests, a_slab_that_will_be_filled_comes_whole);
     tcase_add_test(tests, a_limit_refuses_pages);
     tcase_add_test(tests, a_set_finds_its_members);
     tcase_add_test(tests, there_is_no_last_superslab);
