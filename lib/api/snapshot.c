@@ -244,13 +244,13 @@ static bool add_parcels(struct reader *reader, const struct hak_parcel *parcel)
 
 static bool add_mail(struct reader *reader, const struct hak_heap *heap)
 {
-    struct hak_gather gathers[HAK_GATHERS];
+    struct hak_gather gathers[HAK_ALL_GATHERS];
     const struct hak_parcel *inbox;
     uintptr_t full;
     if (!PEEK(reader, heap, gathers, &gathers) || !PEEK(reader, heap, inbox, &inbox) ||
         !PEEK(reader, heap, mailbox.full, &full))
         return false;
-    for (int i = 0; i < HAK_GATHERS; i++)
+    for (int i = 0; i < HAK_ALL_GATHERS; i++)
         if (!add_parcels(reader, gathers[i].parcel))
             return false;
     return add_parcels(reader, inbox) &&

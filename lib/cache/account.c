@@ -124,7 +124,7 @@ static void visit_parcels(struct walk *walk, const struct hak_parcel *parcel)
 static void visit_mail(struct walk *walk, const struct hak_heap *heap)
 {
     size_t gathered = 0;
-    for (int i = 0; i < HAK_GATHERS; i++)
+    for (int i = 0; i < HAK_ALL_GATHERS; i++)
         if (heap->gathers[i].parcel != NULL) {
             visit_parcels(walk, heap->gathers[i].parcel);
             gathered += heap->gathers[i].parcel->bytes;

@@ -96,13 +96,13 @@ struct hak_heap {
     struct hak_chain chains[HAK_CHAINS];
     uint32_t chains_used; /* bit i: chains[i] may have a slab */
     uint32_t chains_begun; /* wraps */
-    struct hak_gather gathers[HAK_GATHERS]; /* mail.h */
+    struct hak_gather gathers[HAK_ALL_GATHERS]; /* mail.h */
     size_t gathered_bytes; /* in all gathers */
     size_t gathered_most;  /* of these, as the options were when the last parcel was begun */
     struct hak_parcel *inbox; /* a list; the first may be unpacked in part */
     bool mail_idle; /* nothing was unpacked since the last look */
     struct hak_parcel *spare_parcels;
-    uint32_t spare_parcel_count; /* of these that it has emptied itself */
+    uint32_t spare_parcel_count;
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     uint32_t kept_of[HAK_SPAN_CACHE_UNITS]; /* by granules less one; bit i: kept[i] is such a span */
     uint32_t kept_places;              /* bit i: kept[i] has a span */

@@ -53,7 +53,7 @@ __attribute__((no_sanitize("thread"))) static bool look(struct find *find, struc
     }
     if (find->rest) {
         bool holds = heap->chains_used != 0 || heap->inbox != NULL || hak__mail_waiting(heap) != NULL;
-        for (unsigned i = 0; i < HAK_GATHERS; i++)
+        for (unsigned i = 0; i < HAK_ALL_GATHERS; i++)
             holds |= heap->gathers[i].parcel != NULL;
         for (int i = 0; i < HAK_SPAN_PLACES; i++)
             holds |= heap->kept[i].units != 0;

@@ -7,6 +7,7 @@
 #include "cache/handback.h"
 #include "cache/heap.h"
 #include "cache/heap_list.h"
+#include "core/meta.h"
 #include "core/options.h"
 #include "core/race.h"
 #include "core/stats.h"
@@ -16,7 +17,7 @@
 static_assert(sizeof(struct hak_parcel) <= 2048, "parcels are small records");
 
 enum { PATIENCE_MS = 200 }; /* with an owner that does not take its mail */
-enum { SPARE_LEAST = 4 };   /* empty parcels that are given to others together */
+enum { SPARE_MOST = 8, SPARE_MOVED = 4 }; /* empty parcels of a heap; of these to others together */
 
 static size_t least(size_t bytes)
 {
@@ -26,41 +27,59 @@ static size_t least(size_t bytes)
 
 /* ---- parcels ----------------------------------------------------------- */
 
+/*
+ * Empty parcels beyond what heaps keep, in batches of SPARE_MOVED; the first place of a batch's first
+ * parcel leads to the next. Under hak__meta_lock, but for a look whether there are any.
+ */
+static HAK_WRITTEN_OFTEN _Atomic(struct hak_parcel *) spare;
+
+static void give_spares(struct hak_heap *heap)
+{
+    struct hak_parcel *first = heap->spare_parcels, *last = first;
+    for (int i = 1; i < SPARE_MOVED; i++)
+        last = last->next;
+    heap->spare_parcels = last->next;
+    heap->spare_parcel_count -= SPARE_MOVED;
+    last->next = NULL;
+    hak__lock_acquire(&hak__meta_lock);
+    first->block[0] = hak_load_relaxed(&spare);
+    hak_store_relaxed(&spare, first);
+    hak__lock_release(&hak__meta_lock);
+}
+
+static void take_spares(struct hak_heap *heap)
+{
+    if (hak_load_relaxed(&spare) == NULL)
+        return;
+    hak__lock_acquire(&hak__meta_lock);
+    struct hak_parcel *first = hak_load_relaxed(&spare);
+    if (first != NULL)
+        hak_store_relaxed(&spare, first->block[0]);
+    hak__lock_release(&hak__meta_lock);
+    heap->spare_parcels = first;
+    heap->spare_parcel_count = first != NULL ? SPARE_MOVED : 0;
+}
+
 static void keep_empty(struct hak_heap *heap, struct hak_parcel *parcel)
 {
     parcel->count = 0;
     parcel->bytes = 0;
     parcel->next = heap->spare_parcels;
     heap->spare_parcels = parcel;
-    heap->spare_parcel_count++;
+    if (++heap->spare_parcel_count > SPARE_MOST)
+        give_spares(heap);
 }
 
-struct hak_parcel *hak__mail_empty(struct hak_heap *heap, struct hak_heap *from)
+struct hak_parcel *hak__mail_empty(struct hak_heap *heap)
 {
-    if (heap->spare_parcels == NULL && from != NULL &&
-        hak_load_relaxed(&from->mailbox.empty) != 0) {
-        hak__race_point("take empty parcels");
-        heap->spare_parcels =
-            (struct hak_parcel *)HAK_SHARED(hak_swap_acquire(&from->mailbox.empty, 0));
-        heap->spare_parcel_count = 0;
-    }
+    if (heap->spare_parcels == NULL)
+        take_spares(heap);
     struct hak_parcel *parcel = heap->spare_parcels;
     if (parcel == NULL)
         return hak__record_alloc(sizeof *parcel, HAK_CACHE_LINE);
     heap->spare_parcels = parcel->next;
-    heap->spare_parcel_count -= heap->spare_parcel_count > 0;
+    heap->spare_parcel_count--;
     return parcel;
-}
-
-/* Leaves the empty parcels that have become many to those who post to a mailbox. */
-static void leave_empty(struct hak_heap *heap, struct hak_mailbox *box)
-{
-    uintptr_t none = 0;
-    if (heap->spare_parcel_count >= SPARE_LEAST && hak_load_relaxed(&box->empty) == none &&
-        hak__shared_cas(hak_cas_release(&box->empty, &none, (uintptr_t)heap->spare_parcels))) {
-        heap->spare_parcels = NULL;
-        heap->spare_parcel_count = 0;
-    }
 }
 
 /* Sorts the blocks of a parcel by class; end[i] is where class i ends. */
@@ -149,8 +168,6 @@ static void post(struct hak_heap *heap, struct hak_gather *gather)
         parcel = put(&to->mailbox, parcel);
     if (parcel != NULL) {
         hak__mail_hand_back(heap, parcel);
-        if (to != NULL)
-            leave_empty(heap, &to->mailbox);
         hak__heap_poll(heap);
     }
 }
@@ -158,7 +175,7 @@ static void post(struct hak_heap *heap, struct hak_gather *gather)
 static struct hak_gather *largest(struct hak_heap *heap)
 {
     struct hak_gather *most = NULL;
-    for (unsigned i = 0; i < HAK_GATHERS; i++) {
+    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++) {
         struct hak_gather *gather = &heap->gathers[i];
         if (gather->parcel != NULL && (most == NULL || gather->parcel->bytes > most->parcel->bytes))
             most = gather;
@@ -181,7 +198,7 @@ static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_g
     if (size > heap->gathered_most)
         return NULL;
     struct hak_heap *to = owner == gather->owner ? gather->heap : hak__heap_by_id(owner);
-    struct hak_parcel *parcel = hak__mail_empty(heap, to);
+    struct hak_parcel *parcel = hak__mail_empty(heap);
     if (parcel == NULL)
         return NULL;
     if (hak_unlikely(gather->parcel != NULL)) { /* by who is told of memory that comes or goes */
@@ -191,6 +208,7 @@ static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_g
     gather->owner = owner;
     gather->heap = to;
     gather->parcel = parcel;
+    gather->seen = 0;
     parcel->next = NULL;
     return parcel;
 }
@@ -223,15 +241,27 @@ static struct hak_gather *gather_for(struct hak_heap *heap, uint32_t owner)
     return &heap->gathers[owner % HAK_GATHERS];
 }
 
+/* Whether the gather is another owner's, with less in it than is worth a parcel of its own. */
+static bool is_taken(const struct hak_gather *gather, uint32_t owner)
+{
+    enum { WORTH_POSTING = 32 };
+    return gather->owner != owner && gather->parcel != NULL && gather->parcel->count < WORTH_POSTING;
+}
+
 static HAK_NOINLINE void add_slow(struct hak_heap *heap, void *block, uint32_t word)
 {
     bool busy = hak__heap_enter(heap);
     unsigned class_idx = (word & 0xff) - 1;
     size_t size = hak__class_size(class_idx);
-    struct hak_gather *gather = gather_for(heap, hak__owner_of(word));
+    uint32_t owner = hak__owner_of(word);
+    struct hak_gather *gather = gather_for(heap, owner);
+    if (is_taken(gather, owner)) {
+        gather = &heap->gathers[HAK_GATHERS];
+        owner = 0;
+    }
     struct hak_parcel *parcel = gather->parcel;
-    if (parcel == NULL || gather->owner != hak__owner_of(word) || size > HAK_MAIL_LARGEST)
-        parcel = begin(heap, gather, hak__owner_of(word), size);
+    if (parcel == NULL || gather->owner != owner || size > HAK_MAIL_LARGEST)
+        parcel = begin(heap, gather, owner, size);
     if (parcel == NULL)
         hak__handback_now(heap, block, word);
     else if (put_in(heap, parcel, block, class_idx, size))
@@ -270,14 +300,13 @@ void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
 
 /* ---- what arrives ------------------------------------------------------ */
 
-/* All parcels of the mailbox. Empty ones are left there for those who post. */
+/* All parcels of the mailbox. */
 static struct hak_parcel *fetch(struct hak_heap *heap)
 {
     struct hak_mailbox *box = &heap->mailbox;
     if (hak__mail_waiting(heap) == NULL)
         return NULL;
     hak_store_relaxed(&box->taken_ms, hak__os_now_ms());
-    leave_empty(heap, box);
     hak__race_point("take mail");
     return (struct hak_parcel *)HAK_SHARED(hak_swap_acquire(&box->full, 0));
 }
@@ -310,11 +339,21 @@ static void hand_back_inbox(struct hak_heap *heap)
     hak__mail_hand_back(heap, list);
 }
 
+/* A parcel that grows is posted when it is full. */
+static void post_if_idle(struct hak_heap *heap, struct hak_gather *gather)
+{
+    if (gather->parcel == NULL)
+        return;
+    if (gather->seen == gather->parcel->count)
+        post(heap, gather);
+    else
+        gather->seen = gather->parcel->count;
+}
+
 void hak__mail_look(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_GATHERS; i++)
-        if (heap->gathers[i].parcel != NULL)
-            post(heap, &heap->gathers[i]);
+    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++)
+        post_if_idle(heap, &heap->gathers[i]);
     if (heap->mail_idle)
         hand_back_inbox(heap);
     heap->mail_idle = true;
@@ -330,12 +369,11 @@ static void empty_box(struct hak_heap *heap, struct hak_mailbox *box)
     while (word != 0 && word != HAK_MAIL_CLOSED)
         if (hak__shared_cas(hak_cas_acquire(&box->full, &word, 0)))
             hak__mail_hand_back(heap, (struct hak_parcel *)word);
-    leave_empty(heap, box);
 }
 
 void hak__mail_flush(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_GATHERS; i++) {
+    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++) {
         struct hak_gather *gather = &heap->gathers[i];
         struct hak_parcel *parcel = gather->parcel;
         gather->parcel = NULL;

@@ -5,9 +5,9 @@
  *     a thread that frees      gathers ── one parcel for each owner, which it fills
  *                                 │ post: one CAS a parcel
  *                                 ▼
- *     the owner's mailbox      full ── a list of parcels        empty ── parcels to fill again
- *                                 │ take: one exchange for all     ▲
- *                                 ▼                                │
+ *     the owner's mailbox      full ── a list of parcels
+ *                                 │ take: one exchange for all
+ *                                 ▼
  *     the owner                inbox ── parcels that it unpacks into its bins (cache/unpack.h)
  *
  * A block costs no shared operation of its own and its slab does not change, whatever its size is
@@ -18,6 +18,13 @@
  * and no more than cache_max: otherwise whoever posts takes all out of it and hands the blocks back
  * to their slabs (cache/handback.h). The mailbox of a heap without a thread is closed, and blocks
  * of slabs without an owner are gathered, too, and handed back a parcel at a time.
+ *
+ * A thread gathers for HAK_GATHERS owners at a time. Where two would displace each other, what is freed
+ * for the second goes to one more parcel, with blocks of any owners, which is handed back when it is
+ * full: parcels with a few blocks in each would take more memory than these.
+ *
+ * Empty parcels stay with who emptied them, up to a few; others take what is more from a list that all
+ * share. There are no more than were ever full at a time, and these few a heap.
  *
  * What a sleeping thread can pin: HAK_GATHERED_BYTES in its gathers, a parcel in its mailbox, and
  * the mail that it has taken, or that was posted since, if it took mail before and nobody posts any
@@ -35,7 +42,8 @@
 struct hak_heap;
 
 enum {
-    HAK_GATHERS = 8,
+    HAK_GATHERS = 15,
+    HAK_ALL_GATHERS = HAK_GATHERS + 1, /* with one for blocks of any owners */
     HAK_GATHERED_BYTES = 131072,
     HAK_PARCEL_BLOCKS = 224,
     HAK_MAIL_LARGEST = 16384 /* larger blocks are handed back to their slabs one by one */
@@ -53,25 +61,23 @@ struct hak_parcel {
 
 /* Blocks of one owner. Owner thread only. */
 struct hak_gather {
-    uint32_t owner;            /* id of the heap */
-    struct hak_heap *heap;     /* that heap */
+    uint32_t owner;            /* id of the heap, or 0: to be handed back when it is full */
+    struct hak_heap *heap;     /* that heap, or NULL */
     struct hak_parcel *parcel; /* NULL, or with blocks in it */
+    uint32_t seen;             /* of these, by the last look */
 };
 
 /*
  * `full` is the address of the parcel that was posted last, whose next leads to the others; 0; or
  * HAK_MAIL_CLOSED, which only the heap writes and ends. Any thread prepends a parcel by
  * CAS-release, which publishes it and what was written to its blocks, and takes all parcels by
- * CAS-acquire; the heap takes all by exchange-acquire. `empty` is a list of empty parcels, or 0: any
- * thread fills it, by CAS-release when it is 0, and takes all by exchange-acquire. So a thread that hands
- * back what others post does not keep their parcels, while they make new ones without end.
+ * CAS-acquire; the heap takes all by exchange-acquire.
  *
  * No ABA: who prepends needs nothing but that the list begins with the address that it has linked
  * to, and who takes reads nothing before it has the list. model/mail.pml.
  */
 struct hak_mailbox {
     _Alignas(64) _Atomic uintptr_t full;
-    _Atomic uintptr_t empty;
     _Atomic int64_t taken_ms; /* when the heap has taken mail; steers only */
 };
 
@@ -81,8 +87,8 @@ enum { HAK_MAIL_CLOSED = 1 };
 void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word);
 
 /*
- * Now and then: posts what is gathered, and hands back what has arrived and was not used since the
- * last time. Polls.
+ * Now and then: posts what is gathered where nothing was added since the last time, and hands back
+ * what has arrived and was not used since then. Polls.
  */
 void hak__mail_look(struct hak_heap *heap);
 
@@ -93,10 +99,10 @@ struct hak_parcel *hak__mail_take(struct hak_heap *heap);
 void hak__mail_done(struct hak_heap *heap, struct hak_parcel *parcel);
 
 /*
- * A parcel to fill: one of the heap's own, or of those that the other one is done with, or a new
- * one; NULL without memory. from is a heap, or NULL.
+ * A parcel to fill: one of the few that the heap keeps, or of those that others had too many of, or a
+ * new one; NULL without memory.
  */
-struct hak_parcel *hak__mail_empty(struct hak_heap *heap, struct hak_heap *from);
+struct hak_parcel *hak__mail_empty(struct hak_heap *heap);
 
 /* Hands the blocks of all parcels of a list back to their slabs, and keeps the parcels. */
 void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list);

@@ -28,7 +28,7 @@ HAK_INLINE bool keep(struct hak_heap *heap, void *block, unsigned class_idx)
 static bool set_aside(struct hak_heap *heap, struct hak_parcel **rest, void *block,
                       unsigned class_idx)
 {
-    if (*rest == NULL && (*rest = hak__mail_empty(heap, heap)) == NULL)
+    if (*rest == NULL && (*rest = hak__mail_empty(heap)) == NULL)
         return false;
     struct hak_parcel *parcel = *rest;
     if (parcel->count == HAK_PARCEL_BLOCKS)

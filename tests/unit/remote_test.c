@@ -9,6 +9,7 @@
 #include "cache/heap.h"
 #include "cache/heap_list.h"
 #include "cache/mail.h"
+#include "core/meta.h"
 #include "core/stats.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
@@ -255,6 +256,43 @@ START_TEST(mail_for_an_owner_that_ends_is_handed_back)
 }
 END_TEST
 
+enum { OWNERS = 60, OF_EACH = 100 };
+
+static void *fill_a_part_and_sleep(void *number)
+{
+    for (size_t i = 0; i < OF_EACH; i++)
+        ck_assert_ptr_nonnull(block[i * OWNERS + (size_t)(uintptr_t)number] = hak_malloc(SIZE));
+    pthread_barrier_wait(&filled);
+    pthread_barrier_wait(&freed);
+    return NULL;
+}
+
+START_TEST(many_owners_take_few_parcels)
+{
+    pthread_t owner[OWNERS];
+    hak_free(hak_malloc(16)); /* now this thread has a heap */
+    pthread_barrier_init(&filled, NULL, OWNERS + 1);
+    pthread_barrier_init(&freed, NULL, OWNERS + 1);
+    for (uintptr_t i = 0; i < OWNERS; i++)
+        pthread_create(&owner[i], NULL, fill_a_part_and_sleep, (void *)i);
+    pthread_barrier_wait(&filled);
+    size_t records = hak_load_relaxed(&hak__metadata_bytes);
+    for (int i = 0; i < OWNERS * OF_EACH; i++)
+        hak_free(block[i]); /* the owners take turns */
+    /* they are taken from chunks of 256 KiB; a parcel for each turn would be 12 MiB */
+    ck_assert_uint_le(hak_load_relaxed(&hak__metadata_bytes), records + (512 << 10));
+    pthread_barrier_wait(&freed);
+    for (int i = 0; i < OWNERS; i++)
+        pthread_join(owner[i], NULL);
+    hak__heap_flush(hak__heap);
+    struct hak_account account;
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.batched, 0);
+    ck_assert_uint_eq(account.live, 0);
+}
+END_TEST
+
 /* Every bin of a heap, by the first and the last cache line of its array. */
 static size_t lines_of(const struct hak_heap *heap, uintptr_t (*line)[2])
 {
@@ -316,6 +354,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, mixed_sizes_go_back_by_the_parcel);
     tcase_add_test(tests, bursts_of_kept_blocks_go_back_by_the_parcel);
     tcase_add_test(tests, mail_for_an_owner_that_ends_is_handed_back);
+    tcase_add_test(tests, many_owners_take_few_parcels);
 }
 
 int main(void)
