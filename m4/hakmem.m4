@@ -118,11 +118,11 @@ AC_DEFUN([HAK_COVERAGE], [
 AC_DEFUN([HAK_LINKER], [
     HARDEN_LDFLAGS="-Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,-z,noexecstack"
     AC_SUBST([HARDEN_LDFLAGS])
-    # large tables first, so that the few variables that every process writes share pages
+    # by the names of sections, so that what every process writes shares pages (lib/base/compiler.h)
     LAYOUT_CFLAGS=
     HAK_ADD_FLAG([LAYOUT_CFLAGS], [-fdata-sections])
     AC_SUBST([LAYOUT_CFLAGS])
-    LAYOUT_LDFLAGS="-Wl,--sort-section=alignment"
+    LAYOUT_LDFLAGS="-Wl,--sort-section=name"
     AC_SUBST([LAYOUT_LDFLAGS])
 ])
 

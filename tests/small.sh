@@ -48,7 +48,7 @@ compare() {
     echo "$1: system $system KiB, hakmem $ours KiB"
     [ "$((ours - system))" -le "$most" ] || failed=1
 }
-compare 56 cat /proc/self/status
-compare 56 sh -c "$in_shell"
-compare 72 "$work/blocks"
+compare 48 cat /proc/self/status
+compare 48 sh -c "$in_shell"
+compare 68 "$work/blocks"
 exit $failed

@@ -22,11 +22,18 @@
 #define HAK_READ_MOSTLY __attribute__((section("hak_read")))
 #define HAK_WRITTEN_OFTEN __attribute__((section("hak_written"))) HAK_CACHE_ALIGNED
 /*
- * A large table of which a small process touches little or nothing. The linker puts what is aligned
- * most first: these tables, then the first records (core/meta.c), then the few variables that every
- * process writes.
+ * Where variables that begin as zero stand: the linker goes by the names of their sections. First come
+ * tables of which a small process touches nothing, then those of which it touches one end, with the
+ * many small variables, which have sections of their own names, so that these ends share pages:
+ *
+ *     sparse … │ page map … root, kinds … of the starter │ … first records, small, open sets … of SuperSlabs
+ *                           ^^^^^^^^^^^^                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
  */
-#define HAK_SPARSE __attribute__((aligned(4096)))
+#define HAK_SPARSE __attribute__((section(".bss.0"), aligned(4096)))
+#define HAK_PAGE_MAP __attribute__((section(".bss.1"), aligned(4096)))
+#define HAK_STARTER __attribute__((section(".bss.2")))
+#define HAK_FIRST_RECORDS __attribute__((section(".bss.3"), aligned(4096)))
+#define HAK_FIRST_SUPER_CHUNK __attribute__((section(".bss.zz")))
 /*
  * In constant tables strings stand themselves, in arrays of this many bytes: pointers to them would be
  * relocated in every process, which costs time and a page.

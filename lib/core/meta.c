@@ -13,7 +13,8 @@
 #include "core/stats.h"
 #include "os/os.h"
 
-enum { BEHIND_FIRST = 640, FIRST_CHUNK = 32 * 1024 - BEHIND_FIRST, CHUNK = 256 * 1024 };
+/* Behind the first chunk stands more that all processes touch (compiler.h). */
+enum { BEHIND_FIRST = 1792, FIRST_CHUNK = 32 * 1024 - BEHIND_FIRST, CHUNK = 256 * 1024 };
 
 /*
  * Memory handed out from its end. Any thread moves `left` back by CAS, which publishes
@@ -25,12 +26,8 @@ struct chunk {
     _Atomic size_t left;
 };
 
-/*
- * A process that allocates little lives from the first chunk without a system call. It is aligned less
- * than tables and more than variables, which stand behind it by the linker's order (compiler.h), and
- * lacks what these need: together with the records, which come from the end, they fill whole pages.
- */
-static _Alignas(2048) char first_bytes[FIRST_CHUNK];
+/* A process that allocates little lives from the first chunk without a system call. */
+static HAK_FIRST_RECORDS char first_bytes[FIRST_CHUNK];
 static struct chunk first_chunk = {first_bytes, FIRST_CHUNK};
 
 HAK_WRITTEN_OFTEN struct hak_lock hak__meta_lock;

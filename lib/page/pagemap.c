@@ -5,7 +5,7 @@
 #include "core/race.h"
 #include "os/os.h"
 
-HAK_SPARSE struct hak_pagemap hak__pagemap;
+HAK_PAGE_MAP struct hak_pagemap hak__pagemap;
 
 static uintptr_t distance_of(const struct hak_pagemap_leaf *leaf)
 {

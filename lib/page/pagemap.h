@@ -7,7 +7,7 @@
  *     root[] ──► leaf ──► word[]   owner << 9 | growing << 8 | code   read by every free
  *                    └──► record[] slab or span        read by slow paths
  *
- * The root holds distances from the leaf none, which stands behind it and is never
+ * The root holds distances from the leaf none, which stands in front of it and is never
  * written: a root that is all zeroes leads every address to words that are zero, and
  * the search has no branch for absent leaves.
  *
@@ -33,7 +33,10 @@
 #include "base/compiler.h"
 #include "base/params.h"
 
-#if UINTPTR_MAX > 0xffffffffu
+#if defined(__x86_64__) && defined(__LP64__)
+#define HAK_ADDRESS_BITS 47
+#define HAK_LEAF_BITS 16
+#elif UINTPTR_MAX > 0xffffffffu
 #define HAK_ADDRESS_BITS 48
 #define HAK_LEAF_BITS 16
 #else
@@ -78,9 +81,10 @@ struct hak_pagemap_leaf {
 };
 
 struct hak_pagemap {
+    uint32_t none[HAK_LEAF_SIZE]; /* never written: the words of a leaf without records */
+    char half_page[2048]; /* systems map from the top, whose entries begin a page that others go on */
     /* 0, then for good the leaf's distance from none, in words of a leaf; any thread, by CAS-release */
     HAK_CACHE_ALIGNED _Atomic uintptr_t root[HAK_ROOT_SIZE];
-    uint32_t none[HAK_LEAF_SIZE]; /* never written: the words of a leaf without records */
 };
 
 extern struct hak_pagemap hak__pagemap;
@@ -96,7 +100,9 @@ HAK_INLINE struct hak_pagemap_place hak__pagemap_place(uintptr_t address)
     hak_opaque(granule); /* or the compiler shifts the address twice */
     uintptr_t index = granule & (HAK_LEAF_SIZE - 1);
     hak_opaque(index);
-    struct hak_pagemap_place place = {granule >> HAK_LEAF_BITS, index};
+    uintptr_t root = granule >> HAK_LEAF_BITS;
+    hak_opaque(root); /* or it keeps the granule, to compare that with the end of the map */
+    struct hak_pagemap_place place = {root, index};
     return place;
 }
 

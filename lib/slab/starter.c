@@ -3,7 +3,6 @@
 
 #include "page/locked.h"
 #include "page/pagemap.h"
-#include "page/retain.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_pages.h"
@@ -39,7 +38,7 @@ static bool has_memory(TinySlabMeta *slab, uint32_t first, uint32_t count)
 
 static _Atomic uint8_t *kind_of(struct hak_starter *starter, uint32_t place)
 {
-    return &starter->kind[HAK_STARTER_KINDS - 1 - place];
+    return &starter->kind[place];
 }
 
 /*
@@ -48,21 +47,17 @@ static _Atomic uint8_t *kind_of(struct hak_starter *starter, uint32_t place)
  */
 static struct hak_starter *begin(void)
 {
+    static HAK_STARTER struct hak_starter only;
     static bool begun; /* by the thread of the first heap */
     if (begun)
         return NULL;
     begun = true;
-    TinySlabMeta *slab = hak__pool_acquire(HAK_CLASS_STARTER, 0);
-    struct hak_starter *starter =
-        slab != NULL ? hak__record_alloc(sizeof *starter, HAK_CACHE_LINE) : NULL;
-    if (starter != NULL) {
-        starter->slab = slab;
-        hak_store_relaxed(&starter->holds, 1);
-        hak_store_release(&hak__starter, starter);
-    } else if (slab != NULL) {
-        hak__pool_let_go(slab, HAK_CLASS_STARTER);
-    }
-    return starter;
+    only.slab = hak__pool_acquire(HAK_CLASS_STARTER, 0);
+    if (only.slab == NULL)
+        return NULL;
+    hak_store_relaxed(&only.holds, 1);
+    hak_store_release(&hak__starter, &only);
+    return &only;
 }
 
 void *hak__starter_take(unsigned class_idx)

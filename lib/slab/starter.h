@@ -32,16 +32,13 @@ enum {
 };
 
 struct hak_starter {
-    /*
-     * Class + 1 where a block begins, by whoever takes it; then FREED, too, by CAS of whoever frees it.
-     * The last byte is that of the first place: it is near the records that were made before.
-     */
-    HAK_CACHE_ALIGNED _Atomic uint8_t kind[HAK_STARTER_KINDS];
     /* live blocks, and one until it is closed; who takes the last one off gives the slab back */
-    _Atomic uint32_t holds;
+    HAK_CACHE_ALIGNED _Atomic uint32_t holds;
     /* the thread of the first heap */
     TinySlabMeta *slab;              /* NULL: none yet, or closed */
     uint16_t taken[HAK_CLASS_COUNT]; /* bytes */
+    /* Class + 1 where a block begins, by whoever takes it; then FREED, too, by CAS of whoever frees it. */
+    _Atomic uint8_t kind[HAK_STARTER_KINDS];
 };
 
 /* NULL, then for good the record; by the thread of the first heap, release. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/super_chunk.h"
 
-HAK_SPARSE struct super_chunk hak__super_chunks;
+HAK_FIRST_SUPER_CHUNK struct super_chunk hak__super_chunks;
 
 /* Chunks behind the first, by number, and the sets in which they are found. */
 static HAK_SPARSE struct {

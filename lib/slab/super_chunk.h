@@ -26,13 +26,13 @@ struct super_chunk {
     _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
     size_t first; /* number of the first member over all chunks; constant */
     /*
-     * Classes of which a slab was ever shown; any thread, never cleared. What a process
-     * that shows none does not touch is most of the chunk.
+     * Classes of which a slab was ever shown; any thread, never cleared. A process that shows none
+     * touches nothing behind the first members.
      */
     _Atomic uint64_t ever_shown;
-    struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */
     struct super_set open[HAK_ORDERS]; /* run of unused slots */
     _Atomic(struct SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
+    struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */
     struct super_set partial[HAK_CLASS_COUNT];
 };
 

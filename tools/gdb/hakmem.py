@@ -210,7 +210,7 @@ class Library:
         if int(starter) == 0:
             return b""
         kind = starter.dereference()["kind"]
-        return bytes(gdb.selected_inferior().read_memory(int(kind.address), length(kind)))[::-1]
+        return bytes(gdb.selected_inferior().read_memory(int(kind.address), length(kind)))
 
     def starter_block(self, address):
         kinds, freed = self.starter_kinds(), self.constant("HAK_STARTER_FREED")
