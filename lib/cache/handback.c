@@ -19,7 +19,9 @@ static bool push(struct hak_heap *heap, struct hak_chain *chain)
 {
     TinySlabMeta *slab = chain->slab;
     unsigned class_idx = slab->class_idx;
-    bool keep = chain->owner == heap->id && hak__l0_has_room(heap, class_idx);
+    /* a slab that becomes FULL meanwhile is shown to all */
+    bool keep = chain->owner == heap->id && slab_freelist_view(slab).state == SLAB_FULL &&
+                hak__l0_has_room(heap, class_idx);
     struct slab_view now;
     enum slab_state before =
         slab_freelist_push_chain(slab, chain->first, chain->last, chain->count, chain->highest,
