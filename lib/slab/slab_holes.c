@@ -259,7 +259,7 @@ static size_t make_holes(TinySlabMeta *slab, unsigned least)
     return gone;
 }
 
-/* Of a slab as anybody sees it: whether pages may be idle, and whether it is more than half free. */
+/* Of a slab as anybody sees it: whether pages may be idle. */
 static bool may_have_idle(const TinySlabMeta *slab, struct slab_view view)
 {
     uint32_t listed = view.free - hak_load_relaxed(&slab->holes);
@@ -267,13 +267,18 @@ static bool may_have_idle(const TinySlabMeta *slab, struct slab_view view)
            listed * hak__class_size(view.class_idx) >= hak__page_counted();
 }
 
+/*
+ * Whether it pays: half of it is free, and no more blocks are out than there are pages. Where small blocks
+ * are freed at random a page keeps one of them for long, and to find that out is to follow the whole list.
+ */
 static bool is_sparse(const TinySlabMeta *slab, struct slab_view view)
 {
     enum { PAGES = 4 };
     const struct hak_class_info *info = &hak__class_info[view.class_idx];
     size_t listed = (view.free - hak_load_relaxed(&slab->holes)) * (size_t)info->size;
     size_t memory = hak__pages_bytes(slab, 1u << (info->slab_shift - HAK_GRANULE_SHIFT));
-    return listed >= PAGES * hak__page_counted() && listed >= memory / 2;
+    return listed >= PAGES * hak__page_counted() && listed >= memory / 2 &&
+           (view.carved - view.free) * hak__page_counted() <= memory;
 }
 
 static size_t purge_slab(TinySlabMeta *slab, struct slab_view view, unsigned least)

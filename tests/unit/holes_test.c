@@ -209,13 +209,18 @@ END_TEST
 enum { BLOCKS = 40000, SIZE = 100, KEEP = 200 };
 static char *block[BLOCKS];
 
-static void fill_and_thin_out(void)
+static void fill_and_keep_one_in(int keep)
 {
     for (int i = 0; i < BLOCKS; i++)
         memset(block[i] = hak_malloc(SIZE), i % 100 + 1, SIZE);
     for (int i = 0; i < BLOCKS; i++)
-        if (i % KEEP != 0)
+        if (i % keep != 0)
             hak_free(block[i]);
+}
+
+static void fill_and_thin_out(void)
+{
+    fill_and_keep_one_in(KEEP);
 }
 
 static TinySlabMeta *slab_of(int i)
@@ -332,6 +337,20 @@ START_TEST(a_process_that_grows_makes_holes)
 }
 END_TEST
 
+/* A block in 32 stays, which is one a page: whoever grows leaves these slabs alone. */
+START_TEST(where_each_page_has_a_block_nothing_is_looked_for)
+{
+    enum { ONE_A_PAGE = 32 };
+    fill_and_keep_one_in(ONE_A_PAGE);
+    hak__heap_flush(hak__heap);
+    struct slab_view before = slab_freelist_view(slab_of(BLOCKS / 2));
+    ck_assert_int_eq(before.state, SLAB_PARTIAL);
+    for (int i = 0; i < 200; i++)
+        hak__reclaim_growth(HAK_GRANULE);
+    ck_assert_uint_eq(slab_freelist_view(slab_of(BLOCKS / 2)).tag, before.tag);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, idle_pages_go_and_their_blocks_come_back);
@@ -342,6 +361,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_limit_forbids_memory_for_holes);
     tcase_add_test(tests, pages_that_are_refused_stay);
     tcase_add_test(tests, a_process_that_grows_makes_holes);
+    tcase_add_test(tests, where_each_page_has_a_block_nothing_is_looked_for);
 }
 
 int main(void)
