@@ -42,6 +42,8 @@
 #define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
 /* Hides from the compiler how a value came about, so that it goes on from there. */
 #define hak_opaque(value) __asm__("" : "+r"(value))
+/* Whatever address: memory that will be written soon. */
+#define hak_prefetch(address) __builtin_prefetch(address, 1)
 #define HAK_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #if defined(__has_feature)

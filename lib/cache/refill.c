@@ -39,18 +39,20 @@ static uint32_t carve_counted(TinySlabMeta *slab, uint32_t want, uint32_t *first
 
 /*
  * The lowest on top. What the loop uses is at hand: for all that the compiler knows a mark may be stored
- * over the heap or the record.
+ * over the heap or the record. Memory that serves again is far away by then, so it is asked for ahead.
  */
 static void put_fresh(struct hak_heap *heap, unsigned class_idx, const TinySlabMeta *slab, uint32_t first,
                       uint32_t count)
 {
+    enum { AHEAD = 1024, BLOCKS_AHEAD = 8 };
     char *block = slab_freelist_block(slab, first);
-    size_t size = slab->size;
+    size_t size = slab->size, ahead = size * BLOCKS_AHEAD > AHEAD ? size * BLOCKS_AHEAD : AHEAD;
     uint64_t secret = heap->secret;
     void **top = heap->top[class_idx];
     heap->top[class_idx] = top + count;
     for (void **place = top + count; place != top; block += size) {
         *--place = block;
+        hak_prefetch(block + ahead);
         prepare_fresh(secret, size, block);
     }
 }
