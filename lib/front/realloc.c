@@ -96,11 +96,12 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
 }
 
 /* Under a checker every block moves, as with the realloc of the checkers: old pointers show. */
-static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t size, const char *call)
+static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t usable, size_t size, const char *call)
 {
     if (hak_unlikely(word == HAK_CODE_NONE))
         return foreign(block, size, call);
-    size_t usable = hak__checked_size(block, word, call);
+    if (hak_unlikely(usable == 0))
+        usable = hak__checked_size(block, word, call);
     if (size == 0) {
         hak__free(block, call);
         return NULL;
@@ -132,10 +133,11 @@ void *hak__realloc(void *block, size_t size, const char *call)
         return hak__malloc(size);
     HAK_UNSEEN;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
+    size_t usable = hak__own_size(block, word);
     if (hak_likely(!hak__is_watched()) && hak_likely(size != 0) &&
-        (stays(hak__own_size(block, word), size) || hak__large_stays(block, word, size)))
+        (stays(usable, size) || hak__large_stays(block, word, size)))
         return block;
-    return resize(block, word, size, call);
+    return resize(block, word, usable, size, call);
 }
 
 size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *call)
