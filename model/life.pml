@@ -207,7 +207,8 @@ proctype heap(byte me; byte wanted; byte rounds)
         :: !holding && !remembered -> acquire()
         :: true ->
             atomic { got = (out > 0 && class == wanted); if :: got -> out-- :: else fi }
-            if :: got && remembered -> push_one(PARTIAL)
+            /* a slab that becomes FULL meanwhile is not remembered either */
+            if :: got -> push_one(PARTIAL)
                :: got && !remembered -> push_one(OWNED)
                :: else
             fi

@@ -12,16 +12,15 @@
 #include "slab/superslab.h"
 
 /*
- * After the push the slab may be anybody's: only what the push told is used then. True when the
- * slab went back, empty.
+ * After the push the slab may be anybody's: only what the push told is used then. A slab that becomes
+ * FULL meanwhile is not kept. True when the slab went back, empty.
  */
 static bool push(struct hak_heap *heap, struct hak_chain *chain)
 {
     TinySlabMeta *slab = chain->slab;
     unsigned class_idx = slab->class_idx;
-    /* a slab that becomes FULL meanwhile is shown to all */
-    bool keep = chain->owner == heap->id && slab_freelist_view(slab).state == SLAB_FULL &&
-                hak__l0_has_room(heap, class_idx);
+    bool keep = slab_freelist_view(slab).state == SLAB_FULL &&
+                hak__owner_of(hak__pagemap_word(slab->base)) == heap->id && hak__l0_has_room(heap, class_idx);
     struct slab_view now;
     enum slab_state before =
         slab_freelist_push_chain(slab, chain->first, chain->last, chain->count, chain->highest,
@@ -39,13 +38,12 @@ static bool push(struct hak_heap *heap, struct hak_chain *chain)
     return now.state == SLAB_CLAIMED;
 }
 
-static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block, uint32_t word)
+static void begin(struct hak_chain *chain, TinySlabMeta *slab, void *block)
 {
     chain->slab = slab;
     chain->last = block;
     chain->first = chain->highest = slab_freelist_index(slab, block);
     chain->count = 1;
-    chain->owner = hak__owner_of(word);
 }
 
 /*
@@ -76,7 +74,7 @@ static void take_place(struct hak_heap *heap, unsigned place, TinySlabMeta *slab
     struct hak_chain *chain = &heap->chains[place];
     if (chain->slab != NULL)
         push(heap, chain);
-    begin(chain, slab, block, hak__pagemap_word((uintptr_t)block));
+    begin(chain, slab, block);
     heap->chains_used |= 1u << place;
     heap->chains_begun++;
 }
@@ -103,11 +101,11 @@ void hak__handback_flush(struct hak_heap *heap)
     heap->chains_used = 0;
 }
 
-void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word)
+void hak__handback_now(struct hak_heap *heap, void *block)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     struct hak_chain chain;
-    begin(&chain, slab, block, word);
+    begin(&chain, slab, block);
     bool real = hak__heap_is_real(heap), busy = real && hak__heap_enter(heap);
     if (push(heap, &chain))
         hak__heap_poll(heap);

@@ -25,7 +25,6 @@ struct hak_chain {
     uint32_t first;     /* number of the first block */
     uint32_t highest;   /* largest number in the chain */
     uint32_t count;
-    uint32_t owner; /* of the slab, as the page map showed it */
 };
 
 /* Adds freed blocks, each to its chain. The flush is left to the caller. */
@@ -35,6 +34,6 @@ void hak__handback_add(struct hak_heap *heap, void *const *block, size_t count);
 void hak__handback_flush(struct hak_heap *heap);
 
 /* Pushes one block at once; heap may be one without a cache. */
-void hak__handback_now(struct hak_heap *heap, void *block, uint32_t word);
+void hak__handback_now(struct hak_heap *heap, void *block);
 
 #endif

@@ -263,7 +263,7 @@ static HAK_NOINLINE void add_slow(struct hak_heap *heap, void *block, uint32_t w
     if (parcel == NULL || gather->owner != owner || size > HAK_MAIL_LARGEST)
         parcel = begin(heap, gather, owner, size);
     if (parcel == NULL)
-        hak__handback_now(heap, block, word);
+        hak__handback_now(heap, block);
     else if (put_in(heap, parcel, block, class_idx, size))
         post_some(heap, gather);
     hak__heap_leave(heap, busy);

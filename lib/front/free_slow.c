@@ -46,7 +46,7 @@ static HAK_NOINLINE void drain_and_keep(struct hak_heap *heap, void *block, uint
     unsigned class_idx = (word & 0xff) - 1;
     hak__cache_drain(heap, class_idx);
     if (!hak__cache_push(heap, class_idx, block))
-        hak__handback_now(heap, block, word);
+        hak__handback_now(heap, block);
 }
 
 /* A block that is marked as free, where the thread has a heap. */
@@ -81,7 +81,7 @@ static void free_class(void *block, uint32_t word)
             hak__block_poison(block, hak__class_size((word & 0xff) - 1));
     }
     if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
-        hak__handback_now(hak__heap, block, word);
+        hak__handback_now(hak__heap, block);
     else
         keep_or_send(heap, block, word);
 }
