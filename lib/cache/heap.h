@@ -76,6 +76,10 @@ struct hak_heap {
             void **top[HAK_CLASS_COUNT];
             void **base[HAK_CLASS_COUNT];
             void **limit[HAK_CLASS_COUNT];
+            /* slow paths */
+            void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
+            const void *grown[HAK_GROWN_PLACES]; /* by realloc, and may do so again; perhaps freed since */
+            uint32_t kept_of[HAK_SPAN_CACHE_UNITS]; /* by granules less one; bit i: kept[i] is such a span */
         };
     };
     uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
@@ -104,12 +108,10 @@ struct hak_heap {
     struct hak_parcel *spare_parcels;
     uint32_t spare_parcel_count;
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
-    uint32_t kept_of[HAK_SPAN_CACHE_UNITS]; /* by granules less one; bit i: kept[i] is such a span */
     uint32_t kept_places;              /* bit i: kept[i] has a span */
     unsigned span_place;               /* the last of these that was filled or emptied */
     size_t kept_bytes, kept_most;      /* in all places but the newest's; and the bound, as of the last look */
-    const void *grown[HAK_GROWN_PLACES]; /* by realloc, and may do so again; perhaps freed since */
-    unsigned grown_place;              /* the next */
+    unsigned grown_place;              /* of grown[], the next */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
     uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
     uint16_t sent[HAK_CLASS_COUNT];  /* blocks since then that a burst has sent to other heaps */
@@ -129,7 +131,6 @@ struct hak_heap {
     uint8_t still[HAK_CLASS_COUNT], still_entered; /* looks since it has changed; the same */
     bool ending;   /* the thread's exit hook was called */
     struct hak_life life; /* the thread holds it while the heap is its own */
-    void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
     struct hak_heap *next_free; /* under hak__heap_lock */
     struct hak_heap *older;     /* all heaps, by falling id; constant */
     struct hak_heap *far_older; /* one further on, so that few steps lead to any; constant */
@@ -138,9 +139,9 @@ struct hak_heap {
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };
 
-static_assert(offsetof(struct hak_heap, limit) + sizeof(((struct hak_heap *)0)->limit) <=
+static_assert(offsetof(struct hak_heap, kept_of) + sizeof(((struct hak_heap *)0)->kept_of) <=
                   offsetof(struct hak_heap, bound) + HAK_GROWING * sizeof(uint64_t),
-              "the bins stand in the gap");
+              "what is between stands in the gap");
 
 /* Whether all that a sized delete comes down to is this library's; only where it has operators. */
 bool hak__sized_delete_is_ours(void);
