@@ -153,7 +153,7 @@ static void visit_heap(struct hak_heap *heap, void *context)
         if (hak__pagemap_word(span->base) != HAK_CODE_LARGE || span->units != heap->kept[i].units ||
             hak__span_block(span) != heap->kept[i].block || !hak__span_is_kept(span))
             contradict(walk, "a kept span is not shown as one", span);
-        walk->kept_bytes += hak__span_bytes(span);
+        walk->kept_bytes += hak__span_counted(span);
     }
     if (capacity != heap->capacity_bytes)
         contradict(walk, "the capacity of a heap's bins is not what it counts", heap);

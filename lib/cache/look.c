@@ -82,10 +82,8 @@ static bool look_at_starter(uintptr_t address, struct hak_look *look)
 static bool look_at_span_locked(uintptr_t address, struct hak_look *look)
 {
     const struct hak_span *span = hak__pagemap_record(address);
-    uint32_t offset = hak_load_relaxed(&span->offset);
-    look->base = span->base + offset;
-    look->size = look->block_size =
-        look->code == HAK_CODE_HUGE ? span->size : hak__span_bytes(span) - offset;
+    look->base = span->base + hak_load_relaxed(&span->offset);
+    look->size = look->block_size = hak_plain_load_relaxed(&span->size);
     look->carved = 1;
     look->live[0] = look->code == HAK_CODE_HUGE || !hak__span_is_kept(span);
     return span->base == address;

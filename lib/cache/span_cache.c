@@ -11,10 +11,21 @@
 void hak__span_free(struct hak_span *span)
 {
     hak__pagemap_set_words(span->base, span->units, HAK_CODE_SPAN_INSIDE);
-    hak__live_sub(hak__span_bytes(span));
+    hak__live_sub(hak__span_counted(span));
     span->dirty = true;
     span->advised |= span->units >= HAK_ADVISED_UNITS;
     hak__arena_free(span);
+}
+
+bool hak__span_count(struct hak_span *span, size_t bytes)
+{
+    if (hak_likely(bytes == 0))
+        return true;
+    if (!hak__memory_take(bytes))
+        return false;
+    hak__live_add(bytes);
+    span->uncounted -= bytes;
+    return true;
 }
 
 /* Empties a place that has a span; this is live again. */

@@ -105,6 +105,9 @@ bool hak__span_cache_empty(struct hak_heap *heap, size_t least);
 /* Gives all that is kept to the arena, of a heap that has been entered. */
 void hak__span_cache_flush(struct hak_heap *heap);
 
+/* So much more of a live span counts as memory from now on; whether limit_hard allows it. Its holder. */
+bool hak__span_count(struct hak_span *span, size_t bytes);
+
 /* Gives a live span back to the arena. Any thread. */
 void hak__span_free(struct hak_span *span);
 

@@ -45,21 +45,49 @@ static uint32_t offset_of(uintptr_t base, size_t spare, size_t alignment)
     return offset & ~(uint32_t)(HAK_CACHE_LINE - 1);
 }
 
-HAK_NOINLINE void *hak__large_place(struct hak_span *span, size_t size, size_t alignment)
+/* What a block may use ends at an address. A walk reads the size meanwhile. */
+HAK_INLINE void set_usable(struct hak_span *span, uintptr_t end)
+{
+    hak_plain_store_relaxed(&span->size, end - (uintptr_t)hak__span_block(span));
+}
+
+HAK_INLINE void place(struct hak_span *span, size_t size, size_t alignment)
 {
     uint32_t offset = offset_of(span->base, hak__span_bytes(span) - size, alignment);
     hak_store_relaxed(&span->offset, offset);
-    span->size = hak__span_bytes(span) - offset;
+    set_usable(span, hak__span_end(span));
+}
+
+HAK_NOINLINE void *hak__large_place_kept(struct hak_span *span, size_t size, size_t alignment)
+{
+    if (hak_unlikely(!hak__span_count(span, span->uncounted))) {
+        hak__span_free(span);
+        return NULL;
+    }
+    place(span, size, alignment);
     return hak__span_block(span);
 }
 
-/* Makes a block of a span of the arena, unless its memory may not be had; the span may be NULL. */
-static struct hak_span *begin_block(struct hak_span *span, size_t size, size_t alignment)
+/*
+ * What a block that has just got its place, and will not grow, does not reach in whole pages is no
+ * part of it: it has no memory, and does not count. Memory that is locked has it all at once.
+ */
+static void leave_out_rest(struct hak_span *span, size_t size)
 {
-    if (span == NULL)
-        return NULL;
+    uintptr_t block = (uintptr_t)hak__span_block(span), page = hak__os_page_size();
+    uintptr_t start = hak__align_down(block, page), end = hak__align_up(block + size, page);
+    if (hak_unlikely(hak_load_relaxed(&hak__memory_is_locked)))
+        return;
+    set_usable(span, end);
+    span->uncounted = hak__span_bytes(span) - (end - start);
+}
+
+/* Makes a block, which has its place, of a span of the arena, unless its memory may not be had. */
+static struct hak_span *begin_block(struct hak_span *span, size_t size)
+{
     if (!span->dirty) {
-        if (!hak__memory_take(hak__span_bytes(span))) {
+        if (!hak__memory_take(hak__span_counted(span))) {
+            span->uncounted = 0;
             hak__arena_free(span);
             return NULL;
         }
@@ -70,8 +98,7 @@ static struct hak_span *begin_block(struct hak_span *span, size_t size, size_t a
         hak__arena_free(span);
         return NULL;
     }
-    hak__large_place(span, size, alignment);
-    hak__live_add(hak__span_bytes(span));
+    hak__live_add(hak__span_counted(span));
     hak__pagemap_show(span->base, span->units, HAK_CODE_LARGE, span);
     hak__count(HAK_COUNTER_LARGE_ALLOCATIONS, 1);
     return span;
@@ -90,7 +117,12 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
         hak__arena_free(span);
         span = hak__arena_alloc(hak__units_of(size), align_units, false);
     }
-    return begin_block(span, size, alignment);
+    if (span == NULL)
+        return NULL;
+    place(span, size, alignment);
+    if (!span->dirty)
+        leave_out_rest(span, size);
+    return begin_block(span, size);
 }
 
 /* The soft limit acts when a mapping is there, before it is used: not for one that cannot be had. */
@@ -208,12 +240,23 @@ void hak__large_free(void *block, uint32_t word, const char *call, const void *c
         hak__large_release(block, word, caller);
 }
 
+/* From now on a block may use all behind it, of which nothing may have counted. */
+static bool count_behind(struct hak_span *span)
+{
+    size_t before = hak__align_down(hak_load_relaxed(&span->offset), hak__os_page_size());
+    return span->uncounted <= before || hak__span_count(span, span->uncounted - before);
+}
+
 /* Takes granules from the neighbour or gives some back; the page map shows only what is live. */
 static bool resize_span(struct hak_span *span, size_t units)
 {
     size_t old = span->units;
-    if (hak_likely(units == old))
+    if (!count_behind(span))
+        return false;
+    if (hak_likely(units == old)) {
+        set_usable(span, hak__span_end(span));
         return true;
+    }
     if (units < old) {
         uintptr_t end = span->base + units * HAK_GRANULE;
         hak__pagemap_set_words(end, old - units, HAK_CODE_SPAN_INSIDE);
@@ -231,7 +274,7 @@ static bool resize_span(struct hak_span *span, size_t units)
         hak__pagemap_set_words(span->base + old * HAK_GRANULE, units - old, HAK_CODE_INSIDE);
     }
     hak__live_add((units - old) << HAK_GRANULE_SHIFT); /* wraps as intended when the block shrinks */
-    span->size = hak__span_bytes(span) - hak_load_relaxed(&span->offset);
+    set_usable(span, hak__span_end(span));
     return true;
 }
 
@@ -241,8 +284,9 @@ static void *take_kept_to_grow(size_t size)
     struct hak_span *span = hak__span_cache_take_largest(hak__heap, hak__units_of(size));
     if (span == NULL)
         return NULL;
-    void *block = hak__large_place(span, size, HAK_GRANULE);
-    resize_span(span, hak__units_of(size));
+    void *block = hak__large_place_kept(span, size, HAK_GRANULE);
+    if (block != NULL)
+        resize_span(span, hak__units_of(size));
     return block;
 }
 
@@ -266,7 +310,10 @@ void *hak__large_alloc_to_grow(size_t size)
         hak__reclaim_make_room(size);
         bool fresh = size <= HAK_GROWN_MAX && !hak__locked_in_future();
         span = hak__arena_alloc_to_grow(hak__units_of(size), fresh);
-        span = begin_block(span, size, HAK_GRANULE);
+        if (span != NULL) {
+            place(span, size, HAK_GRANULE);
+            span = begin_block(span, size);
+        }
     }
     if (span == NULL && size <= HAK_GROWN_MAX)
         return hak__large_fresh(size, HAK_GRANULE, false);

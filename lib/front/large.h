@@ -11,8 +11,11 @@ HAK_INLINE size_t hak__units_of(size_t size)
     return (size + HAK_GRANULE - 1) >> HAK_GRANULE_SHIFT;
 }
 
-/* The block of a span whose memory is there, for whom it shall be live next. */
-void *hak__large_place(struct hak_span *span, size_t size, size_t alignment);
+/*
+ * The block of another size in a live span that the thread kept, for whom it shall be live next. NULL,
+ * and the span has gone to the arena, where limit_hard forbids that all of it is used.
+ */
+void *hak__large_place_kept(struct hak_span *span, size_t size, size_t alignment);
 
 /* A block that the thread keeps, with anything in it, or NULL. The alignment is at most a granule. */
 HAK_INLINE void *hak__large_take_kept(size_t size, size_t alignment)
@@ -24,7 +27,7 @@ HAK_INLINE void *hak__large_take_kept(size_t size, size_t alignment)
         return NULL;
     if (hak_likely(kept->size >= size && ((uintptr_t)kept->block & (alignment - 1)) == 0))
         return kept->block;
-    return hak__large_place(kept->span, size, alignment);
+    return hak__large_place_kept(kept->span, size, alignment);
 }
 
 /* Whether a live block of the arena has all its granules at another size, too, and no more; then it stays. */

@@ -75,6 +75,7 @@ static struct hak_span *fresh_locked(size_t units, size_t align_units)
     if (base != 0) {
         span->base = base;
         span->units = units;
+        span->uncounted = 0;
         span->dirty = span->pinned = span->bare = span->advised = span->room = false;
         *rest = *span;
         rest->base = hak__span_end(span);
@@ -199,7 +200,7 @@ static struct hak_span *mixed_locked(size_t units, size_t align_units)
     if (span == NULL)
         return NULL;
     span->base = start;
-    span->units = 0;
+    span->units = span->uncounted = 0;
     span->dirty = true;
     span->pinned = span->bare = span->advised = span->room = false;
     bool whole = add_locked(span, first, units, &warm) && grow_locked(span, units, &warm);
@@ -306,7 +307,7 @@ struct hak_span *hak__arena_alloc_to_grow(size_t units, bool fresh)
 void hak__arena_free(struct hak_span *span)
 {
     if (span->dirty)
-        hak__retained_add(span->units * HAK_GRANULE);
+        hak__retained_add(hak__span_counted(span));
     hak__lock_acquire(&hak__arena_lock);
     hak__spans_join_locked(span);
     hak__lock_release(&hak__arena_lock);
@@ -319,6 +320,7 @@ static bool shrink_locked(struct hak_span *span, size_t units)
         return false;
     rest->base = span->base + units * HAK_GRANULE;
     rest->units = span->units - units;
+    rest->uncounted = 0;
     rest->dirty = rest->room = true;
     rest->pinned = rest->bare = false;
     rest->advised = span->advised |= span->units >= HAK_ADVISED_UNITS;
@@ -372,6 +374,11 @@ static struct hak_span *take_largest_locked(enum hak_span_kind kind, size_t most
     struct hak_span *span = hak__spans_largest_locked(kind);
     if (span == NULL)
         return NULL;
+    if (!hak__spans_count_locked(span)) {
+        hak__memory_add(span->uncounted); /* for as long as it takes to purge it */
+        hak__retained_add(span->uncounted);
+        span->uncounted = 0;
+    }
     if (span->units > most)
         span = hak__spans_take_locked(span, most, 1);
     else

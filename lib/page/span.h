@@ -29,8 +29,15 @@ struct hak_span {
     struct hak_span *next, *prev;
     uintptr_t base;
     size_t units;         /* granules */
-    size_t size;          /* usable bytes of a live block */
-    size_t asked;         /* of these what was asked for last, in whole pages; of a live mapping of its own */
+    size_t size;          /* usable bytes of a live block; as offset */
+    union {
+        size_t asked;     /* of these what was asked for last, in whole pages; of a live mapping of its own */
+        /*
+         * Of one of the arena: bytes that do not count as memory. Of a live one whole pages in front of
+         * its block and behind, which nobody may touch; of a free one so many, anywhere.
+         */
+        size_t uncounted;
+    };
     /*
      * Where that begins, from the base on; less than a granule. Whoever has a block changes it before
      * the program gets it; others read it under the lock, as a guess.
@@ -53,6 +60,16 @@ HAK_INLINE void *hak__span_block(const struct hak_span *span)
 HAK_INLINE size_t hak__span_bytes(const struct hak_span *span)
 {
     return span->units << HAK_GRANULE_SHIFT;
+}
+
+HAK_INLINE uintptr_t hak__span_end(const struct hak_span *span)
+{
+    return span->base + hak__span_bytes(span);
+}
+
+HAK_INLINE size_t hak__span_counted(const struct hak_span *span)
+{
+    return hak__span_bytes(span) - span->uncounted;
 }
 
 #endif

@@ -98,6 +98,7 @@ struct hak_span *hak__spans_join_locked(struct hak_span *span)
         hak__spans_unlist_locked(before);
         span->base = before->base;
         span->units += before->units;
+        span->uncounted += before->uncounted;
         span->room = before->room;
         hak__spans_spare_locked(before);
     }
@@ -105,6 +106,7 @@ struct hak_span *hak__spans_join_locked(struct hak_span *span)
     if (after != NULL) {
         hak__spans_unlist_locked(after);
         span->units += after->units;
+        span->uncounted += after->uncounted;
         hak__spans_spare_locked(after);
     }
     hak__spans_list_locked(span);
@@ -121,6 +123,7 @@ static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t
         return false;
     rest->base = base;
     rest->units = units;
+    rest->uncounted = 0;
     rest->dirty = from->dirty;
     rest->pinned = from->pinned;
     rest->bare = from->bare;
@@ -130,8 +133,21 @@ static bool split_off_locked(const struct hak_span *from, uintptr_t base, size_t
     return true;
 }
 
+bool hak__spans_count_locked(struct hak_span *span)
+{
+    if (hak_likely(span->uncounted == 0))
+        return true;
+    if (!hak__memory_take(span->uncounted))
+        return false;
+    hak__retained_add(span->uncounted);
+    span->uncounted = 0;
+    return true;
+}
+
 struct hak_span *hak__spans_cut_locked(struct hak_span *span, uintptr_t start, size_t units)
 {
+    if (!hak__spans_count_locked(span))
+        return NULL;
     hak__spans_unlist_locked(span);
     uintptr_t end = hak__span_end(span);
     uintptr_t stop = start + units * HAK_GRANULE;
@@ -289,6 +305,6 @@ size_t hak__spans_bytes_locked(enum hak_span_kind kind)
     size_t bytes = 0;
     for (int bin = 0; bin < BINS; bin++)
         for (struct hak_span *span = bins[kind][bin]; span != NULL; span = span->next)
-            bytes += span->units * HAK_GRANULE;
+            bytes += hak__span_counted(span);
     return bytes;
 }

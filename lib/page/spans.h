@@ -23,11 +23,6 @@ enum hak_span_kind {
     HAK_SPAN_KINDS
 };
 
-HAK_INLINE uintptr_t hak__span_end(const struct hak_span *span)
-{
-    return span->base + hak__span_bytes(span);
-}
-
 /* A record, or NULL without memory; and one that is not needed any more. */
 struct hak_span *hak__spans_record_locked(void);
 void hak__spans_spare_locked(struct hak_span *span);
@@ -39,7 +34,13 @@ void hak__spans_unlist_locked(struct hak_span *span);
 /* Joins a span that is on no list with its equals, and lists what they are together. */
 struct hak_span *hak__spans_join_locked(struct hak_span *span);
 
-/* Cuts a part out of a listed span; NULL, and nothing has changed, without a record for the rest. */
+/* All of a free span counts as memory from now on; whether limit_hard allows it. */
+bool hak__spans_count_locked(struct hak_span *span);
+
+/*
+ * Cuts a part out of a listed span, which counts as a whole then; NULL, and nothing else has changed,
+ * without a record for the rest or where limit_hard forbids it.
+ */
 struct hak_span *hak__spans_cut_locked(struct hak_span *span, uintptr_t start, size_t units);
 /* The same for an aligned part: at the start, or where that is another's room, at the end. */
 struct hak_span *hak__spans_take_locked(struct hak_span *span, size_t units, size_t align_units);

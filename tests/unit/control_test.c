@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "os/os.h"
 #include "base/params.h"
 #include "statistics.h"
 
@@ -332,6 +333,13 @@ END_TEST
 
 /* ---- statistics ------------------------------------------------------------ */
 
+/* Bytes of the pages on which a fresh block lies. */
+static size_t pages_of(void *block)
+{
+    uintptr_t start = (uintptr_t)block, page = hak__os_page_size();
+    return hak__align_up(start + hak_usable_size(block), page) - hak__align_down(start, page);
+}
+
 START_TEST(statistics_add_up)
 {
     enum { BLOCKS = 1000 };
@@ -342,7 +350,7 @@ START_TEST(statistics_add_up)
         if (i * 100 <= HAK_SMALL_MAX)
             small += hak_usable_size(block[i]);
         else
-            large += hak__align_up(i * 100, HAK_GRANULE);
+            large += pages_of(block[i]);
     }
     hak_free(hak_malloc(20));
     hak_stats_t stats = statistics();

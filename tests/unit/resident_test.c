@@ -98,6 +98,50 @@ START_TEST(blocks_of_slabs)
 }
 END_TEST
 
+/* Of blocks that do not fill their last granule, if they are written to as far as was asked for. */
+START_TEST(ends_of_granules)
+{
+    enum { COUNT = 500 };
+    static const size_t sizes[] = {66000, 100000, 131000, 140000, 300000};
+    begin();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int j = 0; j < COUNT; j++)
+            memset(block[j] = hak_malloc(sizes[i]), 1, sizes[i]);
+        compare("filled");
+        for (int j = 0; j < COUNT; j += 2) {
+            block[j] = hak_realloc(block[j], sizes[i] + 20000);
+            memset(block[j], 1, hak_usable_size(block[j])); /* of what grows all counts */
+        }
+        compare("every second one larger");
+        ck_assert_ptr_null(hak_check(NULL));
+        empty(COUNT, 0);
+        ck_assert_ptr_null(hak_check(NULL));
+        hak_purge(HAK_PURGE_PROCESS, 0);
+        ck_assert_ptr_null(hak_check(NULL));
+    }
+}
+END_TEST
+
+/* The limit refuses when so much is there, and no more comes with blocks that were free meanwhile. */
+START_TEST(ends_of_granules_under_a_limit)
+{
+    enum { LIMIT_KIB = 96 << 10 };
+    static const size_t sizes[] = {66000, 100000, 131000};
+    begin();
+    ck_assert_int_eq(hak_option_set("limit_hard", "96M"), 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int count = 0;
+        while (count < BLOCKS && (block[count] = hak_malloc(sizes[i])) != NULL)
+            memset(block[count++], 1, sizes[i]);
+        ck_assert_int_gt(anonymous_kib() - others_kib, LIMIT_KIB / 10 * 9);
+        ck_assert_int_lt(anonymous_kib() - others_kib, LIMIT_KIB + LEAST_KIB);
+        empty(count, 0);
+        ck_assert_ptr_null(hak_check(NULL));
+    }
+    ck_assert_int_eq(hak_option_set("limit_hard", "0"), 0);
+}
+END_TEST
+
 START_TEST(blocks_of_several_pages)
 {
     begin();
@@ -168,6 +212,8 @@ static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, blocks_of_slabs);
     tcase_add_test(tests, blocks_of_several_pages);
+    tcase_add_test(tests, ends_of_granules);
+    tcase_add_test(tests, ends_of_granules_under_a_limit);
     tcase_add_test(tests, threads_with_a_few_blocks);
 }
 
