@@ -7,12 +7,12 @@
  * PR_SET_NO_NEW_PRIVS. From then on the library does without.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/compiler.h"
+#include "os/call.h"
 #include "os/os.h"
 #include "page/locked.h"
 
@@ -30,5 +30,9 @@ int prctl(int operation, ...)
         hak__os_sandboxed();
         hak__locked_no_more();
     }
-    return (int)syscall(SYS_prctl, operation, argument[0], argument[1], argument[2], argument[3]);
+    long result = hak__call(SYS_prctl, operation, argument[0], argument[1], argument[2], argument[3]);
+    if (!hak__call_failed(result))
+        return (int)result;
+    errno = (int)-result;
+    return -1;
 }

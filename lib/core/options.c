@@ -288,7 +288,9 @@ void hak__options_complain(struct hak_text *text, const char *where, unsigned li
 void hak__options_each(const char *text, hak_setting_visit *visit, void *context)
 {
     while (*text != '\0') {
-        size_t length = strcspn(text, ",");
+        size_t rest = strlen(text);
+        const char *comma = memchr(text, ',', rest);
+        size_t length = comma != NULL ? (size_t)(comma - text) : rest;
         const char *equal = memchr(text, '=', length);
         struct hak_setting setting = {.key = text, .key_length = length};
         if (equal != NULL) {

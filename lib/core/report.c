@@ -94,7 +94,8 @@ void hak__text_message(struct hak_text *text)
     const char *name = hak__os_program_name();
     hak__text_begin(text, STANDARD_ERROR);
     hak__text_string(text, "hakmem[");
-    hak__text_printable(text, name, strnlen(name, PROGRAM_NAME_MAX));
+    size_t length = strlen(name);
+    hak__text_printable(text, name, length < PROGRAM_NAME_MAX ? length : PROGRAM_NAME_MAX);
     hak__text_string(text, ":");
     hak__text_signed(text, hak__os_process());
     hak__text_string(text, "]: ");

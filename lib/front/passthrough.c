@@ -71,7 +71,8 @@ size_t hak__libc_usable_size(const void *block)
 static void *object_of(void *function)
 {
     Dl_info info;
-    return function != NULL && dladdr(function, &info) != 0 ? info.dli_fbase : NULL;
+    void *map = NULL; /* not asked for; but this is the function that others here need, too */
+    return function != NULL && dladdr1(function, &info, &map, RTLD_DL_LINKMAP) != 0 ? info.dli_fbase : NULL;
 }
 
 /* The function of that name, if it is in the object. */

@@ -19,8 +19,9 @@ static uint64_t take_number(const char **text, unsigned base)
 
 static const char *behind(const char *text, char end)
 {
-    const char *found = strchr(text, end);
-    return found != NULL ? found + 1 : "";
+    while (*text != '\0' && *text != end)
+        text++;
+    return *text == end ? text + 1 : text;
 }
 
 /* 7f834a6e7000-7f834a70d000 r--p 00026000 fe:00 1835020      /usr/lib/x86_64-linux-gnu/libc.so.6 */
@@ -33,7 +34,9 @@ static void read_line(const char *line, struct hak_mapping *mapping)
     mapping->offset = take_number(&line, 16);
     line = behind(line, ' '); /* device */
     mapping->inode = take_number(&line, 10);
-    mapping->path = line + strspn(line, " ");
+    while (*line == ' ')
+        line++;
+    mapping->path = line;
 }
 
 bool hak__maps_open(struct hak_maps *maps)
