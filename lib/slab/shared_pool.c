@@ -11,6 +11,7 @@
 #include "page/pagemap.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
+#include "slab/slab_pages.h"
 #include "slab/superslab.h"
 
 HAK_READ_MOSTLY uint64_t hak__slab_link_secret;
@@ -107,10 +108,39 @@ static TinySlabMeta *acquire_new(unsigned order)
     return slab;
 }
 
-/* Slots with memory behind them, or others: those get it when their blocks are handed out. */
-static TinySlabMeta *acquire_unused(unsigned order, enum hak_counter *stage)
+/* Pages that were used of the slab of a class that went back last; 0: none has. Any thread; only steer. */
+HAK_WRITTEN_OFTEN static _Atomic uint8_t used_pages[HAK_CLASS_COUNT + 1];
+
+static void note_used(TinySlabMeta *slab)
 {
-    TinySlabMeta *slab = hak__superslab_take(order, true);
+    size_t bytes = (size_t)slab_freelist_view(slab).carved * slab->size, page = hak__page_counted();
+    size_t pages = (bytes + page - 1) >> hak__page_shift();
+    hak_store_relaxed(&used_pages[slab->class_idx], (uint8_t)pages);
+}
+
+/*
+ * A class that uses little of its slabs, as in threads that need a few blocks of each, does without the
+ * memory of one that was filled: of what it left alone nobody could make use.
+ */
+static TinySlabMeta *acquire_little(unsigned order, unsigned class_idx, enum hak_counter *stage)
+{
+    enum { SHARE = 4 };
+    unsigned pages = hak_load_relaxed(&used_pages[class_idx]);
+    if (order != 0 || pages == 0 || (size_t)pages << hak__page_shift() > HAK_GRANULE / SHARE)
+        return NULL;
+    TinySlabMeta *slab = hak__superslab_take_little(pages);
+    if (slab != NULL)
+        *stage = hak__pages_bytes(slab, 1) != 0 ? HAK_COUNTER_STAGE0_5_EMPTY : HAK_COUNTER_STAGE2;
+    return slab;
+}
+
+/* Slots with memory behind them, or others: those get it when their blocks are handed out. */
+static TinySlabMeta *acquire_unused(unsigned order, unsigned class_idx, enum hak_counter *stage)
+{
+    TinySlabMeta *slab = acquire_little(order, class_idx, stage);
+    if (slab != NULL)
+        return slab;
+    slab = hak__superslab_take(order, true);
     *stage = HAK_COUNTER_STAGE0_5_EMPTY;
     if (slab == NULL) {
         slab = hak__superslab_take(order, false);
@@ -139,7 +169,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
         HAK_TRACE(name[HAK_COUNTER_STAGE1], slab);
         return slab;
     }
-    slab = acquire_unused(order, &stage);
+    slab = acquire_unused(order, class_idx, &stage);
     if (slab == NULL)
         return NULL;
     if (hak_unlikely(!hak__locked_keep(slab->base, slab->units * HAK_GRANULE))) {
@@ -157,6 +187,7 @@ void hak__pool_release(TinySlabMeta *slab)
     HAK_TRACE("release", slab);
     hak__count(HAK_COUNTER_SLAB_RELEASES, 1);
     hak__race_point("release");
+    note_used(slab);
     slab_freelist_end(slab);
     hak__race_point("released");
     hak__pagemap_set_run(slab->base, slab->units, HAK_CODE_SLAB_FREE, slab);

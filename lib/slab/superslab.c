@@ -98,14 +98,34 @@ static TinySlabMeta *slab_at(SuperSlab *super, unsigned slot, unsigned units)
     return slab;
 }
 
-static TinySlabMeta *take_from(SuperSlab *super, unsigned order, bool warm)
+enum { ANY_PAGES = 16 }; /* as many as a slot can have */
+
+/*
+ * Of the first slots of runs the one that has most memory, but not more pages than that; the lowest of
+ * equals, 32 when there is none. Their bits may change meanwhile: they only steer.
+ */
+static unsigned fittest(const SuperSlab *super, uint32_t starts, unsigned pages)
+{
+    unsigned best = HAK_SUPERSLAB_UNITS, most = 0;
+    for (uint32_t rest = starts; rest != 0; rest &= rest - 1) {
+        unsigned slot = hak__lowest_bit(rest);
+        unsigned has = hak__count_bits(hak_load_relaxed(&super->slabs[slot].pages));
+        if (has <= pages && (best == HAK_SUPERSLAB_UNITS || has > most)) {
+            best = slot;
+            most = has;
+        }
+    }
+    return best;
+}
+
+static TinySlabMeta *take_from(SuperSlab *super, unsigned order, bool warm, unsigned pages)
 {
     uint32_t used = hak_load_relaxed(&super->used);
     for (;;) {
         uint32_t starts = runs(candidates(super, used, warm), order);
-        if (starts == 0)
+        unsigned slot = fittest(super, starts, pages);
+        if (slot == HAK_SUPERSLAB_UNITS)
             return NULL;
-        unsigned slot = hak__lowest_bit(starts);
         hak__race_point("take slots");
         if (hak__shared_cas(hak_cas_acquire(&super->used, &used,
                                             used | run_mask(slot, 1u << order))))
@@ -130,7 +150,7 @@ static TinySlabMeta *take_in(struct super_chunk *chunk, unsigned order, bool war
     for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
          n = super_set_next(set.near, n + 1)) {
         SuperSlab *super = member_of(chunk, n);
-        TinySlabMeta *slab = take_from(super, order, warm);
+        TinySlabMeta *slab = take_from(super, order, warm, ANY_PAGES);
         if (slab != NULL)
             return slab;
         strike_out(super, order, warm);
@@ -146,6 +166,24 @@ TinySlabMeta *hak__superslab_take(unsigned order, bool warm)
          chunk = hak__chunk_after(chunk, hak__chunk_slots(chunk, order, warm)))
         slab = take_in(chunk, order, warm);
     return slab;
+}
+
+/* Nothing is struck out: other searches would take what this one passes by. */
+TinySlabMeta *hak__superslab_take_little(unsigned pages)
+{
+    enum { LOOKS = 8 };
+    unsigned looks = 0;
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL;
+         chunk = hak__chunk_after(chunk, hak__chunk_slots(chunk, 0, false))) {
+        struct chunk_set set = hak__chunk_slots(chunk, 0, false);
+        for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
+             n = super_set_next(set.near, n + 1)) {
+            TinySlabMeta *slab = take_from(member_of(chunk, n), 0, false, pages);
+            if (slab != NULL || ++looks == LOOKS)
+                return slab;
+        }
+    }
+    return NULL;
 }
 
 /* ---- SuperSlabs come and go -------------------------------------------- */

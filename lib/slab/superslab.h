@@ -54,8 +54,13 @@ extern struct hak_lock hak__stage3_lock;
 /* Lists a SuperSlab over a span and takes its first slab; NULL when there is no memory for a record. */
 TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order);
 
-/* Takes a slab from unused slots, of warm ones only if asked; NULL when none is found. Any thread. */
+/*
+ * Takes a slab from unused slots, of warm ones only if asked, in the SuperSlab where one is found that
+ * which has most memory; NULL when none is found. Any thread.
+ */
 TinySlabMeta *hak__superslab_take(unsigned order, bool warm);
+/* A slab of one slot that has memory for no more than so many pages; looks into a few SuperSlabs. Any thread. */
+TinySlabMeta *hak__superslab_take_little(unsigned pages);
 
 /*
  * Gives the slots of an UNUSED slab back, with memory behind them. A SuperSlab of which no slot

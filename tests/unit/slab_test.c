@@ -140,6 +140,40 @@ static int count_all(TinySlabMeta *slab)
     return steps;
 }
 
+/* Hands out so many blocks of a new slab, and gives it back. */
+static TinySlabMeta *use_and_release(unsigned class_idx, uint32_t blocks)
+{
+    struct slab_view now;
+    uint32_t first = 0;
+    TinySlabMeta *slab = hak__pool_acquire(class_idx, OWNER);
+    for (uint32_t carved = 0; carved < blocks;)
+        carved += slab_freelist_carve(slab, hak__pages_for_blocks(slab, carved, blocks - carved), &first);
+    for (uint32_t i = 0; i < blocks; i++)
+        slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
+    slab_freelist_let_go(slab, &now);
+    hak__pool_release(slab);
+    return slab;
+}
+
+/* A class that needs a page leaves the memory of a whole slab to one that needs that. */
+START_TEST(slots_go_to_those_who_use_their_memory)
+{
+    unsigned little = hak__class_of(32), much = hak__class_of(1024);
+    TinySlabMeta *filled = use_and_release(much, hak__class_info[much].capacity);
+    use_and_release(little, 5); /* nothing is known of the class yet */
+    TinySlabMeta *slab = hak__pool_acquire(little, OWNER);
+    ck_assert_ptr_ne(slab, filled);
+    ck_assert_ptr_eq(hak__pool_acquire(much, OWNER), filled);
+    struct slab_view now;
+    slab_freelist_let_go(slab, &now);
+    hak__pool_release(slab);
+    ck_assert_ptr_eq(use_and_release(little, 5), slab);
+    ck_assert_ptr_eq(use_and_release(little, 5), slab); /* of two with little, the one that has some */
+    slab_freelist_let_go(filled, &now);
+    hak__pool_release(filled);
+}
+END_TEST
+
 START_TEST(empty_superslabs_go_back)
 {
     enum { SLABS = 200 };
@@ -531,6 +565,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, carve_pop_and_push_keep_the_counts);
     tcase_add_test(tests, the_last_push_claims_a_slab);
     tcase_add_test(tests, a_partial_slab_is_found_again);
+    tcase_add_test(tests, slots_go_to_those_who_use_their_memory);
     tcase_add_test(tests, empty_superslabs_go_back);
 }
 
