@@ -13,6 +13,7 @@
 #include "front/large.h"
 #include "os/os.h"
 #include "page/arena.h"
+#include "page/fill.h"
 #include "page/huge.h"
 #include "page/locked.h"
 #include "page/pagemap.h"
@@ -122,7 +123,10 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     place(span, size, alignment);
     if (!span->dirty)
         leave_out_rest(span, size);
-    return begin_block(span, size);
+    span = begin_block(span, size);
+    if (span != NULL && !zero)
+        hak__fill_expect(span, size);
+    return span;
 }
 
 /* The soft limit acts when a mapping is there, before it is used: not for one that cannot be had. */

@@ -149,6 +149,18 @@ void hak__os_wake(void *word)
     hak__call(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1);
 }
 
+/* A call that does not wake anybody, and compares a word: memory that the program has protected is no fault. */
+static bool is_zero(const uint32_t *word)
+{
+    return hak__call(SYS_futex, word, FUTEX_CMP_REQUEUE_PRIVATE, 0, NULL, word, 0) != -EAGAIN;
+}
+
+bool hak__os_is_written(const void *address)
+{
+    const uint32_t *word = address;
+    return !hak__os_is_sandboxed() && (!is_zero(word) || !is_zero(word + 1));
+}
+
 /* linux/membarrier.h, which old headers do not have */
 enum { BARRIER = 1 << 3, BARRIER_PREPARE = 1 << 4 };
 

@@ -76,7 +76,7 @@ static struct hak_span *fresh_locked(size_t units, size_t align_units)
         span->base = base;
         span->units = units;
         span->uncounted = 0;
-        span->dirty = span->pinned = span->bare = span->advised = span->room = false;
+        span->dirty = span->pinned = span->bare = span->advised = span->room = span->lacking = false;
         *rest = *span;
         rest->base = hak__span_end(span);
         rest->units = gap >> HAK_GRANULE_SHIFT;
@@ -201,7 +201,7 @@ static struct hak_span *mixed_locked(size_t units, size_t align_units)
         return NULL;
     span->base = start;
     span->units = span->uncounted = 0;
-    span->dirty = true;
+    span->dirty = span->lacking = true;
     span->pinned = span->bare = span->advised = span->room = false;
     bool whole = add_locked(span, first, units, &warm) && grow_locked(span, units, &warm);
     hak__retained_add((span->units - warm) * HAK_GRANULE);

@@ -48,6 +48,7 @@ struct hak_span {
     bool pinned;          /* a free one that is dirty: the system has refused to take it (purge.h) */
     bool bare;            /* free, and neither readable nor writable */
     bool room;            /* free, and the block in front of it may grow into it */
+    bool lacking;         /* a live one that is dirty: parts of it had no memory when it was taken */
     _Atomic bool kept;    /* a live one: freed, and in a thread's span cache; by whoever frees or takes it */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
 };

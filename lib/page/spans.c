@@ -49,6 +49,7 @@ void hak__spans_list_locked(struct hak_span *span)
     enum hak_span_kind kind = kind_of(span);
     struct hak_span **head = &bins[kind][bin];
     span->state = HAK_SPAN_FREE;
+    span->lacking = false;
     span->prev = NULL;
     span->next = *head;
     if (*head != NULL)

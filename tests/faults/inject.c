@@ -47,6 +47,7 @@ static const struct {
 #ifdef SYS_futex
     {SYS_futex, FUTEX_WAIT, {EAGAIN, EINTR}},
     {SYS_futex, FUTEX_WAKE, {0}},
+    {SYS_futex, FUTEX_CMP_REQUEUE, {EAGAIN, EFAULT, ENOSYS, EPERM}},
 #endif
     {SYS_nanosleep, ANY, {EINTR}},
     {SYS_brk, ANY, {0}},

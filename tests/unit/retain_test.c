@@ -5,7 +5,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/annotate.h"
+#include "base/bits.h"
 #include "os/os.h"
+#include "page/arena.h"
+#include "page/fill.h"
+#include "page/pagemap.h"
 #include "page/purge.h"
 #include "page/retain.h"
 #include "statistics.h"
@@ -243,6 +248,59 @@ START_TEST(populating_goes_on_after_a_failure)
 }
 END_TEST
 
+static bool has_memory(const void *page)
+{
+    unsigned char resident = 0;
+    ck_assert_int_eq(mincore((void *)(uintptr_t)page, 1, &resident), 0);
+    return (resident & 1) != 0;
+}
+
+START_TEST(what_can_be_read_and_is_not_zero_is_written)
+{
+    size_t page = hak__os_page_size();
+    char *range = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(range, MAP_FAILED);
+    ck_assert(!hak__os_is_written(range));
+    range[7] = 1;
+    ck_assert(hak__os_is_written(range));
+    ck_assert(!hak__os_is_written(range + 8));
+    mprotect(range, page, PROT_NONE);
+    ck_assert(!hak__os_is_written(range));
+    munmap(range, 2 * page);
+    ck_assert(!hak__os_is_written(range));
+}
+END_TEST
+
+START_TEST(blocks_get_their_memory_at_once_while_they_are_filled)
+{
+    enum { SPANS = 7, SIZE = (HAK_FILL_UNITS << HAK_GRANULE_SHIFT) - 100, LAST_FILLED = 3 };
+    static const bool comes_whole[SPANS] = {false, false, true, true, true, true, false};
+    size_t page = hak__os_page_size();
+    char *range = hak__os_map(page);
+    bool can = hak__os_populate(range, page); /* since Linux 5.14 */
+    hak__os_unmap(range, page);
+    struct hak_span *span[SPANS];
+    for (int i = 0; i < SPANS; i++) {
+        span[i] = hak__arena_alloc(HAK_FILL_UNITS, 1, true);
+        ck_assert(!span[i]->dirty);
+        hak_store_relaxed(&span[i]->offset, 0);
+        hak__pagemap_show(span[i]->base, span[i]->units, HAK_CODE_LARGE, span[i]);
+        hak__fill_expect(span[i], SIZE);
+        char *start = (char *)span[i]->base, *end = start + hak__align_down(SIZE, page);
+        ck_assert_int_eq(has_memory(end), can && comes_whole[i] && !hak__is_watched());
+        *start = 1;
+        if (i <= LAST_FILLED)
+            memset(end, 1, SIZE % page);
+    }
+    for (int i = 0; i < SPANS; i++) {
+        hak__pagemap_set_words(span[i]->base, span[i]->units, HAK_CODE_SPAN_INSIDE);
+        ck_assert(hak__memory_take(hak__span_bytes(span[i])));
+        span[i]->dirty = true;
+        hak__arena_free(span[i]);
+    }
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_test(tests, locked_pages_are_passed_by);
@@ -250,6 +308,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_process_that_is_locked_is_left_alone);
     tcase_add_test(tests, locked_mappings_go);
     tcase_add_test(tests, populating_goes_on_after_a_failure);
+    tcase_add_test(tests, what_can_be_read_and_is_not_zero_is_written);
+    tcase_add_test(tests, blocks_get_their_memory_at_once_while_they_are_filled);
     tcase_add_test(tests, a_small_bound_on_caches_holds);
     tcase_add_test(tests, caches_follow_a_bound_that_falls);
     tcase_add_test(tests, blocks_that_shrink_in_place_leave_no_more_than_the_bound);
