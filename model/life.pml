@@ -156,7 +156,7 @@ inline take_block()
 
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_let_go */
 /* C: lib/slab/shared_pool.c hak__pool_let_go */
-/* C: lib/cache/heap.c let_go_all */
+/* C: lib/cache/heap.c let_go_all let_go_spare */
 inline let_go()
 {
     emptied = false;

@@ -36,10 +36,11 @@ HAK_WRITTEN_OFTEN struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 #pragma weak hak__sized_delete_is_ours
 
-static struct hak_heap *free_heaps;           /* under hak__heap_lock */
+static struct hak_heap *free_heaps;           /* the last that was given up first; under hak__heap_lock */
 static uint32_t next_id = HAK_HEAP_FIRST;     /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
+static _Atomic uint32_t heaps_left;           /* free ones that hold something; written under the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
@@ -76,6 +77,14 @@ HAK_NORETURN static void refuse_second_thread(void)
     hak__text_abort(&text);
 }
 
+static void let_go_spare(struct hak_heap *heap)
+{
+    TinySlabMeta *slab;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        while ((slab = hak__l0_take(heap, i)) != NULL)
+            hak__pool_let_go(slab, i);
+}
+
 static void let_go_all(struct hak_heap *heap)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
@@ -83,9 +92,8 @@ static void let_go_all(struct hak_heap *heap)
         heap->current[i] = NULL;
         if (slab != NULL)
             hak__pool_let_go(slab, i);
-        while ((slab = hak__l0_take(heap, i)) != NULL)
-            hak__pool_let_go(slab, i);
     }
+    let_go_spare(heap);
 }
 
 void hak__heap_flush_rest(struct hak_heap *heap)
@@ -117,20 +125,77 @@ static void close_and_flush(struct hak_heap *heap)
     hak__heap_leave(heap, busy);
 }
 
-void hak__heap_heed(struct hak_heap *heap)
+/*
+ * Threads that end are often followed by others like them. So a heap whose thread ends keeps what is in
+ * its bins and its current slabs, if that is little, and the next thread goes on with it. What no
+ * thread has come for in a decay period is handed back by whoever looks at the time (or by idle.c), and
+ * before that by all that empties caches.
+ */
+enum { LEFT_HEAPS = 8, LEFT_BYTES = 256 << 10, LEFT_BLOCKS = 1024 };
+
+static bool holds_little(const struct hak_heap *heap)
 {
-    uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
-    if (hak_unlikely(heap->flushes != wanted)) {
-        heap->flushes = wanted;
-        size_t before = hak_load_relaxed(&hak__retained_bytes);
-        hak__heap_flush(heap);
-        size_t now = hak_load_relaxed(&hak__retained_bytes);
-        if (now > before && heap == hak__heap) /* somebody wants it for the system */
-            hak__reclaim(now - before, HAK_NEVER, false);
+    size_t bytes = 0, blocks = 0; /* each may be the last of a page */
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        size_t held = (size_t)(heap->top[i] - heap->base[i]);
+        blocks += held;
+        bytes += held * hak__class_size(i);
     }
-    if (heap->polls % HAK_POLLS_A_CLOCK == 0)
-        hak__mail_look(heap);
-    hak__cache_keep_bound(heap);
+    return blocks <= LEFT_BLOCKS && bytes <= LEFT_BYTES;
+}
+
+/* Before the heap is on the list of free ones. False: it is to be flushed. */
+static bool count_left(struct hak_heap *heap)
+{
+    if (heap->id == HAK_HEAP_FIRST || hak__option(HAK_OPTION_DECAY_MS) == 0 || !holds_little(heap))
+        return false;
+    int64_t now = hak__os_now_ms();
+    hak__lock_acquire(&hak__heap_lock);
+    uint32_t heaps = hak_load_relaxed(&heaps_left);
+    heap->left = heaps < LEFT_HEAPS;
+    heap->left_ms = now;
+    if (heap->left)
+        hak_store_relaxed(&heaps_left, heaps + 1);
+    hak__lock_release(&hak__heap_lock);
+    return heap->left;
+}
+
+static void uncount_left_locked(struct hak_heap *heap)
+{
+    if (heap->left)
+        hak_store_relaxed(&heaps_left, hak_load_relaxed(&heaps_left) - 1);
+    heap->left = false;
+}
+
+/* Mail and large blocks go; what is known of the thread's ways does not hold for the next. */
+static void leave_as_it_is(struct hak_heap *heap)
+{
+    bool busy = hak__heap_enter(heap);
+    hak__mail_leave(heap);
+    hak__handback_flush(heap);
+    hak__span_cache_flush(heap);
+    let_go_spare(heap);
+    memset(heap->drained, 0, sizeof heap->drained);
+    memset(heap->sent, 0, sizeof heap->sent);
+    memset(heap->bursts, 0, sizeof heap->bursts);
+    hak__heap_leave(heap, busy);
+}
+
+/* Attached and counted like one with a thread, for a fork. */
+static struct hak_heap *take_left(int64_t before)
+{
+    hak__lock_acquire(&hak__heap_lock);
+    struct hak_heap **at = &free_heaps, *heap;
+    while ((heap = *at) != NULL && !(heap->left && heap->left_ms <= before))
+        at = &heap->next_free;
+    if (heap != NULL) {
+        *at = heap->next_free;
+        uncount_left_locked(heap);
+        heap->attached = true;
+        hak_add_relaxed(&hak__heaps_in_use, 1);
+    }
+    hak__lock_release(&hak__heap_lock);
+    return heap;
 }
 
 static void give_up(struct hak_heap *heap)
@@ -144,6 +209,41 @@ static void give_up(struct hak_heap *heap)
     hak__lock_release(&hak__heap_lock);
     if (last)
         hak__reclaim_alone();
+}
+
+void hak__heap_flush_left(int64_t before)
+{
+    struct hak_heap *heap;
+    while (hak_load_relaxed(&heaps_left) != 0 && (heap = take_left(before)) != NULL) {
+        close_and_flush(heap);
+        give_up(heap);
+    }
+}
+
+static void flush_old_left(void)
+{
+    int64_t decay = hak__option(HAK_OPTION_DECAY_MS);
+    if (hak_load_relaxed(&heaps_left) != 0 && decay >= 0)
+        hak__heap_flush_left(hak__os_now_ms() - decay);
+}
+
+void hak__heap_heed(struct hak_heap *heap)
+{
+    uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
+    if (hak_unlikely(heap->flushes != wanted)) {
+        heap->flushes = wanted;
+        size_t before = hak_load_relaxed(&hak__retained_bytes);
+        hak__heap_flush(heap);
+        hak__heap_flush_left(HAK_NEVER);
+        size_t now = hak_load_relaxed(&hak__retained_bytes);
+        if (now > before && heap == hak__heap) /* somebody wants it for the system */
+            hak__reclaim(now - before, HAK_NEVER, false);
+    }
+    if (heap->polls % HAK_POLLS_A_CLOCK == 0) {
+        hak__mail_look(heap);
+        flush_old_left();
+    }
+    hak__cache_keep_bound(heap);
 }
 
 /* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
@@ -230,6 +330,8 @@ static struct hak_heap *acquire(bool for_thread)
         free_heaps = heap->next_free;
     else
         heap = create_locked(for_thread);
+    if (heap != NULL)
+        uncount_left_locked(heap);
     if (heap != NULL && for_thread) {
         heap->attached = true;
         threads_to_look -= threads_to_look > 0;
@@ -263,7 +365,10 @@ void hak__heap_prepare(void)
 static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
     hak__heap = (struct hak_heap *)next;
-    close_and_flush(heap);
+    if (count_left(heap))
+        leave_as_it_is(heap);
+    else
+        close_and_flush(heap);
     hak__reclaim_poll(true);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
@@ -322,8 +427,11 @@ void hak__heap_fork_child(void)
     looking = false;
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
         hak__life_forget(&heap->life);
-        if (hak__heap_is_in_disorder(heap) && !heap->attached)
-            hak__heap_begin_anew(heap); /* it holds nothing */
+        if (hak__heap_is_in_disorder(heap) && !heap->attached) {
+            if (heap->left)
+                adopt(heap);
+            hak__heap_begin_anew(heap); /* it holds nothing now */
+        }
         if (heap->attached && heap != hak__heap) {
             adopt(heap);
             hak__heap_begin_anew(heap);

@@ -6,9 +6,8 @@
  *                      │ blocks, coldest first │  room    │
  *
  * Each thread has one heap by default and is the only one to touch it. A heap
- * belongs to a thread from attach to detach; then everything in it is handed
- * back and the record waits for another thread. Ids are part of the record and
- * never given to another one.
+ * belongs to a thread from attach to detach; then it waits for another thread, with what is in it or, if
+ * that is much, empty (heap.c). Ids are part of the record and never given to another one.
  */
 #ifndef HAK_CACHE_HEAP_H
 #define HAK_CACHE_HEAP_H
@@ -135,6 +134,8 @@ struct hak_heap {
     struct hak_heap *older;     /* all heaps, by falling id; constant */
     struct hak_heap *far_older; /* one further on, so that few steps lead to any; constant */
     bool attached;              /* to a thread; under hak__heap_lock */
+    bool left;                  /* free, and holds what its thread has left; the same */
+    int64_t left_ms;            /* since then; the same */
     struct hak_counters counters;
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };
@@ -195,7 +196,7 @@ HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
 /* Gives the calling thread a heap; NULL when there is no memory for one. */
 struct hak_heap *hak__heap_attach(void);
 
-/* Empties the calling thread's heap and gives it up; the thread goes on without. */
+/* Gives up the calling thread's heap, emptied if it holds much; the thread goes on without. */
 void hak__heap_detach(void);
 
 /* Makes sure that the ends of threads can be heard of; when the library starts. */
@@ -220,6 +221,9 @@ void hak__heap_heed(struct hak_heap *heap);
 struct hak_heap *hak__heap_shared_locked(void);
 /* Flushes it, if nobody is using it. */
 void hak__heap_flush_shared(void);
+
+/* Empties the heaps that threads have left as they were before a time; HAK_NEVER: all. */
+void hak__heap_flush_left(int64_t before);
 
 /* The key of the marks by which all heaps recognise freed blocks; set once, before any heap exists. */
 extern uint64_t hak__heap_secret;

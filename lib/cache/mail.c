@@ -401,6 +401,15 @@ void hak__mail_close(struct hak_heap *heap)
         hak__mail_hand_back(heap, (struct hak_parcel *)word);
 }
 
+void hak__mail_leave(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++)
+        if (heap->gathers[i].parcel != NULL)
+            post(heap, &heap->gathers[i]);
+    hand_back_inbox(heap);
+    hak__mail_close(heap);
+}
+
 void hak__mail_forget(struct hak_heap *heap)
 {
     memset(heap->gathers, 0, sizeof heap->gathers);

@@ -120,6 +120,9 @@ void hak__mail_open(struct hak_heap *heap);
  * caller. */
 void hak__mail_close(struct hak_heap *heap);
 
+/* The same, and what it has gathered is posted: it waits for another thread with all else. */
+void hak__mail_leave(struct hak_heap *heap);
+
 /* Forgets what the heap has beside its mailbox, where its thread has stopped anywhere. */
 void hak__mail_forget(struct hak_heap *heap);
 

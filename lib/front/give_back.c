@@ -16,13 +16,15 @@ void hak__thread_flush(void)
     hak__heap_poll(hak__heap);
 }
 
-/* What this thread keeps, and for the process what threads without a heap share. */
+/* What this thread keeps, and for the process what threads without a heap share or ended ones left. */
 static void flush_own(bool process)
 {
     if (hak__heap_is_real(hak__heap))
         hak__heap_flush(hak__heap);
-    if (process)
+    if (process) {
         hak__heap_flush_shared();
+        hak__heap_flush_left(HAK_NEVER);
+    }
 }
 
 size_t hak__purge_until(bool process, int64_t until)

@@ -444,6 +444,7 @@ START_TEST(slabs_of_a_dead_thread_are_adopted)
     void *block = NULL;
     pthread_create(&thread, NULL, allocate_one, NULL);
     pthread_join(thread, &block);
+    hak_purge(HAK_PURGE_PROCESS, 0);
     uint32_t dead = hak__owner_of(hak__pagemap_word((uintptr_t)block));
     ck_assert_uint_ne(dead, hak__heap->id);
     void *other[5000];

@@ -2,6 +2,7 @@
 /* Blocks freed by other threads: owners that sleep, end, or come back; nothing is stranded. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <hakmem/hakmem.h>
 
@@ -11,6 +12,7 @@
 #include "cache/mail.h"
 #include "core/meta.h"
 #include "core/stats.h"
+#include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
 #include "page/region.h"
@@ -109,6 +111,7 @@ START_TEST(a_dead_owners_slabs_are_adopted)
     pthread_t owner;
     pthread_create(&owner, NULL, fill_and_end, NULL);
     pthread_join(owner, NULL);
+    hak__heap_flush_left(HAK_NEVER);
     uint32_t dead = hak__owner_of(hak__pagemap_word((uintptr_t)block[0]));
     ck_assert_uint_ne(dead, hak__heap->id);
     free_from(0, 2);
@@ -222,6 +225,102 @@ START_TEST(bursts_of_kept_blocks_go_back_by_the_parcel)
     hak__account(&account);
     ck_assert_ptr_null(account.wrong);
     ck_assert_uint_eq(account.live, 0);
+}
+END_TEST
+
+static struct hak_heap *heap_of_the_last;
+
+static void *allocate_and_end(void *all)
+{
+    enum { FEW = 8 }; /* what a bin takes at first */
+    void *mine[FEW];
+    for (size_t i = 0; i < FEW; i++)
+        ck_assert_ptr_nonnull(mine[i] = hak_malloc(SIZE));
+    if (all != NULL)
+        pthread_barrier_wait(all);
+    for (size_t i = 0; i < FEW; i++)
+        hak_free(mine[i]);
+    if (all == NULL)
+        heap_of_the_last = hak__heap;
+    return NULL;
+}
+
+static void run_and_end(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, allocate_and_end, NULL);
+    pthread_join(thread, NULL);
+}
+
+static size_t cached_blocks(void)
+{
+    struct hak_account account;
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.live, 0);
+    return account.cached;
+}
+
+START_TEST(a_thread_goes_on_with_what_the_last_one_left)
+{
+    run_and_end();
+    struct hak_heap *heap = heap_of_the_last;
+    size_t cached = cached_blocks();
+    ck_assert_uint_gt(cached, 0);
+    uint64_t refills = hak__counter_sum(HAK_COUNTER_REFILLS);
+    uint64_t chains = hak__counter_sum(HAK_COUNTER_REMOTE_CHAINS);
+    run_and_end();
+    ck_assert_ptr_eq(heap_of_the_last, heap);
+    ck_assert_uint_eq(hak__counter_sum(HAK_COUNTER_REFILLS), refills);
+    ck_assert_uint_eq(hak__counter_sum(HAK_COUNTER_REMOTE_CHAINS), chains);
+    ck_assert_uint_eq(cached_blocks(), cached);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_eq(cached_blocks(), 0);
+}
+END_TEST
+
+static size_t heaps_left(void)
+{
+    size_t count = 0;
+    for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
+        count += heap->left;
+    return count;
+}
+
+START_TEST(few_heaps_are_left_as_they_are)
+{
+    enum { THREADS = 20, MOST = 8 };
+    pthread_t thread[THREADS];
+    pthread_barrier_t all;
+    pthread_barrier_init(&all, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, allocate_and_end, &all);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    ck_assert_uint_eq(heaps_left(), MOST);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_eq(heaps_left(), 0);
+    ck_assert_int_eq(hak_option_set("decay_ms", "0"), 0);
+    run_and_end();
+    ck_assert_uint_eq(heaps_left(), 0);
+    ck_assert_uint_eq(cached_blocks(), 0);
+}
+END_TEST
+
+/* As many slow paths as lie between two looks at the time. */
+START_TEST(what_is_left_goes_by_time)
+{
+    enum { DECAY_MS = 50, ROUNDS = 2 * HAK_POLLS_A_CLOCK };
+    static void *mine[ROUNDS * 100];
+    ck_assert_int_eq(hak_option_set("decay_ms", "50"), 0);
+    run_and_end();
+    ck_assert(heap_of_the_last->left);
+    usleep(2 * DECAY_MS * 1000);
+    for (int i = 0; i < ROUNDS * 100; i++)
+        mine[i] = hak_malloc(4096);
+    ck_assert(!heap_of_the_last->left);
+    for (int i = 0; i < ROUNDS * 100; i++)
+        hak_free(mine[i]);
 }
 END_TEST
 
@@ -353,6 +452,9 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_dead_owners_slabs_are_adopted);
     tcase_add_test(tests, mixed_sizes_go_back_by_the_parcel);
     tcase_add_test(tests, bursts_of_kept_blocks_go_back_by_the_parcel);
+    tcase_add_test(tests, a_thread_goes_on_with_what_the_last_one_left);
+    tcase_add_test(tests, few_heaps_are_left_as_they_are);
+    tcase_add_test(tests, what_is_left_goes_by_time);
     tcase_add_test(tests, mail_for_an_owner_that_ends_is_handed_back);
     tcase_add_test(tests, many_owners_take_few_parcels);
 }
