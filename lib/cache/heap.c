@@ -36,11 +36,13 @@ HAK_WRITTEN_OFTEN struct hak_lock hak__heap_lock, hak__heap_shared_lock;
 
 #pragma weak hak__sized_delete_is_ours
 
-static struct hak_heap *free_heaps;           /* the last that was given up first; under hak__heap_lock */
+static struct hak_heap *free_heaps;           /* under hak__heap_lock */
+static struct hak_heap *left_heaps;           /* free ones that hold something, the last first; the same */
 static uint32_t next_id = HAK_HEAP_FIRST;     /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
-static _Atomic uint32_t heaps_left;           /* free ones that hold something; written under the same */
+static _Atomic uint32_t heaps_left;           /* how many these are, or will be; written under the same */
+static _Atomic int64_t left_since;            /* ms, of the first of these; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
@@ -94,6 +96,7 @@ static void let_go_all(struct hak_heap *heap)
             hak__pool_let_go(slab, i);
     }
     let_go_spare(heap);
+    memset(heap->begun, 0, sizeof heap->begun); /* what is begun next follows on no slab that was filled */
 }
 
 void hak__heap_flush_rest(struct hak_heap *heap)
@@ -181,18 +184,23 @@ static void leave_as_it_is(struct hak_heap *heap)
     hak__heap_leave(heap, busy);
 }
 
-/* Attached and counted like one with a thread, for a fork. */
+/* The one that was left first, if that was before a time; attached and counted like others, for a fork. */
 static struct hak_heap *take_left(int64_t before)
 {
     hak__lock_acquire(&hak__heap_lock);
-    struct hak_heap **at = &free_heaps, *heap;
-    while ((heap = *at) != NULL && !(heap->left && heap->left_ms <= before))
+    struct hak_heap **at = &left_heaps, *heap, *next = NULL;
+    while ((heap = *at) != NULL && heap->next_free != NULL) {
+        next = heap;
         at = &heap->next_free;
-    if (heap != NULL) {
-        *at = heap->next_free;
+    }
+    if (heap != NULL && heap->left_ms <= before) {
+        *at = NULL;
         uncount_left_locked(heap);
+        hak_store_relaxed(&left_since, next != NULL ? next->left_ms : INT64_MAX);
         heap->attached = true;
         hak_add_relaxed(&hak__heaps_in_use, 1);
+    } else {
+        heap = NULL;
     }
     hak__lock_release(&hak__heap_lock);
     return heap;
@@ -204,8 +212,11 @@ static void give_up(struct hak_heap *heap)
     hak__lock_acquire(&hak__heap_lock);
     heap->attached = false;
     bool last = hak_sub_relaxed(&hak__heaps_in_use, 1) == 1;
-    heap->next_free = free_heaps;
-    free_heaps = heap;
+    struct hak_heap **list = heap->left ? &left_heaps : &free_heaps;
+    if (heap->left && left_heaps == NULL)
+        hak_store_relaxed(&left_since, heap->left_ms);
+    heap->next_free = *list;
+    *list = heap;
     hak__lock_release(&hak__heap_lock);
     if (last)
         hak__reclaim_alone();
@@ -222,9 +233,12 @@ void hak__heap_flush_left(int64_t before)
 
 static void flush_old_left(void)
 {
-    int64_t decay = hak__option(HAK_OPTION_DECAY_MS);
-    if (hak_load_relaxed(&heaps_left) != 0 && decay >= 0)
-        hak__heap_flush_left(hak__os_now_ms() - decay);
+    int64_t decay = hak__option(HAK_OPTION_DECAY_MS), since = hak_load_relaxed(&left_since);
+    if (hak_load_relaxed(&heaps_left) == 0 || decay < 0)
+        return;
+    int64_t before = hak__os_now_ms() - decay;
+    if (since <= before)
+        hak__heap_flush_left(before);
 }
 
 void hak__heap_heed(struct hak_heap *heap)
@@ -325,13 +339,16 @@ static void look_for_ended(void)
 static struct hak_heap *acquire(bool for_thread)
 {
     hak__lock_acquire(&hak__heap_lock);
-    struct hak_heap *heap = free_heaps;
+    struct hak_heap **list = for_thread && left_heaps != NULL ? &left_heaps : &free_heaps;
+    struct hak_heap *heap = *list;
     if (heap != NULL)
-        free_heaps = heap->next_free;
+        *list = heap->next_free;
     else
         heap = create_locked(for_thread);
     if (heap != NULL)
         uncount_left_locked(heap);
+    if (left_heaps == NULL)
+        hak_store_relaxed(&left_since, INT64_MAX);
     if (heap != NULL && for_thread) {
         heap->attached = true;
         threads_to_look -= threads_to_look > 0;

@@ -4,6 +4,7 @@
 
 #include "cache/purger.h"
 #include "front/fast.h"
+#include "slab/slab_freelist_atomic.h"
 #include "slab/starter.h"
 
 /*
@@ -72,6 +73,24 @@ HAK_INLINE bool ends_in_whole_slab(const struct hak_heap *heap, void *block, uin
            hak__block_end(block, (unsigned)class_idx, heap);
 }
 
+/*
+ * HOT: the same for a slab of another heap that is still growing, as it is as long as threads have few
+ * blocks of a class: its record tells how far it goes. In a slab with holes marks may be gone, which is
+ * looked at after the mark (slab_holes.h).
+ */
+HAK_INLINE bool ends_in_growing_slab(const struct hak_heap *heap, void *block, uint32_t word)
+{
+    unsigned class_idx = (word & 0xff) - 1;
+    if (class_idx >= HAK_CLASS_COUNT || hak_unlikely(!hak__heap_is_real(heap)))
+        return false;
+    TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
+    uint32_t carved = slab_freelist_view(slab).carved;
+    return hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx],
+                               heap->reciprocal[class_idx], hak__start_bound(class_idx, carved)) &&
+           (!HAK_CHECKS || *hak__block_mark(block) != hak__mark_of(heap->secret, block)) &&
+           hak_likely(hak_load_relaxed(&slab->holes) == 0) && hak__block_end(block, class_idx, heap);
+}
+
 static void free_class(void *block, uint32_t word)
 {
     struct hak_heap *heap = hak__heap;
@@ -115,7 +134,8 @@ static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *
 HAK_INLINE void free_any(void *block, const char *call, const void *caller)
 {
     uint32_t word = hak__pagemap_word((uintptr_t)block);
-    if (hak_likely(ends_in_whole_slab(hak__heap, block, word)))
+    if (hak_likely(ends_in_whole_slab(hak__heap, block, word) ||
+                   ends_in_growing_slab(hak__heap, block, word)))
         keep_or_send(hak__heap, block, word);
     else if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
         hak__large_free(block, word, call, caller);
