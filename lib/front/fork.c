@@ -143,6 +143,7 @@ void hak__fork_register(void)
     static _Atomic bool registered;
     if (hak_swap_acq_rel(&registered, true))
         return;
-    hak__guests_possible = !serves_libc();
+    /* the thread sanitizer stops all threads while one forks, and a guest with the list of files in hand */
+    hak__guests_possible = !HAK_THREAD_SANITIZER && !serves_libc();
     pthread_atfork(prepare, parent, child);
 }
