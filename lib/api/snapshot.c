@@ -257,6 +257,11 @@ static bool add_mail(struct reader *reader, const struct hak_heap *heap)
            (full == HAK_MAIL_CLOSED || add_parcels(reader, (const struct hak_parcel *)full));
 }
 
+static uint64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 static bool read_heap(struct reader *reader, const struct hak_heap *heap)
 {
     void **top[HAK_CLASS_COUNT], **base[HAK_CLASS_COUNT];
@@ -271,8 +276,15 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap)
             return false;
     if (!add_mail(reader, heap))
         return false;
-    for (int i = 0; i < HAK_SPAN_PLACES; i++)
-        add(&reader->snapshot->value[HAK_STAT_CACHED_BYTES], times(kept[i].units, HAK_GRANULE));
+    for (int i = 0; i < HAK_SPAN_PLACES; i++) {
+        size_t uncounted;
+        if (kept[i].units == 0)
+            continue;
+        if (!PEEK(reader, kept[i].span, uncounted, &uncounted))
+            return false;
+        add(&reader->snapshot->value[HAK_STAT_CACHED_BYTES],
+            above(times(kept[i].units, HAK_GRANULE), uncounted));
+    }
     return true;
 }
 
@@ -292,11 +304,6 @@ static bool read_heaps(struct reader *reader)
 uint64_t hak__class_live(const struct hak_class_snapshot *class)
 {
     return class->out > class->cached ? class->out - class->cached : 0;
-}
-
-static uint64_t above(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
 }
 
 /* The totals that follow from others; so far CACHED_BYTES are the spans that heaps keep,

@@ -150,7 +150,9 @@ static bool holds_little(const struct hak_heap *heap)
 /* Before the heap is on the list of free ones. False: it is to be flushed. */
 static bool count_left(struct hak_heap *heap)
 {
-    if (heap->id == HAK_HEAP_FIRST || hak__option(HAK_OPTION_DECAY_MS) == 0 || !holds_little(heap))
+    bool busy = hak__heap_enter(heap), little = holds_little(heap);
+    hak__heap_leave(heap, busy);
+    if (heap->id == HAK_HEAP_FIRST || hak__option(HAK_OPTION_DECAY_MS) == 0 || !little)
         return false;
     int64_t now = hak__os_now_ms();
     hak__lock_acquire(&hak__heap_lock);
@@ -198,6 +200,7 @@ static struct hak_heap *take_left(int64_t before)
         uncount_left_locked(heap);
         hak_store_relaxed(&left_since, next != NULL ? next->left_ms : INT64_MAX);
         heap->attached = true;
+        heap->holder = hak__thread_self();
         hak_add_relaxed(&hak__heaps_in_use, 1);
     } else {
         heap = NULL;
@@ -211,6 +214,7 @@ static void give_up(struct hak_heap *heap)
     hak__race_point("give up");
     hak__lock_acquire(&hak__heap_lock);
     heap->attached = false;
+    heap->holder = 0;
     bool last = hak_sub_relaxed(&hak__heaps_in_use, 1) == 1;
     struct hak_heap **list = heap->left ? &left_heaps : &free_heaps;
     if (heap->left && left_heaps == NULL)
@@ -231,7 +235,7 @@ void hak__heap_flush_left(int64_t before)
     }
 }
 
-static void flush_old_left(void)
+void hak__heap_look_at_left(void)
 {
     int64_t decay = hak__option(HAK_OPTION_DECAY_MS), since = hak_load_relaxed(&left_since);
     if (hak_load_relaxed(&heaps_left) == 0 || decay < 0)
@@ -253,10 +257,8 @@ void hak__heap_heed(struct hak_heap *heap)
         if (now > before && heap == hak__heap) /* somebody wants it for the system */
             hak__reclaim(now - before, HAK_NEVER, false);
     }
-    if (heap->polls % HAK_POLLS_A_CLOCK == 0) {
+    if (heap->polls % HAK_POLLS_A_CLOCK == 0)
         hak__mail_look(heap);
-        flush_old_left();
-    }
     hak__cache_keep_bound(heap);
 }
 
@@ -299,6 +301,7 @@ static struct hak_heap *find_ended(uint32_t *others)
 /* A thread that was stopped in the middle of something has left its heap as in the child of a fork. */
 static void bury(struct hak_heap *heap)
 {
+    heap->holder = hak__thread_self();
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     if (hak_load_relaxed(&heap->busy)) {
         hak__heap_pass(heap); /* from then on whoever bars it finds it busy */
@@ -351,6 +354,7 @@ static struct hak_heap *acquire(bool for_thread)
         hak_store_relaxed(&left_since, INT64_MAX);
     if (heap != NULL && for_thread) {
         heap->attached = true;
+        heap->holder = hak__thread_self();
         threads_to_look -= threads_to_look > 0;
         hak_add_relaxed(&hak__heaps_in_use, 1);
     }
@@ -381,6 +385,7 @@ void hak__heap_prepare(void)
 /* The thread goes on without a heap, or with none for good when it is ending. */
 static void leave(struct hak_heap *heap, const struct hak_heap *next)
 {
+    heap->holder = hak__thread_self();
     hak__heap = (struct hak_heap *)next;
     if (count_left(heap))
         leave_as_it_is(heap);
@@ -418,6 +423,7 @@ struct hak_heap *hak__heap_attach(void)
     hak__mail_open(heap);
     heap->flushes = hak_load_relaxed(&hak__flushes_wanted);
     hak__heap = heap;
+    heap->holder = 0;
     hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);
     hak__life_prepare(&heap->life);
@@ -437,6 +443,18 @@ static void abandon(struct hak_heap *heap)
     hak__counters = &hak__counters_shared;
 }
 
+/*
+ * A heap that the calling thread has in hand, in what a signal handler that forks has interrupted: it
+ * goes on when the handler returns. If it waits for somebody who bars the heap, he is not there.
+ */
+static void go_on_in_child(struct hak_heap *heap)
+{
+    if (hak_load_relaxed(&heap->bar) != HAK_BARRED)
+        return;
+    adopt(heap);
+    hak__heap_begin_anew(heap);
+}
+
 void hak__heap_fork_child(void)
 {
     if (hak__heap_is_real(hak__heap) && hak__heap_is_in_disorder(hak__heap))
@@ -449,7 +467,11 @@ void hak__heap_fork_child(void)
                 adopt(heap);
             hak__heap_begin_anew(heap); /* it holds nothing now */
         }
-        if (heap->attached && heap != hak__heap) {
+        if (!heap->attached || heap == hak__heap)
+            continue;
+        if (heap->holder == hak__thread_self()) {
+            go_on_in_child(heap);
+        } else {
             adopt(heap);
             hak__heap_begin_anew(heap);
             give_up(heap);

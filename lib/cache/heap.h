@@ -134,6 +134,7 @@ struct hak_heap {
     struct hak_heap *older;     /* all heaps, by falling id; constant */
     struct hak_heap *far_older; /* one further on, so that few steps lead to any; constant */
     bool attached;              /* to a thread; under hak__heap_lock */
+    uintptr_t holder;           /* the thread that has it in hand, if it is attached and not that one's hak__heap */
     bool left;                  /* free, and holds what its thread has left; the same */
     int64_t left_ms;            /* since then; the same */
     struct hak_counters counters;
@@ -224,6 +225,8 @@ void hak__heap_flush_shared(void);
 
 /* Empties the heaps that threads have left as they were before a time; HAK_NEVER: all. */
 void hak__heap_flush_left(int64_t before);
+/* The same of those that are older than a decay period. Takes the time: bins are in order. */
+void hak__heap_look_at_left(void);
 
 /* The key of the marks by which all heaps recognise freed blocks; set once, before any heap exists. */
 extern uint64_t hak__heap_secret;

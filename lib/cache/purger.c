@@ -90,6 +90,7 @@ static uint64_t look(bool barriers)
     if (!hak__lock_try(&hak__account_lock))
         return 0;
     uint64_t before = hak_load_relaxed(&counters.value[HAK_COUNTER_PURGED_BYTES]);
+    hak__heap_look_at_left();
     if (barriers)
         take_from_idle();
     hak__reclaim_poll(true);

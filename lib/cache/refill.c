@@ -221,8 +221,11 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
         return false;
     if (hak_unlikely(grows) && own)
         hak__reclaim_growth((size_t)1 << hak__class_info[class_idx].slab_shift);
-    if (own)
+    if (own) {
         hak__heap_poll(heap);
+        if (heap->polls % HAK_POLLS_A_CLOCK == 0)
+            hak__heap_look_at_left();
+    }
     return true;
 }
 

@@ -23,8 +23,8 @@
 /* Zeroed blocks up to this size may be cleared by hand; above, memory that is zero is sought first. */
 #define CLEARED_MAX ((size_t)2 << 20)
 
-/* Half of all addresses that the page map can show: no system gives so much. */
-#define TOO_MUCH ((size_t)1 << (HAK_ADDRESS_BITS - 1))
+/* All addresses that the page map can show: no system gives so much. */
+#define TOO_MUCH (((size_t)1 << (HAK_ADDRESS_BITS - 1)) * 2 - 1)
 
 /*
  * Where in its first granule a block begins, by the granule alone: within what the block's last one
@@ -124,7 +124,8 @@ static struct hak_span *arena_block(size_t size, size_t alignment, bool zero)
     if (!span->dirty)
         leave_out_rest(span, size);
     span = begin_block(span, size);
-    if (span != NULL && !zero)
+    /* who asks for whole pages may have wishes about them, which fill.c would meet when it looks */
+    if (span != NULL && !zero && alignment < hak__os_page_size())
         hak__fill_expect(span, size);
     return span;
 }
@@ -245,17 +246,25 @@ void hak__large_free(void *block, uint32_t word, const char *call, const void *c
 }
 
 /* From now on a block may use all behind it, of which nothing may have counted. */
-static bool count_behind(struct hak_span *span)
+static bool count_behind(struct hak_span *span, bool shrinks)
 {
     size_t before = hak__align_down(hak_load_relaxed(&span->offset), hak__os_page_size());
-    return span->uncounted <= before || hak__span_count(span, span->uncounted - before);
+    if (span->uncounted <= before)
+        return true;
+    if (!shrinks)
+        return hak__span_count(span, span->uncounted - before);
+    /* less than a granule, and it goes at once: no limit keeps a block from becoming smaller */
+    hak__memory_add(span->uncounted - before);
+    hak__live_add(span->uncounted - before);
+    span->uncounted = before;
+    return true;
 }
 
 /* Takes granules from the neighbour or gives some back; the page map shows only what is live. */
 static bool resize_span(struct hak_span *span, size_t units)
 {
     size_t old = span->units;
-    if (!count_behind(span))
+    if (!count_behind(span, units < old))
         return false;
     if (hak_likely(units == old)) {
         set_usable(span, hak__span_end(span));

@@ -368,12 +368,17 @@ bool hak__arena_shrink(struct hak_span *span, size_t units)
     return shrunk;
 }
 
-/* The largest span of a kind, or so many granules of it, taken off its list, or NULL. */
-static struct hak_span *take_largest_locked(enum hak_span_kind kind, size_t most, unsigned *ways)
+/*
+ * The largest span of a kind, or so many granules of it, taken off its list, or NULL. *added: bytes of
+ * it that did not count, for they have no memory.
+ */
+static struct hak_span *take_largest_locked(enum hak_span_kind kind, size_t most, unsigned *ways, size_t *added)
 {
     struct hak_span *span = hak__spans_largest_locked(kind);
+    *added = 0;
     if (span == NULL)
         return NULL;
+    *added = span->uncounted;
     if (!hak__spans_count_locked(span)) {
         hak__memory_add(span->uncounted); /* for as long as it takes to purge it */
         hak__retained_add(span->uncounted);
@@ -395,20 +400,21 @@ static struct hak_span *take_largest_locked(enum hak_span_kind kind, size_t most
     return span;
 }
 
-struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways)
+struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways, size_t *added)
 {
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *span = take_largest_locked(HAK_SPAN_ADVISED, most, ways);
+    struct hak_span *span = take_largest_locked(HAK_SPAN_ADVISED, most, ways, added);
     if (span == NULL)
-        span = take_largest_locked(HAK_SPAN_WARM, most, ways);
+        span = take_largest_locked(HAK_SPAN_WARM, most, ways, added);
     hak__lock_release(&hak__arena_lock);
     return span;
 }
 
 struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways)
 {
+    size_t added = 0;
     hak__lock_acquire(&hak__arena_lock);
-    struct hak_span *span = take_largest_locked(bare ? HAK_SPAN_BARE : HAK_SPAN_COLD, SIZE_MAX, ways);
+    struct hak_span *span = take_largest_locked(bare ? HAK_SPAN_BARE : HAK_SPAN_COLD, SIZE_MAX, ways, &added);
     hak__lock_release(&hak__arena_lock);
     return span;
 }

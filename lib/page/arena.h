@@ -69,10 +69,10 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too);
 /*
  * What hak__arena_purge is made of. The largest span that is advised, else of the warm ones, or so
  * many granules of it; the largest bare or cold one. NULL when there is none. ways: what may be done
- * with it when it is zero.
+ * with it when it is zero. added: bytes of it that have no memory, and count from now on.
  */
 enum { HAK_BY_UNMAPPING = 1, HAK_BY_STRIPPING = 2 };
-struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways);
+struct hak_span *hak__arena_take_dirty(size_t most, unsigned *ways, size_t *added);
 struct hak_span *hak__arena_take_zero(bool bare, unsigned *ways);
 /* Bytes of the bare spans, or of the cold ones. */
 size_t hak__arena_zero(bool bare);

@@ -122,7 +122,8 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
     bytes = bytes < kept ? bytes : kept;
     for (int refused = 0; done < bytes && refused < HAK_PURGE_REFUSALS && !hak__os_is_past(until);) {
         unsigned ways = 0;
-        struct hak_span *span = hak__arena_take_dirty(most, &ways);
+        size_t added = 0;
+        struct hak_span *span = hak__arena_take_dirty(most, &ways, &added);
         if (span == NULL)
             break;
         size_t gone = purge_span(span, ways, &most);
@@ -132,6 +133,7 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
         hak__retained_sub(gone);
         hak__memory_return(gone);
         hak__count(HAK_COUNTER_PURGES, 1);
+        gone = gone > added ? gone - added : 0; /* what had memory */
         hak__count(HAK_COUNTER_PURGED_BYTES, gone);
         done += gone;
     }

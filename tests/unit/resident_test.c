@@ -142,6 +142,60 @@ START_TEST(ends_of_granules_under_a_limit)
 }
 END_TEST
 
+/* What was never there is neither purged nor missing afterwards. */
+START_TEST(ends_of_granules_cannot_be_purged)
+{
+    enum { COUNT = 800, SIZE = 66000 };
+    begin();
+    ck_assert_int_eq(hak_option_set("retain_min", "64M"), 0);
+    for (int i = 0; i < COUNT; i++)
+        memset(block[i] = hak_malloc(SIZE), 1, SIZE);
+    for (int i = 0; i < COUNT; i += 2)
+        hak_free(block[i]);
+    hak_thread_flush();
+    long before = anonymous_kib();
+    long purged = (long)(hak_purge(HAK_PURGE_PROCESS, 0) / KIB);
+    long gone = before - anonymous_kib();
+    ck_assert_int_gt(gone, COUNT / 4 * (SIZE / KIB));
+    ck_assert_int_lt(purged, gone + LEAST_KIB);
+    ck_assert_uint_eq(statistics().retained_bytes, 0);
+    compare("trimmed");
+}
+END_TEST
+
+START_TEST(free_blocks_of_a_thread_are_not_allocated)
+{
+    enum { COUNT = 20, SIZE = 70000 };
+    begin();
+    size_t before = statistics().allocated_bytes;
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_ptr_nonnull(block[i] = hak_malloc(SIZE));
+    for (int i = 0; i < COUNT; i += 2)
+        hak_free(block[i]);
+    size_t allocated = statistics().allocated_bytes - before;
+    ck_assert_uint_ge(allocated, COUNT / 2 * SIZE);
+    ck_assert_uint_lt(allocated, COUNT / 2 * (SIZE + 2 * 4096));
+}
+END_TEST
+
+/* Memory can be had by making blocks smaller, however little is left. */
+START_TEST(blocks_shrink_at_the_limit)
+{
+    enum { LARGE = 10 * MIB + 100, LEFT = 10 * KIB };
+    begin();
+    char *large = hak_malloc(LARGE);
+    memset(large, 1, LARGE);
+    ck_assert_int_eq(hak_limit_set(HAK_LIMIT_HARD, statistics().footprint_bytes + LEFT), 0);
+    large = hak_realloc(large, MIB);
+    ck_assert_uint_lt(hak_usable_size(large), 2 * MIB);
+    char *other = hak_malloc(4 * MIB);
+    ck_assert_ptr_nonnull(other);
+    ck_assert_int_eq(hak_limit_set(HAK_LIMIT_HARD, 0), 0);
+    hak_free(large);
+    hak_free(other);
+}
+END_TEST
+
 START_TEST(blocks_of_several_pages)
 {
     begin();
@@ -214,6 +268,9 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, blocks_of_several_pages);
     tcase_add_test(tests, ends_of_granules);
     tcase_add_test(tests, ends_of_granules_under_a_limit);
+    tcase_add_test(tests, ends_of_granules_cannot_be_purged);
+    tcase_add_test(tests, free_blocks_of_a_thread_are_not_allocated);
+    tcase_add_test(tests, blocks_shrink_at_the_limit);
     tcase_add_test(tests, threads_with_a_few_blocks);
 }
 
