@@ -278,10 +278,8 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap)
         return false;
     for (int i = 0; i < HAK_SPAN_PLACES; i++) {
         size_t uncounted;
-        if (kept[i].units == 0)
-            continue;
-        if (!PEEK(reader, kept[i].span, uncounted, &uncounted))
-            return false;
+        if (kept[i].units == 0 || !PEEK(reader, kept[i].span, uncounted, &uncounted))
+            uncounted = 0;
         add(&reader->snapshot->value[HAK_STAT_CACHED_BYTES],
             above(times(kept[i].units, HAK_GRANULE), uncounted));
     }
