@@ -38,22 +38,39 @@ static uint32_t carve_counted(TinySlabMeta *slab, uint32_t want, uint32_t *first
 }
 
 /*
+ * Before any of these blocks is in the bin, for memset may be a function that allocates from it. How many
+ * still find room; the others go on the slab's list.
+ */
+static uint32_t poison_fresh(const struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab,
+                             uint32_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        prepare_fresh(heap->secret, slab->size, slab_freelist_block(slab, first + i));
+    while (count > (uint32_t)(heap->limit[class_idx] - heap->top[class_idx]))
+        slab_freelist_push_lockfree(slab, (int)class_idx, slab_freelist_block(slab, first + --count));
+    return count;
+}
+
+/*
  * The lowest on top. What the loop uses is at hand: for all that the compiler knows a mark may be stored
  * over the heap or the record. Memory that serves again is far away by then, so it is asked for ahead.
  */
-static void put_fresh(struct hak_heap *heap, unsigned class_idx, const TinySlabMeta *slab, uint32_t first,
+static void put_fresh(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t first,
                       uint32_t count)
 {
     enum { AHEAD = 1024, BLOCKS_AHEAD = 8 };
     char *block = slab_freelist_block(slab, first);
     size_t size = slab->size, ahead = size * BLOCKS_AHEAD > AHEAD ? size * BLOCKS_AHEAD : AHEAD;
     uint64_t secret = heap->secret;
+    if (HAK_DEBUG)
+        count = poison_fresh(heap, class_idx, slab, first, count);
     void **top = heap->top[class_idx];
     heap->top[class_idx] = top + count;
     for (void **place = top + count; place != top; block += size) {
         *--place = block;
         hak_prefetch(block + ahead);
-        prepare_fresh(secret, size, block);
+        if (!HAK_DEBUG)
+            *hak__block_mark(block) = hak__mark_of(secret, block);
     }
 }
 
