@@ -58,6 +58,17 @@ static size_t kept_by_a_heap(void)
     return (1 + HAK_L0_SLABS) * slab;
 }
 
+/* Nothing is live, and this thread keeps nothing. */
+static struct hak_account account_of_nothing(void)
+{
+    struct hak_account account;
+    hak__heap_flush(hak__heap);
+    hak__account(&account);
+    ck_assert_ptr_null(account.wrong);
+    ck_assert_uint_eq(account.live, 0);
+    return account;
+}
+
 START_TEST(a_sleeping_owner_strands_little)
 {
     pthread_t owner;
@@ -123,12 +134,7 @@ START_TEST(a_dead_owners_slabs_are_adopted)
     ck_assert_uint_eq(hak__owner_of(hak__pagemap_word((uintptr_t)one)), hak__heap->id);
     hak_free(one);
     free_from(1, 2);
-    hak__heap_flush(hak__heap);
-    struct hak_account account;
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.live, 0);
-    ck_assert_uint_eq(account.slabs, 0);
+    ck_assert_uint_eq(account_of_nothing().slabs, 0);
 }
 END_TEST
 
@@ -347,11 +353,7 @@ START_TEST(mail_for_an_owner_that_ends_is_handed_back)
     for (int i = HAK_PARCEL_BLOCKS; i < BLOCKS; i++)
         hak_free(block[i]);
     ck_assert_ptr_null(hak__mail_waiting(heap)); /* it is closed */
-    hak__heap_flush(hak__heap);
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.batched, 0);
-    ck_assert_uint_eq(account.live, 0);
+    ck_assert_uint_eq(account_of_nothing().batched, 0);
 }
 END_TEST
 
@@ -383,12 +385,7 @@ START_TEST(many_owners_take_few_parcels)
     pthread_barrier_wait(&freed);
     for (int i = 0; i < OWNERS; i++)
         pthread_join(owner[i], NULL);
-    hak__heap_flush(hak__heap);
-    struct hak_account account;
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.batched, 0);
-    ck_assert_uint_eq(account.live, 0);
+    ck_assert_uint_eq(account_of_nothing().batched, 0);
 }
 END_TEST
 
