@@ -5,8 +5,6 @@
 
 HAK_READ_MOSTLY _Atomic uintptr_t hak__lock_forker;
 
-enum { SPINS = 64 };
-
 HAK_INLINE void pause_briefly(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -28,14 +26,21 @@ bool hak__lock_is_mine(struct hak_lock *lock)
     return holder == 0 || holder == hak__thread_self();
 }
 
+/*
+ * Each look takes the lock's line from its holder, and whoever gets the lock what it guards from the
+ * processor where that lies: so waiting begins with about a microsecond without a look and doubles, and
+ * a thread that takes the lock again and again goes on for some rounds.
+ */
 bool hak__lock_spin(struct hak_lock *lock)
 {
-    for (int i = 0; i < SPINS; i++) {
+    enum { FIRST = 64, LAST = 1024 };
+    for (int pauses = FIRST; pauses <= LAST; pauses *= 2) {
+        for (int i = 0; i < pauses; i++)
+            pause_briefly();
         uint32_t expected = 0;
         if (hak_load_relaxed(&lock->word) == 0 &&
             hak_cas_acquire(&lock->word, &expected, hak__lock_token()))
             return true;
-        pause_briefly();
     }
     return false;
 }
