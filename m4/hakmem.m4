@@ -126,6 +126,23 @@ AC_DEFUN([HAK_LINKER], [
     AC_SUBST([LAYOUT_LDFLAGS])
 ])
 
+# HAK_UNWINDER: whether calls are followed back by the tables of the files (lib/profile/cfi.h).
+AC_DEFUN([HAK_UNWINDER], [
+    AC_MSG_CHECKING([whether calls can be followed back by .eh_frame])
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([[
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#if !(defined(__x86_64__) && defined(__LP64__)) && !defined(__i386__) && !(defined(__aarch64__) && defined(__LP64__))
+#error the numbers of its registers are not known
+#endif
+]], [[struct dl_find_object file; return _dl_find_object((void *)&file, &file);]])],
+        [have_call_frames=yes], [have_call_frames=no])
+    AC_MSG_RESULT([$have_call_frames])
+    AM_CONDITIONAL([CALL_FRAMES], [test "x$have_call_frames" = xyes])
+    HAK_DEFINE_BOOL([HAK_CALL_FRAMES], [$have_call_frames], [yes],
+        [1: calls are followed back by .eh_frame, 0: by frame pointers alone])
+])
+
 # HAK_STATIC_LIBC: whether programs can be linked static, with the sanitizer if there is one.
 AC_DEFUN([HAK_STATIC_LIBC], [
     AC_MSG_CHECKING([whether static programs can be linked])

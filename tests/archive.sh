@@ -34,10 +34,12 @@ static void *work(void *none)
     return none;
 }
 
-/* Whether what libc allocates is the library's. */
-int main(void)
+/* Whether what libc allocates is the library's; with an argument, crashes. */
+int main(int count, char **arguments)
 {
     pthread_t thread;
+    if (count > 1)
+        *(volatile char *)(arguments[1] - arguments[1]) = 1;
     char *copy = strdup("a block of libc");
     if (pthread_create(&thread, NULL, work, NULL) != 0 || pthread_join(thread, NULL) != 0)
         return 2;
@@ -95,6 +97,11 @@ for flag in -static -static-pie; do
     expected="hakmem[static]: not disabled: this program has no other malloc
 ours"
     says env HAKMEM_DISABLE=1 "$work/static"
+    report=$(HAKMEM_CONF=crash_report=1 "$work/static" crash 2>&1) || true
+    case $report in
+    *" in main+0x"*) ;;
+    *) fail "$flag: the report of a crash does not lead to main: $report" ;;
+    esac
 done
 
 # Its code is position independent: it may become a part of a shared library, and that be opened.

@@ -44,8 +44,11 @@
 /* Keeps what a thread stores from now on, plain stores too, behind what it has stored so far. */
 #if HAK_THREAD_SANITIZER /* which knows no fences */
 #define hak_fence_release() hak_fence_signal()
+#define hak_fence_acquire() hak_fence_signal()
 #else
 #define hak_fence_release() atomic_thread_fence(memory_order_release)
+/* Keeps what a thread loads from now on behind what it has loaded so far. */
+#define hak_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #endif
 #define hak_cas_relaxed(p, expected, desired) HAK_CAS(p, expected, desired, relaxed, relaxed)
 #define hak_cas_acquire(p, expected, desired) HAK_CAS(p, expected, desired, acquire, acquire)

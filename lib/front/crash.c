@@ -19,6 +19,7 @@
 #include "page/pagemap.h"
 #include "page/pieces.h"
 #include "page/span.h"
+#include "profile/unwind.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/starter.h"
@@ -148,7 +149,7 @@ static void say_signal(const struct hak_crash *crash)
         hak__text_pointer(&text, (void *)crash->address);
     }
     hak__text_string(&text, ", pc ");
-    hak__text_pointer(&text, (void *)crash->pc);
+    hak__text_pointer(&text, (void *)crash->at.value[HAK_REGISTER_PC]);
     hak__text_string(&text, ", process ");
     hak__text_signed(&text, crash->process);
     hak__text_string(&text, ", thread ");
@@ -209,10 +210,14 @@ static void say_frame(unsigned number, uintptr_t address, bool is_return)
 
 static void say_backtrace(const struct hak_crash *crash)
 {
-    uintptr_t addresses[HAK_CRASH_FRAMES];
-    int count = hak__os_backtrace(crash, addresses);
-    for (int i = 0; i < count; i++)
-        say_frame((unsigned)i, addresses[i], addresses[i] != crash->pc);
+    enum { MOST = 64 };
+    struct hak_walk walk;
+    hak__walk_begin(&walk, &crash->at);
+    unsigned number = 0;
+    if (crash->at.known != 0)
+        do
+            say_frame(number++, walk.registers.value[HAK_REGISTER_PC], walk.is_return);
+        while (number < MOST && hak__walk_step(&walk));
 }
 
 static void report(const struct hak_crash *crash)
@@ -230,5 +235,5 @@ static void report(const struct hak_crash *crash)
 
 void hak__crash_start(void)
 {
-    hak__os_on_crash(report, hak__libc_has_malloc()); /* which a static program's has not */
+    hak__os_on_crash(report);
 }

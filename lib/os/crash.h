@@ -8,16 +8,17 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "os/registers.h"
 
-enum { HAK_CRASH_REGISTERS = 31, HAK_CRASH_FRAMES = 64 };
+enum { HAK_CRASH_REGISTERS = 31 };
 
 struct hak_crash {
     int signal, code; /* as in siginfo_t */
     const char *name; /* of the signal */
     bool has_address; /* the fault's; none where a process sent the signal */
     uintptr_t address;
-    uintptr_t pc; /* 0 where it is not known */
     long process, thread;
+    struct hak_registers at; /* where it happened; none is known on some machines */
     size_t registers; /* how many of the next two are filled */
     const char *register_name[HAK_CRASH_REGISTERS];
     uintptr_t register_value[HAK_CRASH_REGISTERS];
@@ -27,19 +28,11 @@ struct hak_crash {
  * From now on calls report, in a signal handler, on SIGSEGV, SIGBUS and SIGABRT, for one thread at
  * a time; then the handler that was there before runs, or the default action. Called once,
  * while there is one thread; may allocate. A fault within report ends the process at once.
- * load_unwinder: loads now what the backtrace needs. Not in a static program: there the unwinder
- * is at hand, but knows no function yet when constructors run, and aborts.
  */
-void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_unwinder);
+void hak__os_on_crash(void (*report)(const struct hak_crash *crash));
 
 /* Ends the process by SIGABRT, whatever the program has made of that signal. */
 HAK_NORETURN void hak__os_end_by_abort(void);
-
-/*
- * From where the crash was reached: the addresses of up to as many instructions, the first that which
- * crashed if it is known, the others those to which calls return. In report only; how many.
- */
-int hak__os_backtrace(const struct hak_crash *crash, uintptr_t addresses[HAK_CRASH_FRAMES]);
 
 /* What is at an address of the program's code. */
 struct hak_code {

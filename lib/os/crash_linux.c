@@ -2,14 +2,12 @@
 /*
  * Signal handlers that stand in front of others.
  *
- * A handler may interrupt anything, so nothing here allocates or takes a lock. The unwinder
- * belongs to libgcc, which is loaded when the handlers are installed and not in them.
+ * A handler may interrupt anything, so nothing here allocates or takes a lock.
  */
 #define _GNU_SOURCE
 #include "os/crash.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <signal.h>
 #include <sys/uio.h>
 #include <ucontext.h>
@@ -41,28 +39,35 @@ static void add_register(struct hak_crash *crash, const char *name, uintptr_t va
     crash->register_value[crash->registers++] = value;
 }
 
+static void set_register(struct hak_registers *registers, int number, uintptr_t value)
+{
+    registers->value[number] = value;
+    registers->known |= (uint64_t)1 << number;
+}
+
 #if defined(__x86_64__) || defined(__i386__)
+/* Where registers stand in a context, by their numbers, and the names of those that are printed. */
+static const struct {
+    int index;
+    char name[4];
+} places[HAK_REGISTERS] = {
+#if defined(__x86_64__)
+    {REG_RAX, "rax"}, {REG_RDX, "rdx"}, {REG_RCX, "rcx"}, {REG_RBX, "rbx"}, {REG_RSI, "rsi"}, {REG_RDI, "rdi"},
+    {REG_RBP, "rbp"}, {REG_RSP, ""},    {REG_R8, "r8"},   {REG_R9, "r9"},   {REG_R10, "r10"}, {REG_R11, "r11"},
+    {REG_R12, "r12"}, {REG_R13, "r13"}, {REG_R14, "r14"}, {REG_R15, "r15"}, {REG_RIP, ""},
+#else
+    {REG_EAX, "eax"}, {REG_ECX, "ecx"}, {REG_EDX, "edx"}, {REG_EBX, "ebx"}, {REG_ESP, ""},
+    {REG_EBP, "ebp"}, {REG_ESI, "esi"}, {REG_EDI, "edi"}, {REG_EIP, ""},
+#endif
+};
+
 static void read_registers(struct hak_crash *crash, const ucontext_t *context)
 {
-    static const struct {
-        int index;
-        char name[4];
-    } known[] = {
-#if defined(__x86_64__)
-        {REG_RAX, "rax"}, {REG_RBX, "rbx"}, {REG_RCX, "rcx"}, {REG_RDX, "rdx"}, {REG_RSI, "rsi"},
-        {REG_RDI, "rdi"}, {REG_RBP, "rbp"}, {REG_R8, "r8"},   {REG_R9, "r9"},   {REG_R10, "r10"},
-        {REG_R11, "r11"}, {REG_R12, "r12"}, {REG_R13, "r13"}, {REG_R14, "r14"}, {REG_R15, "r15"},
-    };
-    enum { PC = REG_RIP };
-#else
-        {REG_EAX, "eax"}, {REG_EBX, "ebx"}, {REG_ECX, "ecx"}, {REG_EDX, "edx"},
-        {REG_ESI, "esi"}, {REG_EDI, "edi"}, {REG_EBP, "ebp"},
-    };
-    enum { PC = REG_EIP };
-#endif
-    crash->pc = (uintptr_t)context->uc_mcontext.gregs[PC];
-    for (size_t i = 0; i < HAK_COUNT_OF(known); i++)
-        add_register(crash, known[i].name, (uintptr_t)context->uc_mcontext.gregs[known[i].index]);
+    for (int i = 0; i < HAK_REGISTERS; i++) {
+        set_register(&crash->at, i, (uintptr_t)context->uc_mcontext.gregs[places[i].index]);
+        if (places[i].name[0] != '\0')
+            add_register(crash, places[i].name, crash->at.value[i]);
+    }
 }
 #elif defined(__aarch64__)
 static void read_registers(struct hak_crash *crash, const ucontext_t *context)
@@ -71,16 +76,22 @@ static void read_registers(struct hak_crash *crash, const ucontext_t *context)
         "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10",
         "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",
         "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30"};
-    crash->pc = (uintptr_t)context->uc_mcontext.pc;
-    for (size_t i = 0; i < HAK_COUNT_OF(names); i++)
-        add_register(crash, names[i], (uintptr_t)context->uc_mcontext.regs[i]);
+    for (int i = 0; i < (int)HAK_COUNT_OF(names); i++) {
+        add_register(crash, names[i], context->uc_mcontext.regs[i]);
+        if (i < HAK_REGISTER_SP)
+            set_register(&crash->at, i, context->uc_mcontext.regs[i]);
+    }
+    set_register(&crash->at, HAK_REGISTER_FP, context->uc_mcontext.regs[29]);
+    set_register(&crash->at, HAK_REGISTER_SP, context->uc_mcontext.sp);
+    set_register(&crash->at, HAK_REGISTER_PC, context->uc_mcontext.pc);
 }
 #else
 static void read_registers(struct hak_crash *crash, const ucontext_t *context)
 {
     (void)context;
+    (void)crash;
     (void)add_register;
-    crash->pc = 0;
+    (void)set_register;
 }
 #endif
 
@@ -166,12 +177,9 @@ static void give_stack(void)
         sigaltstack(&stack, NULL);
 }
 
-void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_unwinder)
+void hak__os_on_crash(void (*report)(const struct hak_crash *crash))
 {
     int saved = errno;
-    void *frame[1];
-    if (load_unwinder)
-        (void)backtrace(frame, 1); /* the first call does */
     reporter = report;
     give_stack();
     for (int i = 0; i < SIGNALS; i++) {
@@ -181,20 +189,6 @@ void hak__os_on_crash(void (*report)(const struct hak_crash *crash), bool load_u
         sigaction(signals[i], &action, NULL);
     }
     errno = saved;
-}
-
-int hak__os_backtrace(const struct hak_crash *crash, uintptr_t addresses[HAK_CRASH_FRAMES])
-{
-    void *frames[HAK_CRASH_FRAMES];
-    int count = backtrace(frames, HAK_CRASH_FRAMES);
-    int first = 0;
-    while (first < count && (uintptr_t)frames[first] != crash->pc)
-        first++;
-    if (first == count)
-        first = 0;
-    for (int i = first; i < count; i++)
-        addresses[i - first] = (uintptr_t)frames[i];
-    return count - first;
 }
 
 bool hak__os_peek(uintptr_t address, void *bytes, size_t size)

@@ -150,9 +150,20 @@ void hak__os_wake(void *word)
 }
 
 /* A call that does not wake anybody, and compares a word: memory that the program has protected is no fault. */
+static long compare_to_zero(const uint32_t *word)
+{
+    return hak__call(SYS_futex, word, FUTEX_CMP_REQUEUE_PRIVATE, 0, NULL, word, 0);
+}
+
 static bool is_zero(const uint32_t *word)
 {
-    return hak__call(SYS_futex, word, FUTEX_CMP_REQUEUE_PRIVATE, 0, NULL, word, 0) != -EAGAIN;
+    return compare_to_zero(word) != -EAGAIN;
+}
+
+bool hak__os_can_read(const void *address)
+{
+    long result = compare_to_zero(address);
+    return result == 0 || result == -EAGAIN;
 }
 
 bool hak__os_is_written(const void *address)
