@@ -196,6 +196,39 @@ START_TEST(every_instruction)
 }
 END_TEST
 
+/* ---- a signal at the first instruction of a function ------------------------- */
+
+void at_its_first(void);
+__asm__(".text\n\t.p2align 11\n\t.globl at_its_first\n\t.type at_its_first, @function\nat_its_first:\n\t.cfi_startproc\n\t"
+        "ud2\n\tret\n\t.cfi_endproc\n\t.size at_its_first, . - at_its_first");
+
+static struct found interrupted_at;
+
+static APART void pass_over(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)info;
+    enum { UD2_SIZE = 2 };
+    follow_here(&interrupted_at);
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += UD2_SIZE;
+}
+
+static APART void calls_it(void)
+{
+    at_its_first();
+    STAY();
+}
+
+START_TEST(signal_at_the_first_instruction)
+{
+    struct sigaction action = {.sa_sigaction = pass_over, .sa_flags = SA_SIGINFO};
+    sigaction(SIGILL, &action, NULL);
+    calls_it();
+    ck_assert_int_eq(times(&interrupted_at, (void *)at_its_first), 1);
+    ck_assert_int_eq(times(&interrupted_at, (void *)calls_it), 1);
+}
+END_TEST
+
 /* ---- stacks in disorder ---------------------------------------------------- */
 
 static uint64_t drawn = 88172645463325252ULL;
@@ -390,6 +423,7 @@ static void add(TCase *tests)
 #if defined(__x86_64__)
     if (!UNIT_SANITIZED) {
         tcase_add_test(tests, every_instruction);
+        tcase_add_test(tests, signal_at_the_first_instruction);
         tcase_add_test(tests, never_a_fault);
         tcase_add_test(tests, code_made_at_run_time);
     }
