@@ -42,6 +42,7 @@ static uint32_t next_id = HAK_HEAP_FIRST;     /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
 static _Atomic uint32_t heaps_left;           /* how many these are, or will be; written under the same */
+static uint64_t cpus_left;                    /* bit i: processor i has one that holds much; the same */
 static _Atomic int64_t left_since;            /* ms, of the first of these; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
 
@@ -130,13 +131,15 @@ static void close_and_flush(struct hak_heap *heap)
 
 /*
  * Threads that end are often followed by others like them. So a heap whose thread ends keeps what is in
- * its bins and its current slabs, if that is little, and the next thread goes on with it. What no
- * thread has come for in a decay period is handed back by whoever looks at the time (or by idle.c), and
- * before that by all that empties caches.
+ * its bins and its current slabs, if that is little, and the next thread goes on with it. Of heaps that
+ * hold more each processor has one at most, the one on which the thread ends: however many threads there
+ * are, no more of them run at a time. What no thread has come for in a decay period is handed back by
+ * whoever looks at the time (or by idle.c), and before that by all that empties caches.
  */
-enum { LEFT_HEAPS = 8, LEFT_BYTES = 256 << 10, LEFT_BLOCKS = 1024 };
+enum { LEFT_HEAPS = 8, LITTLE_BYTES = 256 << 10, LITTLE_BLOCKS = 1024, MUCH_BYTES = 2 << 20,
+       MUCH_BLOCKS = 1536 };
 
-static bool holds_little(const struct hak_heap *heap)
+static bool holds_at_most(const struct hak_heap *heap, size_t most_blocks, size_t most_bytes)
 {
     size_t bytes = 0, blocks = 0; /* each may be the last of a page */
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
@@ -144,31 +147,39 @@ static bool holds_little(const struct hak_heap *heap)
         blocks += held;
         bytes += held * hak__class_size(i);
     }
-    return blocks <= LEFT_BLOCKS && bytes <= LEFT_BYTES;
+    return blocks <= most_blocks && bytes <= most_bytes;
 }
 
 /* Before the heap is on the list of free ones. False: it is to be flushed. */
 static bool count_left(struct hak_heap *heap)
 {
-    bool busy = hak__heap_enter(heap), little = holds_little(heap);
+    bool busy = hak__heap_enter(heap);
+    bool little = holds_at_most(heap, LITTLE_BLOCKS, LITTLE_BYTES);
+    bool too_much = !little && !holds_at_most(heap, MUCH_BLOCKS, MUCH_BYTES);
     hak__heap_leave(heap, busy);
-    if (heap->id == HAK_HEAP_FIRST || hak__option(HAK_OPTION_DECAY_MS) == 0 || !little)
+    if (heap->id == HAK_HEAP_FIRST || hak__option(HAK_OPTION_DECAY_MS) == 0 || too_much)
         return false;
     int64_t now = hak__os_now_ms();
+    uint64_t cpu = little ? 0 : (uint64_t)1 << hak__os_cpu() % 64;
     hak__lock_acquire(&hak__heap_lock);
     uint32_t heaps = hak_load_relaxed(&heaps_left);
-    heap->left = heaps < LEFT_HEAPS;
+    heap->left = heaps < LEFT_HEAPS && (cpus_left & cpu) == 0;
     heap->left_ms = now;
-    if (heap->left)
+    if (heap->left) {
+        heap->left_cpu = cpu;
+        cpus_left |= cpu;
         hak_store_relaxed(&heaps_left, heaps + 1);
+    }
     hak__lock_release(&hak__heap_lock);
     return heap->left;
 }
 
 static void uncount_left_locked(struct hak_heap *heap)
 {
-    if (heap->left)
+    if (heap->left) {
+        cpus_left &= ~heap->left_cpu;
         hak_store_relaxed(&heaps_left, hak_load_relaxed(&heaps_left) - 1);
+    }
     heap->left = false;
 }
 

@@ -137,6 +137,7 @@ struct hak_heap {
     uintptr_t holder;           /* the thread that has it in hand, if it is attached and not that one's hak__heap */
     bool left;                  /* free, and holds what its thread has left; the same */
     int64_t left_ms;            /* since then; the same */
+    uint64_t left_cpu;          /* as a bit, if that is much; the same */
     struct hak_counters counters;
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };

@@ -136,6 +136,8 @@ bool hak__os_barrier(void);
 bool hak__os_barrier_prepare(void);
 /* Names the calling thread for ps(1) and debuggers; at most 15 characters. */
 void hak__os_name_thread(const char *name);
+/* The processor that the calling thread is on, or was a moment ago; 0 where that is not known. */
+unsigned hak__os_cpu(void);
 /* Lets other threads run. */
 void hak__os_yield(void);
 /* Sleeps for less than a second. */

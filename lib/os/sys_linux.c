@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/stat.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -193,6 +194,13 @@ void hak__os_name_thread(const char *name)
 void hak__os_yield(void)
 {
     hak__call(SYS_sched_yield);
+}
+
+/* Not a system call: what the C library has of rseq(2), or the vDSO. */
+unsigned hak__os_cpu(void)
+{
+    int cpu = sched_getcpu();
+    return cpu > 0 ? (unsigned)cpu : 0;
 }
 
 /* No cancellation point, as nanosleep(2) would be. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks freed by other threads: owners that sleep, end, or come back; nothing is stranded. */
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -313,6 +315,48 @@ START_TEST(few_heaps_are_left_as_they_are)
 }
 END_TEST
 
+/* Holds more than what any heap may leave, in bins that have been filled often enough to take as much. */
+static void *fill_bins_and_end(void *all)
+{
+    enum { EACH = 40, TIMES = 40 };
+    static const size_t size[] = {16384, 8192};
+    for (int i = 0; i < TIMES; i++) {
+        void *mine[2][EACH];
+        for (size_t j = 0; j < 2 * EACH; j++)
+            ck_assert_ptr_nonnull(mine[j % 2][j / 2] = hak_malloc(size[j % 2]));
+        for (size_t j = 0; j < 2 * EACH; j++)
+            hak_free(mine[j % 2][j / 2]);
+    }
+    pthread_barrier_wait(all);
+    return NULL;
+}
+
+/* All threads run on the processor of this one, which they inherit. */
+START_TEST(one_heap_a_processor_is_left_with_much)
+{
+    enum { THREADS = 4 };
+    pthread_t thread[THREADS];
+    pthread_barrier_t all;
+    cpu_set_t before, here;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&here);
+    CPU_SET(hak__os_cpu(), &here);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof here, &here), 0);
+    pthread_barrier_init(&all, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, fill_bins_and_end, &all);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    ck_assert_uint_eq(heaps_left(), 1);
+    ck_assert_uint_gt(cached_blocks(), 16);
+    run_and_end(); /* in this heap, which holds as much after it */
+    ck_assert_uint_eq(heaps_left(), 1);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    ck_assert_uint_eq(cached_blocks(), 0);
+    sched_setaffinity(0, sizeof before, &before);
+}
+END_TEST
+
 /* As many slow paths as lie between two looks at the time. */
 START_TEST(what_is_left_goes_by_time)
 {
@@ -451,6 +495,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, bursts_of_kept_blocks_go_back_by_the_parcel);
     tcase_add_test(tests, a_thread_goes_on_with_what_the_last_one_left);
     tcase_add_test(tests, few_heaps_are_left_as_they_are);
+    tcase_add_test(tests, one_heap_a_processor_is_left_with_much);
     tcase_add_test(tests, what_is_left_goes_by_time);
     tcase_add_test(tests, mail_for_an_owner_that_ends_is_handed_back);
     tcase_add_test(tests, many_owners_take_few_parcels);
