@@ -34,7 +34,6 @@ enum {
     HAK_HEAP_FIRST = 2,        /* the id of the process's first heap */
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 32,      /* of the span cache */
-    HAK_SPAN_CACHE_UNITS = 16, /* the most granules that a span in it has */
     HAK_GROWN_PLACES = 8,      /* for blocks that realloc has made larger */
     HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
     HAK_BIN_CAPACITY_MAX = 16384 /* blocks */

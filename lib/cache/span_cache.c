@@ -5,11 +5,13 @@
 
 #include "base/bits.h"
 #include "page/arena.h"
+#include "page/fill.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
 
 void hak__span_free(struct hak_span *span)
 {
+    hak__fill_look(span);
     hak__pagemap_set_words(span->base, span->units, HAK_CODE_SPAN_INSIDE);
     hak__live_sub(hak__span_counted(span));
     span->dirty = true;
@@ -116,7 +118,7 @@ void hak__span_cache_keep_bound(struct hak_heap *heap)
 HAK_NOINLINE const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units)
 {
     enum { WASTE = 4 };
-    size_t most = units + units / WASTE;
+    size_t most = hak_load_relaxed(&hak__arena_keeps_whole) ? 2 * units : units + units / WASTE;
     if (most > HAK_SPAN_CACHE_UNITS)
         most = HAK_SPAN_CACHE_UNITS;
     for (; units <= most; units++)

@@ -34,7 +34,10 @@ HAK_INLINE bool hak__span_is_kept(const struct hak_span *span)
 /* The block that was freed last is in a place of its own, which the others are moved out of. */
 enum { HAK_SPAN_NEWEST = 0 };
 
-/* Of the other places; with a few granules more, up to a quarter. Owner thread only, which has entered the heap. */
+/*
+ * Of the other places; up to a quarter larger, or twice as large where spans are kept whole. Owner thread
+ * only, which has entered the heap.
+ */
 const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units);
 
 /*

@@ -17,6 +17,7 @@ enum { MIXED = HAK_SPAN_KINDS, FRESH, WAYS };
 enum { STRIPPED_UNITS = 16, BARE_MOST = 8192 };
 
 HAK_WRITTEN_OFTEN struct hak_lock hak__arena_lock;
+_Atomic bool hak__arena_keeps_whole;
 
 struct hak_span *hak__span_acquire(void)
 {
@@ -253,12 +254,38 @@ static size_t usual_alignment(size_t units, size_t align_units)
     return usual > align_units ? usual : align_units;
 }
 
+/*
+ * A listed span as a whole, which may be up to twice as large, but not so that it goes another way than the
+ * block's own when it is freed.
+ */
+static struct hak_span *whole_locked(size_t units)
+{
+    size_t end = units <= HAK_SPAN_CACHE_UNITS ? HAK_SPAN_CACHE_UNITS
+                 : units < HAK_ADVISED_UNITS   ? HAK_ADVISED_UNITS - 1
+                                               : 2 * units;
+    size_t most = 2 * units < end ? 2 * units : end;
+    struct hak_span *span = hak__spans_find_near_locked(HAK_SPAN_WARM, units, most);
+    if (span == NULL && units >= HAK_ADVISED_UNITS)
+        span = hak__spans_find_near_locked(HAK_SPAN_ADVISED, units, most);
+    if (span == NULL || !hak__spans_count_locked(span))
+        return NULL;
+    hak__spans_unlist_locked(span);
+    return span;
+}
+
+/*
+ * Of blocks that are hardly used the first pages cost memory, everywhere new ones. So if the program has
+ * such blocks, spans stay as they are: they are neither joined when they are freed nor cut.
+ */
 static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
 {
     size_t usual = usual_alignment(units, align_units);
-    struct hak_span *span = find_locked(units, usual, zero);
+    bool apart = align_units == 1 && !zero && hak_load_relaxed(&hak__arena_keeps_whole);
+    struct hak_span *span = apart ? whole_locked(units) : NULL;
+    if (span == NULL)
+        span = find_locked(units, usual, zero || apart);
     if (span == NULL && usual != align_units)
-        span = find_locked(units, align_units, zero);
+        span = find_locked(units, align_units, zero || apart);
     if (span == NULL && hak__spans_unpin_locked())
         span = reuse_locked(HAK_SPAN_WARM, units, align_units);
     size_t bytes = units * HAK_GRANULE;
@@ -309,7 +336,10 @@ void hak__arena_free(struct hak_span *span)
     if (span->dirty)
         hak__retained_add(hak__span_counted(span));
     hak__lock_acquire(&hak__arena_lock);
-    hak__spans_join_locked(span);
+    if (span->dirty && hak_load_relaxed(&hak__arena_keeps_whole))
+        hak__spans_list_locked(span);
+    else
+        hak__spans_join_locked(span);
     hak__lock_release(&hak__arena_lock);
 }
 

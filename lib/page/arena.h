@@ -15,8 +15,9 @@
  * of them and of spans of 1 MiB and more. Smaller ones become cold. Where address space is wanted by
  * others a purge unmaps spans of 1 MiB and more, and once the system has refused any, all.
  *
- * Neighbours of one kind are joined. A block of 2 MiB or more that fits into no warm span takes warm
- * memory and what is free beside it, before it is all of one of the other kinds.
+ * Neighbours of one kind are joined, unless they were freed while spans were kept whole. A block of
+ * 2 MiB or more that fits into no warm span takes warm memory and what is free beside it, before it is
+ * all of one of the other kinds.
  */
 #ifndef HAK_PAGE_ARENA_H
 #define HAK_PAGE_ARENA_H
@@ -29,6 +30,12 @@
 #include "page/span.h"
 
 extern struct hak_lock hak__arena_lock;
+
+/*
+ * Whether spans stay as they are, neither joined when they are freed nor cut: blocks use little of them.
+ * Written by fill.c, read by any thread; it only steers.
+ */
+extern _Atomic bool hak__arena_keeps_whole;
 
 /*
  * A span of that many granules, aligned to a power of two of granules, or NULL.

@@ -12,21 +12,39 @@
 static _Atomic uintptr_t last_end;    /* eight bytes near the end of the last block with fresh memory */
 static _Atomic unsigned filled;       /* one more for each that was filled, half for each that was not */
 static _Atomic int64_t no_huge_until; /* ms */
+static HAK_WRITTEN_OFTEN _Atomic unsigned freed; /* blocks, since the arena keeps spans whole */
+static _Atomic unsigned unfilled;     /* one more for each that was not, half for each that was */
 
-/* Whether new blocks are likely to be filled; learns from the last one. */
-static bool is_likely(void)
+enum { CERTAIN = 8 };
+
+/* What is locked has all its memory, and under a limit what is retained has to serve all blocks. */
+static void note(bool written)
 {
-    enum { LIKELY = 2, CERTAIN = 8 };
+    enum { LIKELY = 4 };
+    unsigned count = hak_load_relaxed(&unfilled);
+    count = written ? count / 2 : count + (count < CERTAIN);
+    hak_store_relaxed(&unfilled, count);
+    hak_store_relaxed(&hak__arena_keeps_whole,
+                      count >= LIKELY && hak__option(HAK_OPTION_LIMIT_HARD) == 0 &&
+                          !hak_load_relaxed(&hak__memory_is_locked));
+}
+
+/*
+ * Learns from the last one, of which more than once that it is filled. One that serves no block any more
+ * may have lost its memory.
+ */
+static void learn(bool again)
+{
     uintptr_t end = hak_load_relaxed(&last_end);
+    uint32_t word = hak__pagemap_word(end);
     unsigned count = hak_load_relaxed(&filled);
-    if (hak__pagemap_word(end) == HAK_CODE_NONE)
-        return false;
-    if (!hak__os_is_written((void *)end))
-        count /= 2;
-    else if (count < CERTAIN)
-        count++;
+    if (word == HAK_CODE_NONE)
+        return;
+    bool written = hak__os_is_written((void *)end);
+    if (written || (!again && (word == HAK_CODE_LARGE || word == HAK_CODE_INSIDE)))
+        note(written);
+    count = written ? count + (count < CERTAIN) : count / 2;
     hak_store_relaxed(&filled, count);
-    return count >= LIKELY;
 }
 
 /*
@@ -49,13 +67,30 @@ static void populate(uintptr_t start, uintptr_t end)
 
 void hak__fill_expect_slow(const struct hak_span *span, size_t size)
 {
+    enum { LIKELY = 2 };
     size_t page = hak__os_page_size();
     uintptr_t block = (uintptr_t)hak__span_block(span);
-    if (hak__is_watched() || hak__option(HAK_OPTION_POPULATE) == 0 ||
-        hak_load_relaxed(&hak__memory_is_locked))
+    if (hak__is_watched() || hak_load_relaxed(&hak__memory_is_locked) || hak__os_is_sandboxed())
         return;
-    if (is_likely())
+    learn(span->dirty);
+    if (hak_load_relaxed(&filled) >= LIKELY && span->units >= HAK_FILL_UNITS &&
+        hak__option(HAK_OPTION_POPULATE) != 0)
         populate(hak__align_down(block, page), hak__align_up(block + size, page));
     if (!span->dirty)
         hak_store_relaxed(&last_end, block + hak__align_down(size - sizeof(uint64_t), page));
+}
+
+/*
+ * Within the quarter of it that the program has asked for at least (arena.c), and not where another block
+ * may have begun. Seldom as long as it is certain.
+ */
+void hak__fill_look_slow(const struct hak_span *span)
+{
+    enum { PERIOD = 64, SHARE = 4, LEAST = 2 * SHARE };
+    uintptr_t at = (uintptr_t)hak__span_block(span) + hak__align_down(span->size / SHARE, hak__os_page_size());
+    unsigned count = hak_load_relaxed(&freed) + 1;
+    hak_store_relaxed(&freed, count);
+    bool certain = hak_load_relaxed(&unfilled) == CERTAIN;
+    if (span->units >= LEAST && (!certain || count % PERIOD == 0) && !hak__os_is_sandboxed())
+        note(hak__os_is_written((void *)at));
 }

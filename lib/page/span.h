@@ -16,6 +16,9 @@
  */
 enum { HAK_ADVISED_UNITS = 32 };
 
+/* The most granules that a span in a thread's span cache has. */
+enum { HAK_SPAN_CACHE_UNITS = 16 };
+
 static_assert(HAK_GROWN_MAX < HAK_ADVISED_UNITS * HAK_GRANULE, "what grew serves others that grow");
 
 enum hak_span_state { HAK_SPAN_UNUSED, HAK_SPAN_FREE, HAK_SPAN_LIVE };

@@ -204,6 +204,17 @@ struct hak_span *hak__spans_find_locked(enum hak_span_kind kind, size_t units, s
     return best;
 }
 
+struct hak_span *hak__spans_find_near_locked(enum hak_span_kind kind, size_t units, size_t most)
+{
+    enum { TRIES = 64 };
+    uint64_t candidates = filled[kind] & (((uint64_t)2 << bin_of(most)) - ((uint64_t)1 << bin_of(units)));
+    struct hak_span *span = candidates != 0 ? bins[kind][hak__lowest_bit(candidates)] : NULL;
+    for (int tries = 0; span != NULL && tries < TRIES; span = span->next, tries++)
+        if (span->units >= units && span->units <= most)
+            return span;
+    return NULL;
+}
+
 size_t hak__spans_free_from_locked(uintptr_t address, size_t wanted, enum hak_spans_in_a_row which)
 {
     size_t found = 0;

@@ -48,6 +48,8 @@ struct hak_span *hak__spans_take_locked(struct hak_span *span, size_t units, siz
 /* The smallest listed span of the kind that fits, or NULL; and the largest, or NULL. */
 struct hak_span *hak__spans_find_locked(enum hak_span_kind kind, size_t units, size_t align_units);
 struct hak_span *hak__spans_largest_locked(enum hak_span_kind kind);
+/* One of units to most granules, of about the smallest the one that was listed last; or NULL. */
+struct hak_span *hak__spans_find_near_locked(enum hak_span_kind kind, size_t units, size_t most);
 /* A warm one for a block that will grow to so much: it may do so in what is free behind, too. */
 struct hak_span *hak__spans_find_to_grow_locked(size_t units, size_t wanted);
 

@@ -301,6 +301,50 @@ START_TEST(blocks_get_their_memory_at_once_while_they_are_filled)
 }
 END_TEST
 
+/* Replaces blocks of many sizes, of which so many bytes are written to; in how many pages they have begun. */
+static size_t pages_of_starts(int rounds, size_t written)
+{
+    enum { LIVE = 20, LEAST = 65536, RANGE = 1 << 20, PAGES = 1 << 14 };
+    static uintptr_t seen[PAGES];
+    unsigned state = 1;
+    size_t pages = 0;
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < rounds; i++) {
+        state = state * 1103515245u + 12345u;
+        size_t size = LEAST + (state >> 8) % RANGE;
+        int place = i % LIVE;
+        hak_free(block[place]);
+        memset(block[place] = hak_malloc(size), 1, written < size ? written : size);
+        uintptr_t page = (uintptr_t)block[place] >> 12;
+        size_t at = 0;
+        while (at < pages && seen[at] != page)
+            at++;
+        if (at == pages) {
+            ck_assert_uint_lt(pages, PAGES);
+            seen[pages++] = page;
+        }
+    }
+    for (int i = 0; i < LIVE; i++) {
+        hak_free(block[i]);
+        block[i] = NULL;
+    }
+    ck_assert_ptr_null(hak_check(NULL));
+    return pages;
+}
+
+START_TEST(blocks_that_are_hardly_used_begin_where_others_did)
+{
+    enum { MOST = 150 };
+    size_t pages = pages_of_starts(3000, 1);
+    if (hak__is_watched())
+        return;
+    ck_assert_uint_lt(pages, MOST);
+    ck_assert(hak_load_relaxed(&hak__arena_keeps_whole));
+    pages_of_starts(300, SIZE_MAX);
+    ck_assert(!hak_load_relaxed(&hak__arena_keeps_whole));
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_test(tests, locked_pages_are_passed_by);
@@ -310,6 +354,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, populating_goes_on_after_a_failure);
     tcase_add_test(tests, what_can_be_read_and_is_not_zero_is_written);
     tcase_add_test(tests, blocks_get_their_memory_at_once_while_they_are_filled);
+    tcase_add_test(tests, blocks_that_are_hardly_used_begin_where_others_did);
     tcase_add_test(tests, a_small_bound_on_caches_holds);
     tcase_add_test(tests, caches_follow_a_bound_that_falls);
     tcase_add_test(tests, blocks_that_shrink_in_place_leave_no_more_than_the_bound);
