@@ -50,5 +50,5 @@ compare() {
 }
 compare 48 cat /proc/self/status
 compare 48 sh -c "$in_shell"
-compare 68 "$work/blocks"
+compare 48 "$work/blocks"
 exit $failed

@@ -134,14 +134,16 @@ static bool read_locks(struct reader *reader)
 static unsigned add_slab(struct hak_snapshot *snapshot, const TinySlabMeta *slabs, unsigned i)
 {
     struct slab_view view = slab_freelist_view_copy(&slabs[i]);
-    if (view.state >= SLAB_CURRENT && view.class_idx == HAK_CLASS_STARTER)
-        add(&snapshot->starter_bytes, hak__pages_bytes(&slabs[i], 1));
-    if (view.state < SLAB_CURRENT || view.class_idx >= HAK_CLASS_COUNT)
+    if (view.state < SLAB_CURRENT || view.class_idx > HAK_CLASS_STARTER)
         return 1;
-    struct hak_class_snapshot *class = &snapshot->class[view.class_idx];
     unsigned units = 1u << (hak__class_info[view.class_idx].slab_shift - HAK_GRANULE_SHIFT);
     if (units > HAK_SUPERSLAB_UNITS - i)
         units = HAK_SUPERSLAB_UNITS - i;
+    if (view.class_idx == HAK_CLASS_STARTER) {
+        add(&snapshot->starter_bytes, hak__pages_bytes(&slabs[i], units));
+        return units;
+    }
+    struct hak_class_snapshot *class = &snapshot->class[view.class_idx];
     add(&class->bytes, hak__pages_bytes(&slabs[i], units));
     class->slabs++;
     class->capacity += hak__class_info[view.class_idx].capacity;

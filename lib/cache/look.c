@@ -67,8 +67,8 @@ static bool look_at_slab_locked(uintptr_t address, uint32_t code, struct hak_loo
 static bool look_at_starter(uintptr_t address, struct hak_look *look)
 {
     struct hak_starter_block block;
-    look->size = HAK_GRANULE;
-    look->base = address & ~(HAK_GRANULE - 1);
+    look->size = HAK_STARTER_SIZE;
+    look->base = address & ~(uintptr_t)(HAK_STARTER_SIZE - 1);
     look->block_size = HAK_ALIGNMENT;
     for (uint32_t i = 0; i < HAK_STARTER_PLACES; i++) {
         if (!hak__starter_begins(look->base + i * HAK_ALIGNMENT, &block))

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "slab/slab_meta.h"
+#include "slab/starter.h"
 
 /* The blocks of a slab, or one that is a span or mapping. */
 struct hak_look {
@@ -40,7 +41,7 @@ struct hak_look {
     size_t size;        /* likewise */
     size_t block_size;  /* of the starter: of a place, where a block may begin */
     uint32_t carved;    /* blocks, the last of which may be free */
-    uint8_t live[4096 / 8]; /* by number of block; without checks all that were handed out */
+    uint8_t live[HAK_STARTER_KINDS / 8]; /* by number of block; without checks all that were handed out */
 };
 
 /* What covers the address, or false when nothing does. Any thread, without locks held. */

@@ -75,7 +75,7 @@ void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx)
 /* Makes a slab of which the caller holds the slots serve a class. */
 static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t owner)
 {
-    const struct hak_class_info *info = hak__slab_info(class_idx);
+    const struct hak_class_info *info = &hak__class_info[class_idx];
     slab->class_idx = (uint8_t)class_idx;
     slab->capacity = info->capacity;
     slab->size = info->size;
@@ -159,7 +159,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
                                        [HAK_COUNTER_STAGE1] = "STAGE1_LOCKFREE",
                                        [HAK_COUNTER_STAGE2] = "STAGE2_LOCKFREE",
                                        [HAK_COUNTER_STAGE3] = "STAGE3"};
-    unsigned order = hak__slab_info(class_idx)->slab_shift - HAK_GRANULE_SHIFT;
+    unsigned order = hak__class_info[class_idx].slab_shift - HAK_GRANULE_SHIFT;
     enum hak_counter stage = HAK_COUNTER_STAGE3;
     TinySlabMeta *slab = class_idx < HAK_CLASS_COUNT ? hak__superslab_claim(class_idx) : NULL;
     if (slab != NULL) {

@@ -7,7 +7,8 @@
 #define INFO(size, shift, a)                                                                       \
     {RECIPROCAL(size), CAPACITY(size, shift) * (RECIPROCAL(size) * (size)), (size),                \
      (uint16_t)CAPACITY(size, shift), (shift)},
-const struct hak_class_info hak__class_info[HAK_CLASS_COUNT] = {HAK_SIZE_CLASSES(INFO, 0)};
+const struct hak_class_info hak__class_info[HAK_CLASS_COUNT + 1] = {
+    HAK_SIZE_CLASSES(INFO, 0) INFO(HAK_ALIGNMENT, HAK_STARTER_SHIFT, 0)};
 
 #define CHECK(size, shift, a)                                                                      \
     static_assert((size) % HAK_ALIGNMENT == 0 && ((size_t)1 << (shift)) / (size) >= 8 &&           \

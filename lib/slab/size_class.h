@@ -23,8 +23,12 @@
 enum { HAK_CLASS_COUNT = 0 HAK_SIZE_CLASSES(HAK_CLASS_COUNT_ROW, 0) };
 static_assert((int)HAK_CLASS_COUNT <= (int)HAK_CODE_CLASS_MAX, "a class has a code of the page map");
 
-/* What the starter (starter.h) has in place of a class, and shows in the page map. */
+/*
+ * What the starter (starter.h) has in place of a class, and shows in the page map. Its slab is cut into
+ * places, the smallest blocks.
+ */
 enum { HAK_CLASS_STARTER = HAK_CLASS_COUNT, HAK_CODE_STARTER = HAK_CLASS_STARTER + 1 };
+enum { HAK_STARTER_SHIFT = 17 }; /* log2 of the slab's size */
 static_assert((int)HAK_CODE_STARTER <= (int)HAK_CODE_CLASS_MAX, "it has a code, too");
 
 struct hak_class_info {
@@ -37,7 +41,7 @@ struct hak_class_info {
 
 enum { HAK_TINY_STEPS = 65, HAK_SMALL_STEPS = 257 };
 
-extern const struct hak_class_info hak__class_info[HAK_CLASS_COUNT];
+extern const struct hak_class_info hak__class_info[HAK_CLASS_COUNT + 1]; /* and of the starter */
 extern const uint8_t hak__class_of_tiny[HAK_TINY_STEPS];
 extern const uint8_t hak__class_of_small[HAK_SMALL_STEPS];
 
@@ -47,12 +51,6 @@ HAK_INLINE unsigned hak__class_of(size_t size)
     if (hak_likely(size <= HAK_TINY_MAX))
         return hak__class_of_tiny[(size + 15) >> 4];
     return hak__class_of_small[(size + 255) >> 8];
-}
-
-/* How a slab is cut; the starter's into the smallest blocks. */
-HAK_INLINE const struct hak_class_info *hak__slab_info(unsigned class_idx)
-{
-    return &hak__class_info[class_idx < HAK_CLASS_COUNT ? class_idx : 0];
 }
 
 HAK_INLINE size_t hak__class_size(unsigned class_idx)

@@ -59,7 +59,7 @@ static const char *check_map(TinySlabMeta *slab, struct slab_view view)
 const char *hak__slab_check(TinySlabMeta *slab, uint8_t *seen)
 {
     struct slab_view view = slab_freelist_view(slab);
-    const struct hak_class_info *info = hak__slab_info(view.class_idx);
+    const struct hak_class_info *info = &hak__class_info[view.class_idx];
     if (view.class_idx != slab->class_idx || slab->size != info->size ||
         slab->capacity != info->capacity || slab->units << HAK_GRANULE_SHIFT != 1 << info->slab_shift)
         return "a slab's record does not fit its class";

@@ -13,6 +13,7 @@ enum { BITS = 16, LEAST = HAK_GRANULE / BITS };
  * up to two pages leave none unused for long where a thread takes one slab after the other.
  */
 enum { POPULATE_SIZE = 1024, FILLED_SIZE = 8192 };
+enum { STRIDE = 2 }; /* pages of a step */
 
 /* Pages are counted by shifts: what divides costs more than all the rest of a look. */
 unsigned hak__page_shift(void)
@@ -88,14 +89,16 @@ bool hak__pages_count(TinySlabMeta *slab, size_t from, size_t to)
 }
 
 /*
- * A slab gets memory in steps: its first page, then as much again as there is. What is not used stays
+ * A slab gets memory in steps: its first page, its second, then two at a time. What is not used stays
  * untouched, and where blocks are small, the second and further steps take one system call each
  * instead of a fault a page. Memory that is locked counts as soon as it is mapped.
  */
 uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t most)
 {
     size_t size = slab->size, all = slab->units * HAK_GRANULE;
-    size_t from = carved * size, to = from + most * size, page = hak__page_counted(), end = page;
+    size_t from = carved * size, to = from + most * size, page = hak__page_counted();
+    size_t stride = from < STRIDE * page ? page : STRIDE * page;
+    size_t start = hak__align_down(from, stride), end = start + stride;
     if (to > all)
         to = all;
     size_t missing = slab->cold ? first_missing(slab, from, to) : to;
@@ -103,9 +106,6 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
         return most;
     if (hak_unlikely(hak_load_relaxed(&hak__memory_is_locked)))
         return hak__pages_count(slab, 0, all) ? most : 0;
-    while (end <= from)
-        end *= 2;
-    size_t start = end > page ? end / 2 : 0;
     uint32_t step = size > page ? 1 : (uint32_t)((end - from + size - 1) / size);
     if (step > most)
         step = most;

@@ -8,16 +8,18 @@
 #include "slab/slab_pages.h"
 
 enum {
-    SHARE = 4096, /* bytes for a class; a block of more is not handed out */
-    LONGEST = SHARE / HAK_ALIGNMENT
+    LARGEST = 4096, /* a block of more is not handed out */
+    LONGEST = LARGEST / HAK_ALIGNMENT,
+    SHARE = 12 * 1024 /* bytes for a class */
 };
-static_assert(HAK_STARTER_PLACES < HAK_GRANULE / HAK_ALIGNMENT, "the slab is never full");
+static_assert((int)HAK_STARTER_PLACES < (int)HAK_STARTER_KINDS, "the slab is never full");
+static_assert(HAK_STARTER_PLACES <= HAK_SLAB_FIELD, "its word can count them");
 
 HAK_READ_MOSTLY _Atomic(struct hak_starter *) hak__starter;
 
 static uint32_t place_of(uintptr_t address)
 {
-    return (uint32_t)(address % HAK_GRANULE / HAK_ALIGNMENT);
+    return (uint32_t)(address % HAK_STARTER_SIZE / HAK_ALIGNMENT);
 }
 
 static uint32_t places(unsigned class_idx)
@@ -32,7 +34,7 @@ static bool has_memory(TinySlabMeta *slab, uint32_t first, uint32_t count)
     if (!slab->cold || hak__pages_have(slab, from, to))
         return true;
     return hak_unlikely(hak_load_relaxed(&hak__memory_is_locked))
-               ? hak__pages_count(slab, 0, HAK_GRANULE)
+               ? hak__pages_count(slab, 0, HAK_STARTER_SIZE)
                : hak__pages_count(slab, from, to);
 }
 
@@ -60,10 +62,29 @@ static struct hak_starter *begin(void)
     return &only;
 }
 
+/* The order hands over what all have done with the memory. */
+static void let_go(struct hak_starter *starter, TinySlabMeta *slab)
+{
+    if (hak_sub_acq_rel(&starter->holds, 1) != 1)
+        return;
+    slab_freelist_uncarve(slab, slab_freelist_view(slab).carved);
+    hak__pool_let_go(slab, HAK_CLASS_STARTER);
+}
+
+void hak__starter_close(void)
+{
+    struct hak_starter *starter = hak_load_relaxed(&hak__starter);
+    TinySlabMeta *slab = starter != NULL ? starter->slab : NULL;
+    if (slab == NULL)
+        return;
+    starter->slab = NULL;
+    let_go(starter, slab);
+}
+
 void *hak__starter_take(unsigned class_idx)
 {
     struct hak_starter *starter = hak_load_relaxed(&hak__starter);
-    if (hak__class_size(class_idx) > SHARE || (starter == NULL && (starter = begin()) == NULL))
+    if (hak__class_size(class_idx) > LARGEST || (starter == NULL && (starter = begin()) == NULL))
         return NULL;
     uint32_t count = places(class_idx), first = 0;
     size_t taken = starter->taken[class_idx] + hak__class_size(class_idx);
@@ -71,7 +92,11 @@ void *hak__starter_take(unsigned class_idx)
     if (slab == NULL || taken > SHARE)
         return NULL;
     uint32_t carved = slab_freelist_view(slab).carved;
-    if (carved + count > HAK_STARTER_PLACES || !has_memory(slab, carved, count))
+    if (carved + count > HAK_STARTER_PLACES) {
+        hak__starter_close(); /* a process that goes on gets the memory back, with the last of the blocks */
+        return NULL;
+    }
+    if (!has_memory(slab, carved, count))
         return NULL;
     if (slab_freelist_carve(slab, count, &first) != count || first != carved)
         return NULL; /* a signal handler has allocated just now */
@@ -105,15 +130,6 @@ bool hak__starter_find(uintptr_t address, struct hak_starter_block *block)
     return steps < places(block->class_idx);
 }
 
-/* The order hands over what all have done with the memory. */
-static void let_go(struct hak_starter *starter, TinySlabMeta *slab)
-{
-    if (hak_sub_acq_rel(&starter->holds, 1) != 1)
-        return;
-    slab_freelist_uncarve(slab, slab_freelist_view(slab).carved);
-    hak__pool_let_go(slab, HAK_CLASS_STARTER);
-}
-
 bool hak__starter_free(uintptr_t start)
 {
     struct hak_starter *starter = hak_load_acquire(&hak__starter);
@@ -124,16 +140,6 @@ bool hak__starter_free(uintptr_t start)
         return false;
     let_go(starter, slab);
     return true;
-}
-
-void hak__starter_close(void)
-{
-    struct hak_starter *starter = hak_load_relaxed(&hak__starter);
-    TinySlabMeta *slab = starter != NULL ? starter->slab : NULL;
-    if (slab == NULL)
-        return;
-    starter->slab = NULL;
-    let_go(starter, slab);
 }
 
 void hak__starter_count(size_t *blocks, size_t *freed)

@@ -11,8 +11,8 @@
  * starter can cost, and tells every misuse of its blocks, for a kind says for good what a place was.
  *
  * The page map shows a code of its own for the slab, so that every free and every question takes its
- * slow path. The slab stays CURRENT and has places left; it belongs to nobody in the page map. When
- * the heap is flushed the starter is closed, and given back with its last block.
+ * slow path. The slab stays CURRENT and has places left; it belongs to nobody in the page map. When it is
+ * full or the heap is flushed the starter is closed, and given back with its last block.
  */
 #ifndef HAK_SLAB_STARTER_H
 #define HAK_SLAB_STARTER_H
@@ -26,8 +26,9 @@
 #include "slab/slab_meta.h"
 
 enum {
-    HAK_STARTER_KINDS = 4096,  /* as many as the slab has places */
-    HAK_STARTER_PLACES = 4095, /* of these are handed out */
+    HAK_STARTER_SIZE = 1 << HAK_STARTER_SHIFT,
+    HAK_STARTER_KINDS = HAK_STARTER_SIZE / HAK_ALIGNMENT, /* as many as the slab has places */
+    HAK_STARTER_PLACES = 8191, /* of these are handed out: as many as the slab's word can count */
     HAK_STARTER_FREED = 0x80 /* in a kind: the block that began here was freed */
 };
 

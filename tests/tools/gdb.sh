@@ -113,7 +113,7 @@ readelf -S "$HAK_LIBRARY" | grep -q '\.debug_info' || skip "built without -g"
 ask "$work/questions" << 'END'
 hak block (char *)first + 5
 hak block second
-hak block ((unsigned long)first & ~0xffffUL) + 0x9000
+hak block ((unsigned long)first & ~0x1ffffUL) + 0x9000
 hak slab first
 hak block live
 hak block (char *)live + 5
@@ -160,7 +160,7 @@ check_first_blocks() {
         '^kind +small, class [0-9]+ \(112 bytes\)$' '^state +live$' '^slab .*, the starter$'
     answers 'hak block second' "^$block, 208 bytes usable, offset 0\$" \
         '^state +free; its place is not used again$'
-    answers 'hak block ((unsigned long)first & ~0xffffUL) + 0x9000' 'in the starter, where no block was'
+    answers 'hak block ((unsigned long)first & ~0x1ffffUL) + 0x9000' 'in the starter, where no block was'
     answers 'hak slab first' '^state +CURRENT'
 }
 

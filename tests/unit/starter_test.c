@@ -15,7 +15,7 @@
 #include "slab/starter.h"
 #include "statistics.h"
 
-enum { SHARE = 4096 };
+enum { SHARE = 12 * 1024, LARGEST = 4096 };
 
 static bool is_first(const void *block)
 {
@@ -52,7 +52,7 @@ END_TEST
 
 START_TEST(a_class_that_is_used_gets_a_slab)
 {
-    size_t size = hak__class_size((unsigned)_i), share = size <= SHARE ? SHARE / size : 0;
+    size_t size = hak__class_size((unsigned)_i), share = size <= LARGEST ? SHARE / size : 0;
     for (size_t i = 0; i < share; i++)
         ck_assert(is_first(hak_malloc(size)));
     for (int i = 0; i < 3; i++)
@@ -71,7 +71,24 @@ START_TEST(it_ends_when_it_is_full)
             bytes += is_first(block) ? hak__class_size(i) : 0;
         }
     ck_assert_uint_le(bytes, HAK_STARTER_PLACES * HAK_ALIGNMENT);
-    ck_assert_uint_gt(bytes, HAK_STARTER_PLACES * HAK_ALIGNMENT - SHARE);
+    ck_assert_uint_gt(bytes, HAK_STARTER_PLACES * HAK_ALIGNMENT - LARGEST);
+    check_heap();
+}
+END_TEST
+
+START_TEST(a_full_one_goes_back_without_a_flush)
+{
+    enum { MOST = 2 * HAK_STARTER_PLACES };
+    static void *block[MOST];
+    int count = 0;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT && hak__class_size(i) <= LARGEST; i++)
+        for (size_t n = 0; n < SHARE / hak__class_size(i); n++) {
+            block[count] = hak_malloc(hak__class_size(i));
+            count += is_first(block[count]);
+        }
+    for (int i = 0; i < count; i++)
+        hak_free(block[i]);
+    ck_assert_uint_eq(hak__pagemap_word((uintptr_t)block[0]) & 0xff, HAK_CODE_SLAB_FREE);
     check_heap();
 }
 END_TEST
@@ -165,6 +182,34 @@ START_TEST(blocks_are_found)
     ck_assert_int_eq(hak_block_info(freed + 30000, &info), -1);
     ck_assert_int_eq(hak_heap_walk(count, &bytes), 0);
     ck_assert_uint_eq(bytes, 208);
+}
+END_TEST
+
+/* Blocks lie across the granules of the slab, too. */
+START_TEST(all_granules_show_their_blocks)
+{
+    enum { BLOCKS = 60 };
+    hak_block_info_t info = {.struct_size = sizeof info};
+    size_t bytes = 0, expected = 0;
+    uintptr_t slab = 0;
+    for (int i = 0; i < BLOCKS; i++) {
+        char *block = hak_malloc(1000 + 50 * (size_t)i);
+        if (!is_first(block))
+            continue;
+        size_t size = hak_usable_size(block);
+        ck_assert(is_first(block + size - 1));
+        ck_assert_int_eq(hak_block_info(block + size - 1, &info), 0);
+        ck_assert_ptr_eq(info.start, block);
+        ck_assert_uint_eq(info.slab_size, HAK_STARTER_SIZE);
+        ck_assert(slab == 0 || (uintptr_t)info.slab == slab);
+        slab = (uintptr_t)info.slab;
+        expected += size;
+    }
+    ck_assert_uint_gt(expected, HAK_GRANULE);
+    ck_assert_int_eq(hak_heap_walk(count, &bytes), 0);
+    ck_assert_uint_ge(bytes, expected);
+    ck_assert_uint_ge(hak_load_relaxed(&hak__live_bytes), expected);
+    check_heap();
 }
 END_TEST
 
@@ -281,11 +326,13 @@ static void add(TCase *tests)
     tcase_add_test(tests, classes_share_pages);
     tcase_add_loop_test(tests, a_class_that_is_used_gets_a_slab, 0, HAK_CLASS_COUNT);
     tcase_add_test(tests, it_ends_when_it_is_full);
+    tcase_add_test(tests, a_full_one_goes_back_without_a_flush);
     tcase_add_test(tests, a_place_is_handed_out_once);
     tcase_add_test(tests, blocks_of_an_alignment_are_not_from_it);
     tcase_add_test(tests, realloc_keeps_contents);
     tcase_add_test(tests, statistics_know_its_blocks);
     tcase_add_test(tests, blocks_are_found);
+    tcase_add_test(tests, all_granules_show_their_blocks);
     tcase_add_test(tests, it_goes_back_with_its_last_block);
     tcase_add_test(tests, other_threads_free_its_blocks);
     tcase_add_test(tests, other_threads_take_none);

@@ -216,13 +216,14 @@ class Library:
         kinds, freed = self.starter_kinds(), self.constant("HAK_STARTER_FREED")
         info = self.variable("hak__class_info")
         places = int(info[0]["size"])  # bytes of one
-        place = (address & (1 << GRANULE_SHIFT) - 1) // places
+        base = int(self.record(address, "TinySlabMeta")["base"])
+        place = (address - base) // places
         first = next((i for i in range(min(place, len(kinds) - 1), -1, -1) if kinds[i] != 0), None)
         class_idx = (kinds[first] & ~freed) - 1 if first is not None else 0
         size = int(info[class_idx]["size"])
         if first is None or (place - first) * places >= size:
             return f"{address:#x} is in the starter, where no block was handed out yet."
-        block = (address >> GRANULE_SHIFT << GRANULE_SHIFT) + first * places
+        block = base + first * places
         state = "live" if kinds[first] & freed == 0 else "free; its place is not used again"
         return [
             ("block", f"{block:#x}, {size} bytes usable, offset {address - block}"),
@@ -237,7 +238,7 @@ class Library:
     def class_at(self, address):
         """The class of the slab at an address, or None."""
         code = self.word(address)[1]
-        return code - 1 if 1 <= code <= length(self.variable("hak__class_info")) else None
+        return code - 1 if 1 <= code <= self.constant("HAK_CLASS_COUNT") else None
 
     def supers(self):
         for chunk in records(self.variable("hak__super_chunks").address, "next", "chunk"):
@@ -481,26 +482,26 @@ class Library:
 
     def classes(self):
         """Of each class slabs, blocks out, cached, batched, live, and capacity."""
-        info = self.variable("hak__class_info")
+        info, count = self.variable("hak__class_info"), self.constant("HAK_CLASS_COUNT")
         slabs, out, cached, batched = (collections.Counter() for _ in range(4))
         current = self.constant("SLAB_CURRENT")
         for each in self.supers():
             for slot in range(length(each["slabs"])):
                 view = view_of(each["slabs"][slot])
-                if view.state >= current and view.class_idx < length(info):
+                if view.state >= current and view.class_idx < count:
                     slabs[view.class_idx] += 1
                     out[view.class_idx] += view.carved - view.free
-        started = collections.Counter(kind - 1 for kind in self.starter_kinds() if 0 < kind <= length(info))
+        started = collections.Counter(kind - 1 for kind in self.starter_kinds() if 0 < kind <= count)
         out += started
         for heap in self.heaps:
-            for i in range(length(info)):
+            for i in range(count):
                 cached[i] += cached_in(heap, i)
             for chain in self.chains(heap):
                 batched[int(chain["slab"]["class_idx"])] += int(chain["count"])
             for _, parcel in self.parcels(heap):
                 for i in range(int(parcel["count"])):
                     batched[int(parcel["class_idx"][i])] += 1
-        for i in range(length(info)):
+        for i in range(count):
             if slabs[i] != 0 or started[i] != 0:
                 size, capacity = int(info[i]["size"]), slabs[i] * int(info[i]["capacity"]) + started[i]
                 live = out[i] - cached[i] - batched[i]
