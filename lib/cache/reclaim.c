@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"
+#include "page/locked.h"
 #include "page/purge.h"
 #include "page/retain.h"
 #include "slab/slab_holes.h"
@@ -74,8 +75,25 @@ void hak__reclaim_make_room(size_t bytes)
     purge_unless_refused(over, false);
 }
 
+/*
+ * Unused slots that have memory are of no use to a slab that was begun without: too few of them lie side
+ * by side, or it will need less than they have. Where the process would have more memory than ever before
+ * they go, but for a few. Below that they stay: what has come and gone may do so again.
+ */
+static size_t make_way(size_t bytes)
+{
+    enum { FEW = 512 << 10 };
+    if (hak_load_relaxed(&hak__retained_bytes) <= FEW || hak_load_relaxed(&hak__memory_is_locked))
+        return 0;
+    return hak__superslab_purge(bytes, HAK_NEVER, false);
+}
+
 void hak__reclaim_growth(size_t bytes)
 {
+    static _Atomic size_t highest; /* that nothing could be purged for; any thread, only steers */
+    size_t taken = hak_load_relaxed(&hak__taken_bytes);
+    if (taken > hak_load_relaxed(&highest) && make_way(bytes) == 0)
+        hak_store_relaxed(&highest, taken);
     hak__holes_purge_some(2 * bytes); /* more than comes, so that a process that is sparse does not grow */
 }
 

@@ -63,7 +63,7 @@ HAK_INLINE void hak__reclaim_wish(size_t heaps, bool in_any_case)
 /* Before so many bytes are taken: purges what limit_soft wants, without locks held. */
 void hak__reclaim_make_room(size_t bytes);
 
-/* So much memory is needed from the system: slabs may have some that they do not need. Without locks held. */
+/* So much memory is needed from the system: slabs and unused slots may have some to spare. Without locks held. */
 void hak__reclaim_growth(size_t bytes);
 
 /*

@@ -337,6 +337,28 @@ START_TEST(a_process_that_grows_makes_holes)
 }
 END_TEST
 
+/* Every other slot is unused, so that no slab of two has room between them. */
+START_TEST(slots_of_no_use_make_way_for_a_process_that_grows)
+{
+    enum { LARGER = 16384, COUNT = 100 };
+    static char *larger[COUNT];
+    for (int i = 0; i < BLOCKS; i++)
+        memset(block[i] = hak_malloc(SIZE), 1, SIZE);
+    for (int i = 0; i < BLOCKS; i++)
+        if (((uintptr_t)block[i] / HAK_GRANULE & 1) != 0)
+            hak_free(block[i]);
+    hak__heap_flush(hak__heap);
+    size_t retained = hak_load_relaxed(&hak__retained_bytes), before = hak__footprint();
+    ck_assert_uint_ge(retained, (size_t)COUNT * LARGER);
+    for (int i = 0; i < COUNT; i++)
+        memset(larger[i] = hak_malloc(LARGER), 1, LARGER);
+    ck_assert_uint_le(hak__footprint(), before + ((size_t)256 << 10));
+    account();
+    for (int i = 0; i < COUNT; i++)
+        hak_free(larger[i]);
+}
+END_TEST
+
 /* A block in 32 stays, which is one a page: whoever grows leaves these slabs alone. */
 START_TEST(where_each_page_has_a_block_nothing_is_looked_for)
 {
@@ -361,6 +383,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_limit_forbids_memory_for_holes);
     tcase_add_test(tests, pages_that_are_refused_stay);
     tcase_add_test(tests, a_process_that_grows_makes_holes);
+    tcase_add_test(tests, slots_of_no_use_make_way_for_a_process_that_grows);
     tcase_add_test(tests, where_each_page_has_a_block_nothing_is_looked_for);
 }
 
