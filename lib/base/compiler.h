@@ -40,6 +40,12 @@
  */
 #define HAK_STRING_FITS(string, size) _Static_assert(sizeof(string) <= (size), "the string fits")
 #define HAK_TLS __thread __attribute__((tls_model("initial-exec")))
+/* A condition that comes in no order: what depends on it shall be selected without a branch. */
+#if defined(__clang__)
+#define hak_unforeseen(condition) __builtin_unpredictable(condition)
+#else
+#define hak_unforeseen(condition) __builtin_expect_with_probability(condition, 1, 0.5)
+#endif
 /* Hides from the compiler how a value came about, so that it goes on from there. */
 #define hak_opaque(value) __asm__("" : "+r"(value))
 /* Whatever address: memory that will be written soon. */
@@ -55,6 +61,13 @@
 #endif
 #ifndef HAK_THREAD_SANITIZER
 #define HAK_THREAD_SANITIZER 0
+#endif
+
+/* An inline function that reads a hint which another thread may change meanwhile. */
+#if HAK_THREAD_SANITIZER
+#define HAK_INLINE_HINT static __attribute__((no_sanitize("thread")))
+#else
+#define HAK_INLINE_HINT HAK_INLINE
 #endif
 
 #endif

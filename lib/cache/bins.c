@@ -255,7 +255,7 @@ static bool takes_down(const struct hak_heap *heap, unsigned class_idx)
 /*
  * A thread that frees more blocks of a class between two refills than its bin takes, as threads do that
  * work in turns, would spread what other heaps' blocks it keeps over their slabs in ones and twos when
- * the bin overflows. It keeps few of these for a while and sends the others (free_slow.c).
+ * the bin overflows. It sends all of these for a while (free_slow.c).
  */
 static void look_for_burst(struct hak_heap *heap, unsigned class_idx)
 {

@@ -112,7 +112,7 @@ struct hak_heap {
     unsigned grown_place;              /* of grown[], the next */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
     uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
-    uint16_t sent[HAK_CLASS_COUNT];  /* blocks since then that a burst has sent to other heaps */
+    uint16_t sent[HAK_CLASS_COUNT];  /* blocks since then that a burst has sent to other heaps; wraps */
     uint8_t bursts[HAK_CLASS_COUNT]; /* refills for which the thread is taken to free in bursts */
     uint8_t begun[HAK_CLASS_COUNT];  /* slabs without memory, since the last one that had some, up to a few */
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */

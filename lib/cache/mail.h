@@ -42,7 +42,7 @@
 struct hak_heap;
 
 enum {
-    HAK_GATHERS = 15,
+    HAK_GATHERS = 16,
     HAK_ALL_GATHERS = HAK_GATHERS + 1, /* with one for blocks of any owners */
     HAK_GATHERED_BYTES = 131072,
     HAK_PARCEL_BLOCKS = 224,

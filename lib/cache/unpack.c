@@ -5,20 +5,28 @@
 #include "cache/mail.h"
 #include "cache/thread_cache.h"
 
-/* Classes whose blocks share cache lines. */
-#define SHARES_LINES(size, shift, a) +((size) < HAK_CACHE_LINE)
-enum { SHARING_CLASSES = 0 HAK_SIZE_CLASSES(SHARES_LINES, 0) };
-
-/* Blocks that share cache lines with others of a slab that is not this heap's any more go there. */
-static bool is_mine(const struct hak_heap *heap, const void *block, unsigned class_idx)
+/* Whether any blocks of a parcel, or of what was in it before, share cache lines with others. */
+static bool has_lined(const struct hak_parcel *parcel)
 {
-    return class_idx >= SHARING_CLASSES ||
-           hak__owner_of(hak__pagemap_word((uintptr_t)block)) == heap->id;
+    unsigned char lined = 0;
+    for (unsigned i = 0; i < HAK_PARCEL_BLOCKS; i++)
+        lined |= parcel->class_idx[i] < HAK_CLASSES_IN_LINES;
+    return lined != 0;
 }
 
-HAK_INLINE bool keep(struct hak_heap *heap, void *block, unsigned class_idx)
+/* Such blocks of a slab that is not this heap's any more go there. */
+HAK_INLINE bool is_mine(const struct hak_heap *heap, const void *block, unsigned class_idx)
 {
-    if (hak_unlikely(!is_mine(heap, block, class_idx)))
+    bool lined = class_idx < HAK_CLASSES_IN_LINES;
+    bool other = hak__owner_of(hak__pagemap_word((uintptr_t)block)) != heap->id;
+    bool strange = lined & other;
+    hak_opaque(strange);
+    return !strange;
+}
+
+HAK_INLINE bool keep(struct hak_heap *heap, void *block, unsigned class_idx, bool lined)
+{
+    if (lined && hak_unlikely(!is_mine(heap, block, class_idx)))
         return false;
     return hak_likely(hak__cache_push(heap, class_idx, block)) ||
            (hak__cache_grow_for_mail(heap, class_idx) && hak__cache_push(heap, class_idx, block));
@@ -38,23 +46,37 @@ static bool set_aside(struct hak_heap *heap, struct hak_parcel **rest, void *blo
     return true;
 }
 
-/* HOT: true when the parcel is empty. */
+/* HOT: so many blocks, the last ones; how many are left of them. */
+HAK_INLINE uint32_t unpack_some(struct hak_heap *heap, struct hak_parcel *parcel, uint32_t count,
+                                bool lined, struct hak_parcel **rest)
+{
+    uint32_t end = parcel->count - count, i = parcel->count;
+    for (; i > end; i--) {
+        void *block = parcel->block[i - 1];
+        unsigned class_idx = parcel->class_idx[i - 1];
+        if (hak_unlikely(!keep(heap, block, class_idx, lined)) &&
+            !set_aside(heap, rest, block, class_idx))
+            break;
+    }
+    parcel->count = i;
+    return i - end;
+}
+
+/* True when the parcel is empty. As many blocks as are wanted at a time cannot be too many. */
 static bool unpack(struct hak_heap *heap, struct hak_parcel *parcel, unsigned class_idx,
                    size_t wanted, struct hak_parcel **rest)
 {
-    uint32_t count = parcel->count;
-    for (; count > 0; count--) {
-        void *block = parcel->block[count - 1];
-        unsigned block_class = parcel->class_idx[count - 1];
-        if (block_class == class_idx &&
-            (size_t)(heap->top[class_idx] - heap->base[class_idx]) >= wanted)
+    bool lined = has_lined(parcel);
+    while (parcel->count > 0) {
+        size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
+        if (held >= wanted)
             break;
-        if (hak_unlikely(!keep(heap, block, block_class)) &&
-            !set_aside(heap, rest, block, block_class))
+        uint32_t count = wanted - held < parcel->count ? (uint32_t)(wanted - held) : parcel->count;
+        if ((lined ? unpack_some(heap, parcel, count, true, rest)
+                   : unpack_some(heap, parcel, count, false, rest)) > 0)
             break;
     }
-    parcel->count = count;
-    return count == 0;
+    return parcel->count == 0;
 }
 
 /*

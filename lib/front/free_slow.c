@@ -13,20 +13,17 @@
  * a thread that has inherited blocks soon lives in slabs of its own that way, while
  * threads that exchange blocks for good keep most. Blocks that share cache lines with
  * others always go back, or their users would write to each other's lines. So do those of a burst
- * (bins.c) beyond a share of the bin.
+ * (bins.c). One branch for all reasons: sizes come in no order that it could be foreseen by.
  */
-__attribute__((no_sanitize("thread"))) static bool adopts(struct hak_heap *heap, unsigned class_idx)
+HAK_INLINE_HINT bool adopts(struct hak_heap *heap, unsigned class_idx)
 {
-    enum { HANDED_BACK = 16, BURST_SHARE = 8 };
-    if (heap->current[class_idx] == NULL || hak__class_size(class_idx) < HAK_CACHE_LINE)
+    enum { HANDED_BACK = 16 };
+    bool burst = heap->bursts[class_idx] != 0;
+    bool sends = burst | (heap->current[class_idx] == NULL) | (class_idx < HAK_CLASSES_IN_LINES);
+    hak_opaque(sends);
+    if (sends) {
+        heap->sent[class_idx] = (uint16_t)(heap->sent[class_idx] + burst);
         return false;
-    if (hak_unlikely(heap->bursts[class_idx] != 0)) {
-        void **base = hak__bin_base(heap, class_idx);
-        if ((heap->top[class_idx] - base) * BURST_SHARE >= heap->limit[class_idx] - base) {
-            if (heap->sent[class_idx] < UINT16_MAX)
-                heap->sent[class_idx]++;
-            return false;
-        }
     }
     return ++heap->foreign % HANDED_BACK != 0;
 }
@@ -60,45 +57,45 @@ HAK_INLINE void keep_or_send(struct hak_heap *heap, void *block, uint32_t word)
         drain_and_keep(heap, block, word);
 }
 
-/*
- * HOT: marks a block as free if it lies in a whole slab, of whatever heap, and is live by all that
- * free looks at; others are looked at closer. Never true for a thread without a heap.
- */
-HAK_INLINE bool ends_in_whole_slab(const struct hak_heap *heap, void *block, uint32_t word)
+HAK_INLINE void mark(void *block, unsigned class_idx, uint64_t mark)
 {
-    size_t class_idx = (word & ((1u << HAK_OWNER_SHIFT) - 1)) - 1;
-    return class_idx < HAK_CLASS_COUNT &&
-           hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx],
-                               heap->reciprocal[class_idx], heap->bound_whole[class_idx]) &&
-           hak__block_end(block, (unsigned)class_idx, heap);
+    if (HAK_CHECKS)
+        *hak__block_mark(block) = mark;
+    if (HAK_DEBUG)
+        hak__block_poison(block, hak__class_size(class_idx));
 }
 
 /*
- * HOT: the same for a slab of another heap that is still growing, as it is as long as threads have few
- * blocks of a class: its record tells how far it goes. In a slab with holes marks may be gone, which is
- * looked at after the mark (slab_holes.h).
+ * HOT: marks a block as free if it lies in a slab, of whatever heap, and is live by all that free
+ * looks at; others are looked at closer. How far a slab goes that is still growing, as it is as long
+ * as threads have few blocks of a class, its record tells; whole ones have one record for all of
+ * them. In a slab with holes, which is shown as one that grows, marks may be gone, and that is
+ * looked at after the mark (slab_holes.h). Never true for a thread without a heap, which has no bounds.
  */
-HAK_INLINE bool ends_in_growing_slab(const struct hak_heap *heap, void *block, uint32_t word)
+HAK_INLINE bool ends_in_slab(const struct hak_heap *heap, void *block, uint32_t word)
 {
-    unsigned class_idx = (word & 0xff) - 1;
-    if (class_idx >= HAK_CLASS_COUNT || hak_unlikely(!hak__heap_is_real(heap)))
+    size_t class_idx = (size_t)(word & 0xff) - 1;
+    if (class_idx >= HAK_CLASS_COUNT)
+        return false;
+    uintptr_t offset = (uintptr_t)block & heap->slab_mask[class_idx];
+    if (hak_unlikely(!hak__is_block_start(offset, heap->reciprocal[class_idx], heap->bound_whole[class_idx])))
         return false;
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
-    uint32_t carved = slab_freelist_view(slab).carved;
-    return hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx],
-                               heap->reciprocal[class_idx], hak__start_bound(class_idx, carved)) &&
-           (!HAK_CHECKS || *hak__block_mark(block) != hak__mark_of(heap->secret, block)) &&
-           hak_likely(hak_load_relaxed(&slab->holes) == 0) && hak__block_end(block, class_idx, heap);
+    if (hak_unforeseen((word & HAK_GROWING) == 0))
+        slab = &hak__slab_whole;
+    uint64_t freed = hak__mark_of(heap->secret, block);
+    if (hak_unlikely(offset >= (uintptr_t)slab_freelist_view(slab).carved * slab->size) ||
+        (HAK_CHECKS && hak_unlikely(*hak__block_mark(block) == freed)) ||
+        hak_unlikely(hak_load_relaxed(&slab->holes) != 0))
+        return false;
+    mark(block, (unsigned)class_idx, freed);
+    return true;
 }
 
 static void free_class(void *block, uint32_t word)
 {
     struct hak_heap *heap = hak__heap;
-    if (HAK_CHECKS) {
-        *hak__block_mark(block) = hak__mark_of(hak__heap_secret, block);
-        if (HAK_DEBUG)
-            hak__block_poison(block, hak__class_size((word & 0xff) - 1));
-    }
+    mark(block, (word & 0xff) - 1, hak__mark_of(hak__heap_secret, block));
     if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
         hak__handback_now(hak__heap, block);
     else
@@ -118,7 +115,7 @@ static void free_foreign(void *block, uint32_t word, const char *call)
     errno = saved;
 }
 
-static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *call)
+static void free_not_large(void *block, uint32_t word, const char *call)
 {
     if ((word & 0xff) == HAK_CODE_NONE) {
         free_foreign(block, word, call);
@@ -131,22 +128,31 @@ static HAK_NOINLINE void free_not_large(void *block, uint32_t word, const char *
         hak__misuse(call, block, "double free or use after free of a block", size);
 }
 
-HAK_INLINE void free_any(void *block, const char *call, const void *caller)
+/* A block that is not of a class, or of which there is more to say. */
+static HAK_NOINLINE void free_other(void *block, const char *call)
 {
+    const void *caller = __builtin_return_address(0);
     uint32_t word = hak__pagemap_word((uintptr_t)block);
-    if (hak_likely(ends_in_whole_slab(hak__heap, block, word) ||
-                   ends_in_growing_slab(hak__heap, block, word)))
-        keep_or_send(hak__heap, block, word);
-    else if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
+    if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
         hak__large_free(block, word, call, caller);
     else if (block != NULL)
         free_not_large(block, word, call);
 }
 
-static HAK_NOINLINE void start_and_free(void *block, const char *call, const void *caller)
+HAK_INLINE void free_any(void *block, const char *call)
 {
-    hak__purger_start_slow(caller);
-    free_any(block, call, caller);
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    struct hak_heap *heap = hak__heap;
+    if (hak_likely(ends_in_slab(heap, block, word)))
+        keep_or_send(heap, block, word);
+    else
+        free_other(block, call);
+}
+
+static HAK_NOINLINE void start_and_free(void *block, const char *call)
+{
+    hak__purger_start_slow(__builtin_return_address(0));
+    free_any(block, call);
 }
 
 /*
@@ -156,11 +162,10 @@ static HAK_NOINLINE void start_and_free(void *block, const char *call, const voi
  */
 HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
-    const void *caller = __builtin_return_address(0);
     if (hak_unlikely(hak__purger_is_wanted()))
-        start_and_free(block, call, caller);
+        start_and_free(block, call);
     else
-        free_any(block, call, caller);
+        free_any(block, call);
 }
 
 HAK_NOINLINE void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call)

@@ -15,6 +15,7 @@
 #include "slab/superslab.h"
 
 HAK_READ_MOSTLY uint64_t hak__slab_link_secret;
+HAK_READ_MOSTLY TinySlabMeta hak__slab_whole = HAK_SLAB_WHOLE;
 
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node)
 {

@@ -31,6 +31,10 @@ enum { HAK_CLASS_STARTER = HAK_CLASS_COUNT, HAK_CODE_STARTER = HAK_CLASS_STARTER
 enum { HAK_STARTER_SHIFT = 17 }; /* log2 of the slab's size */
 static_assert((int)HAK_CODE_STARTER <= (int)HAK_CODE_CLASS_MAX, "it has a code, too");
 
+/* The first classes: their blocks share cache lines with others. */
+#define HAK_CLASS_IN_LINES_ROW(size, shift, a) +((size) < HAK_CACHE_LINE)
+enum { HAK_CLASSES_IN_LINES = 0 HAK_SIZE_CLASSES(HAK_CLASS_IN_LINES_ROW, 0) };
+
 struct hak_class_info {
     uint64_t reciprocal; /* floor(2^64 / size) + 1 */
     uint64_t bound;      /* offset * reciprocal < bound at starts of the slab's blocks, and nowhere else */

@@ -47,6 +47,9 @@ HAK_INLINE uint64_t slab_freelist_pack(struct slab_view view)
            (uint64_t)view.state << 39 | (uint64_t)view.class_idx << 42 | (uint64_t)view.tag << 48;
 }
 
+/* A record whose slab has handed out one block, beyond which nothing lies. */
+#define HAK_SLAB_WHOLE {.freelist_word = (uint64_t)1 << 26, .size = UINT32_MAX}
+
 HAK_INLINE uint32_t slab_freelist_next_tag(uint32_t tag)
 {
     return (tag + 1) & 0xffff;
