@@ -88,7 +88,7 @@ static HAK_COLD void *new_again(size_t alignment, size_t size)
 
 /* Declares a form that others come down to, and which##_is_ours(): whether the program sees it. */
 #define BASE(which, name, type, ...)                                                               \
-    HAK_EXPORT type name(__VA_ARGS__);                                                             \
+    HAK_EXPORT HAK_HOT type name(__VA_ARGS__);                                                     \
     extern __typeof__(name) hak__own_##which                                                       \
         __attribute__((visibility("hidden"), alias(TEXT(name))));                                  \
     HAK_INLINE bool which##_is_ours(void)                                                          \
@@ -159,7 +159,7 @@ void *OPERATOR_NEW_ALIGNED(size_t size, size_t alignment)
     return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
 }
 
-HAK_EXPORT void *SIZED(_Zna, )(size_t size);
+HAK_EXPORT HAK_HOT void *SIZED(_Zna, )(size_t size);
 void *SIZED(_Zna, )(size_t size)
 {
     if (!new_is_ours())
@@ -245,7 +245,7 @@ bool hak__sized_delete_is_ours(void)
         else                                                                                       \
             base(block);                                                                           \
     }                                                                                              \
-    HAK_EXPORT void name(void *block, size_t size);                                                \
+    HAK_EXPORT HAK_HOT void name(void *block, size_t size);                                        \
     void name(void *block, size_t size)                                                            \
     {                                                                                              \
         if (hak_unlikely(!hak__free_try(block, true, size)))                                       \

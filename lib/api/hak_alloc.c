@@ -8,7 +8,7 @@
 
 static_assert(HAK_MIN_ALIGNMENT == HAK_ALIGNMENT, "the header promises what the classes give");
 
-void *hak_malloc(size_t size)
+HAK_HOT void *hak_malloc(size_t size)
 {
     return hak__malloc(size);
 }
@@ -28,7 +28,7 @@ void *hak_reallocarray(void *block, size_t count, size_t size)
     return hak__reallocarray(block, count, size, "hak_reallocarray");
 }
 
-void hak_free(void *block)
+HAK_HOT void hak_free(void *block)
 {
     hak__free(block, "hak_free");
 }

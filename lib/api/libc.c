@@ -14,8 +14,9 @@
 #include "os/os.h"
 #include "page/huge.h"
 
-HAK_EXPORT void free(void *block);
-HAK_EXPORT void *calloc(size_t count, size_t size);
+HAK_EXPORT HAK_HOT void *malloc(size_t size);
+HAK_EXPORT HAK_HOT void free(void *block);
+HAK_EXPORT HAK_HOT void *calloc(size_t count, size_t size);
 HAK_EXPORT void *realloc(void *block, size_t size);
 HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size);
 HAK_EXPORT int posix_memalign(void **out, size_t alignment, size_t size);

@@ -10,6 +10,11 @@
 
 #define HAK_INLINE static inline __attribute__((always_inline))
 #define HAK_NOINLINE __attribute__((noinline))
+/*
+ * A function that is called all the time begins with a line of the instruction cache: where it begins is
+ * otherwise up to what stands before it, and what lies across lines then takes half as long again.
+ */
+#define HAK_HOT __attribute__((aligned(64)))
 #define HAK_COLD __attribute__((noinline, cold))
 #define HAK_NORETURN __attribute__((noreturn, noinline, cold))
 #define HAK_EXPORT __attribute__((visibility("default")))

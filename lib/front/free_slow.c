@@ -160,7 +160,7 @@ static HAK_NOINLINE void start_and_free(void *block, const char *call)
  * returns to is the program. What the poll of one free has wanted the next one is in time to start,
  * since blocks come in numbers; a large one may be the last.
  */
-HAK_NOINLINE void hak__free_slow(void *block, const char *call)
+HAK_HOT HAK_NOINLINE void hak__free_slow(void *block, const char *call)
 {
     if (hak_unlikely(hak__purger_is_wanted()))
         start_and_free(block, call);
