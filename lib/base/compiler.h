@@ -48,6 +48,8 @@
 /* A condition that comes in no order: what depends on it shall be selected without a branch. */
 #if defined(__clang__)
 #define hak_unforeseen(condition) __builtin_unpredictable(condition)
+#elif __GNUC__ < 9
+#define hak_unforeseen(condition) (condition)
 #else
 #define hak_unforeseen(condition) __builtin_expect_with_probability(condition, 1, 0.5)
 #endif

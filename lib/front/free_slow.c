@@ -83,8 +83,11 @@ HAK_INLINE bool ends_in_slab(const struct hak_heap *heap, void *block, uint32_t 
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     if (hak_unforeseen((word & HAK_GROWING) == 0))
         slab = &hak__slab_whole;
+    /* under a spin lock that would be one lock for all threads, which no fork takes */
+    uint32_t carved =
+        HAK_FREELIST_SPINLOCK && slab == &hak__slab_whole ? 1 : slab_freelist_view(slab).carved;
     uint64_t freed = hak__mark_of(heap->secret, block);
-    if (hak_unlikely(offset >= (uintptr_t)slab_freelist_view(slab).carved * slab->size) ||
+    if (hak_unlikely(offset >= (uintptr_t)carved * slab->size) ||
         (HAK_CHECKS && hak_unlikely(*hak__block_mark(block) == freed)) ||
         hak_unlikely(hak_load_relaxed(&slab->holes) != 0))
         return false;

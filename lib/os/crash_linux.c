@@ -45,7 +45,7 @@ static void set_register(struct hak_registers *registers, int number, uintptr_t 
     registers->known |= (uint64_t)1 << number;
 }
 
-#if defined(__x86_64__) || defined(__i386__)
+#if (defined(__x86_64__) && defined(__LP64__)) || defined(__i386__)
 /* Where registers stand in a context, by their numbers, and the names of those that are printed. */
 static const struct {
     int index;
@@ -69,7 +69,7 @@ static void read_registers(struct hak_crash *crash, const ucontext_t *context)
             add_register(crash, places[i].name, crash->at.value[i]);
     }
 }
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__LP64__)
 static void read_registers(struct hak_crash *crash, const ucontext_t *context)
 {
     static const char names[][4] = {

@@ -196,10 +196,15 @@ void hak__os_yield(void)
     hak__call(SYS_sched_yield);
 }
 
-/* Not a system call: what the C library has of rseq(2), or the vDSO. */
+/*
+ * Most often not a system call: what the C library has of rseq(2), or the vDSO. On aarch64, which has no
+ * such vDSO, it is one before glibc 2.35 or where rseq is off, and sandboxes kill for it.
+ */
 unsigned hak__os_cpu(void)
 {
-    int cpu = sched_getcpu();
+    int saved = errno;
+    int cpu = hak__os_is_sandboxed() ? 0 : sched_getcpu();
+    errno = saved;
     return cpu > 0 ? (unsigned)cpu : 0;
 }
 

@@ -144,6 +144,13 @@ static void set_frame(struct machine *machine, uint64_t number, int64_t offset)
     machine->row->frame_offset = (int32_t)offset;
 }
 
+/* One that an expression gives has none: its place stands there. */
+static void set_frame_offset(struct machine *machine, int64_t offset)
+{
+    if (machine->row->frame_kind != HAK_RULE_COMPUTED)
+        machine->row->frame_offset = (int32_t)offset;
+}
+
 static void restore(struct machine *machine, uint64_t number)
 {
     if (number < HAK_REGISTERS && machine->initial != NULL)
@@ -154,6 +161,7 @@ static void restore(struct machine *machine, uint64_t number)
 static int64_t read_expression(struct machine *machine, struct hak_bytes *bytes)
 {
     int64_t at = (int64_t)(place_of(bytes) - machine->start);
+    bytes->is_short |= at > INT32_MAX; /* which no rule can hold */
     hak__bytes_skip(bytes, hak__bytes_uleb(bytes));
     return at;
 }
@@ -197,7 +205,7 @@ static bool step_frame(struct machine *machine, struct hak_bytes *bytes, uint8_t
         set_frame(machine, hak__bytes_uleb(bytes), machine->row->frame_offset);
         return true;
     case 0x0e:
-        machine->row->frame_offset = (int32_t)hak__bytes_uleb(bytes);
+        set_frame_offset(machine, (int64_t)hak__bytes_uleb(bytes));
         return true;
     case 0x0f:
         machine->row->frame_offset = (int32_t)read_expression(machine, bytes);
@@ -208,7 +216,7 @@ static bool step_frame(struct machine *machine, struct hak_bytes *bytes, uint8_t
         set_frame(machine, number, hak__bytes_sleb(bytes) * unit);
         return true;
     case 0x13:
-        machine->row->frame_offset = (int32_t)(hak__bytes_sleb(bytes) * unit);
+        set_frame_offset(machine, hak__bytes_sleb(bytes) * unit);
         return true;
     case 0x2e: /* bytes of arguments */
         hak__bytes_uleb(bytes);
@@ -307,7 +315,7 @@ static uintptr_t search(uintptr_t table, uintptr_t end, uintptr_t place)
         return 0;
     skip_pointer(&bytes, frames);
     size_t low = 0, high = hak__bytes_u32(&bytes);
-    if (!hak__bytes_need(&bytes, high * PLACE_SIZE))
+    if (!hak__bytes_need(&bytes, (uint64_t)high * PLACE_SIZE))
         return 0;
     const unsigned char *places = bytes.at;
     intptr_t wanted = (intptr_t)(place - table);

@@ -26,7 +26,8 @@ enum { A_WORD = 64 / BITS, LOST = (1 << BITS) - 1, WORD = sizeof(uintptr_t) };
 _Static_assert(HAK_COUNT_OF(kept_by_calls) <= A_WORD * SAVED_WORDS, "all of them have their bits");
 
 struct packed {
-    uint64_t place, table; /* whose row it is; a file that was closed has left another table, or the same rows */
+    uint64_t place, table; /* whose row it is: one that lies as a closed file did may be taken for that, and a
+                              walk then tells places that are none */
     uint64_t frame;        /* the register, and above it the offset */
     uint64_t saved[SAVED_WORDS];
 };

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "profile/unwind.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <ucontext.h>
 
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "os/os.h"
 #include "profile/cfi_cache.h"
 
-enum { FRAME_MAX = 1 << 24 }; /* bytes of a function's frame; more is a stack in disorder */
+enum { FRAME_MAX = 1 << 30 }; /* bytes of a function's frame; more is a stack in disorder */
 
 /* The owner may write to the page at any time, and checkers have their own idea of stacks. */
 __attribute__((no_sanitize("address", "thread"))) static uintptr_t load(uintptr_t address)
@@ -74,10 +79,10 @@ static bool apply(struct hak_walk *walk, const struct hak_cfi_file *file, struct
         *value = registers->value[rule.offset];
         return true;
     case HAK_RULE_SAVED_COMPUTED:
-        return hak__cfi_compute(file, rule.offset, &frame, registers, read_word, walk, &place) &&
+        return HAK_CALL_FRAMES && hak__cfi_compute(file, rule.offset, &frame, registers, read_word, walk, &place) &&
                read_word(walk, place, value);
     case HAK_RULE_COMPUTED:
-        return hak__cfi_compute(file, rule.offset, &frame, registers, read_word, walk, value);
+        return HAK_CALL_FRAMES && hak__cfi_compute(file, rule.offset, &frame, registers, read_word, walk, value);
     default:
         return false;
     }
@@ -88,7 +93,7 @@ static bool find_frame(struct hak_walk *walk, const struct hak_cfi_file *file, c
 {
     const struct hak_registers *registers = &walk->registers;
     if (row->frame_kind == HAK_RULE_COMPUTED)
-        return hak__cfi_compute(file, row->frame_offset, NULL, registers, read_word, walk, frame);
+        return HAK_CALL_FRAMES && hak__cfi_compute(file, row->frame_offset, NULL, registers, read_word, walk, frame);
     if (!is_known(registers, row->frame_register))
         return false;
     *frame = registers->value[row->frame_register] + (uintptr_t)(intptr_t)row->frame_offset;
@@ -98,10 +103,12 @@ static bool find_frame(struct hak_walk *walk, const struct hak_cfi_file *file, c
 /* The caller's registers become the walk's, if the walk gets on: a stack has an end, and so has this. */
 static bool go_on(struct hak_walk *walk, const struct hak_registers *caller, bool is_signal)
 {
+    enum { SIGNALS_MAX = 64 };
     uintptr_t sp = walk->registers.value[HAK_REGISTER_SP], next = caller->value[HAK_REGISTER_SP];
     uintptr_t pc = caller->value[HAK_REGISTER_PC];
     bool only_code = next == sp && !walk->is_return; /* a function that has not begun a frame */
-    if (pc == 0 || (!is_signal && !only_code && next - sp - 1 >= FRAME_MAX))
+    bool gets_on = is_signal ? ++walk->signals <= SIGNALS_MAX : only_code || next - sp - 1 < FRAME_MAX;
+    if (pc == 0 || !gets_on)
         return false;
     walk->registers = *caller;
     walk->is_return = !is_signal;
@@ -148,6 +155,34 @@ static bool step_by_pointer(struct hak_walk *walk)
     return go_on(walk, &caller, false);
 }
 
+#if defined(__aarch64__)
+/*
+ * Where a signal handler returns to no table leads on from, by the will of the kernel: it is told by its
+ * two instructions, mov x8, #139 and svc #0. Above the stack pointer stand siginfo_t and the context.
+ */
+static bool step_by_signal(struct hak_walk *walk)
+{
+    const struct hak_registers *registers = &walk->registers;
+    uintptr_t pc = registers->value[HAK_REGISTER_PC], sp = registers->value[HAK_REGISTER_SP], code[2] = {0, 0};
+    uintptr_t from = sp + sizeof(siginfo_t) + offsetof(ucontext_t, uc_mcontext.regs);
+    struct hak_registers caller = {.known = ((uint64_t)1 << HAK_REGISTERS) - 1};
+    if (pc % 4 != 0 || !read_word(walk, pc & ~(uintptr_t)7, &code[0]) ||
+        !read_word(walk, (pc & ~(uintptr_t)7) + 8, &code[1]) ||
+        (pc % 8 == 0 ? code[0] : code[0] >> 32 | code[1] << 32) != 0xd4000001d2801168)
+        return false;
+    for (unsigned i = 0; i < HAK_REGISTERS; i++) /* x0 to x30, sp, pc */
+        if (!read_word(walk, from + i * sizeof(uintptr_t), &caller.value[i]))
+            return false;
+    return go_on(walk, &caller, true);
+}
+#else
+static bool step_by_signal(struct hak_walk *walk)
+{
+    (void)walk;
+    return false;
+}
+#endif
+
 void hak__walk_begin(struct hak_walk *walk, const struct hak_registers *registers)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), size = hak__os_page_size();
@@ -162,5 +197,5 @@ bool hak__walk_step(struct hak_walk *walk)
     struct hak_cfi_row row;
     if (HAK_CALL_FRAMES && hak__cfi_locate(place, &file) && hak__cfi_recall(&file, place, &row))
         return step_by_table(walk, &file, &row);
-    return step_by_pointer(walk);
+    return step_by_signal(walk) || step_by_pointer(walk);
 }

@@ -229,6 +229,65 @@ START_TEST(signal_at_the_first_instruction)
 }
 END_TEST
 
+/* ---- a table with an offset where an expression gives the frame -------------- */
+
+static struct found odd_found;
+void follow_odd(void);
+APART void follow_odd(void)
+{
+    follow_here(&odd_found);
+    STAY();
+}
+
+/* rsp + 16, by an expression, then an offset, which makes no sense */
+void odd(void);
+__asm__(".text\n\t.p2align 11\n\t.globl odd\n\t.type odd, @function\nodd:\n\t.cfi_startproc\n\tsubq $8, %rsp\n\t"
+        ".cfi_escape 0x0f, 2, 0x77, 16\n\t.cfi_escape 0x0e, 0x80, 0x80, 0x80, 0x80, 0x07\n\t"
+        "call follow_odd\n\taddq $8, %rsp\n\tret\n\t.cfi_endproc\n\t.size odd, . - odd");
+
+static APART void calls_odd(void)
+{
+    odd();
+    STAY();
+}
+
+START_TEST(offset_of_an_expression)
+{
+    calls_odd();
+    ck_assert_int_eq(times(&odd_found, (void *)odd), 1);
+    ck_assert_int_eq(times(&odd_found, (void *)calls_odd), 1);
+}
+END_TEST
+
+/* ---- a signal whose context leads to itself ---------------------------------- */
+
+static uintptr_t restorer;
+
+static APART void take_restorer(int signal)
+{
+    (void)signal;
+    restorer = (uintptr_t)__builtin_return_address(0);
+}
+
+START_TEST(signals_in_a_circle)
+{
+    static ucontext_t context;
+    signal(SIGUSR1, take_restorer);
+    raise(SIGUSR1);
+    context.uc_mcontext.gregs[REG_RIP] = (greg_t)restorer;
+    context.uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)&context;
+    struct hak_registers registers = {.known = ((uint64_t)1 << HAK_REGISTERS) - 1};
+    registers.value[HAK_REGISTER_PC] = restorer;
+    registers.value[HAK_REGISTER_SP] = (uintptr_t)&context;
+    struct hak_walk walk;
+    hak__walk_begin(&walk, &registers);
+    int steps = 0;
+    while (steps < 10000 && hak__walk_step(&walk))
+        steps++;
+    ck_assert_int_lt(steps, 1000);
+}
+END_TEST
+
 /* ---- stacks in disorder ---------------------------------------------------- */
 
 static uint64_t drawn = 88172645463325252ULL;
@@ -374,6 +433,38 @@ START_TEST(from_an_alternate_stack)
 }
 END_TEST
 
+static struct found *from_large;
+
+static APART int large_frame(size_t at)
+{
+    volatile char large[24 << 20];
+    large[at] = 1;
+    follow_here(from_large);
+    return large[at];
+}
+
+static APART void *calls_large(void *unused)
+{
+    large_frame(1);
+    STAY();
+    return unused;
+}
+
+START_TEST(frame_of_24_mib)
+{
+    static struct found found;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 32 << 20);
+    from_large = &found;
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, &attributes, calls_large, NULL), 0);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(times(&found, (void *)large_frame), 1);
+    ck_assert_int_eq(times(&found, (void *)calls_large), 1);
+}
+END_TEST
+
 static APART void *in_thread(void *unused)
 {
     follow_here(&elsewhere);
@@ -424,6 +515,8 @@ static void add(TCase *tests)
     if (!UNIT_SANITIZED) {
         tcase_add_test(tests, every_instruction);
         tcase_add_test(tests, signal_at_the_first_instruction);
+        tcase_add_test(tests, offset_of_an_expression);
+        tcase_add_test(tests, signals_in_a_circle);
         tcase_add_test(tests, never_a_fault);
         tcase_add_test(tests, code_made_at_run_time);
     }
@@ -431,6 +524,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, coroutine_ends_where_it_began);
     tcase_add_test(tests, from_an_alternate_stack);
     tcase_add_test(tests, small_thread);
+    tcase_add_test(tests, frame_of_24_mib);
     tcase_add_test(tests, call_at_the_end);
 }
 
