@@ -8,6 +8,7 @@
 #include "core/report.h"
 #include "front/front.h"
 #include "os/os.h"
+#include "page/arena.h"
 #include "page/retain.h"
 
 size_t hak_purge(hak_purge_scope_t scope, unsigned max_ms)
@@ -44,6 +45,7 @@ int hak_limit_set(hak_limit_t limit, size_t bytes)
         return -1;
     }
     hak_store_relaxed(&hak__options[option], (int64_t)bytes);
+    hak_store_relaxed(&hak__arena_keeps_whole, false);
     size_t footprint = hak__footprint();
     if (bytes != 0 && footprint > bytes)
         hak__reclaim(footprint - bytes, HAK_NEVER, true);

@@ -25,7 +25,7 @@ enum { HAK_STATS_NOTE_TYPE = 1 };
 
 #define HAK_STATS_MAGIC "hakstat"
 /* Counts the changes of the block, and of what it leads to as far as readers look at it. */
-enum { HAK_STATS_LAYOUT = 2 };
+enum { HAK_STATS_LAYOUT = 3 };
 
 struct hak_stats_block {
     /* the same in every layout */

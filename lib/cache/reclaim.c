@@ -37,7 +37,8 @@ size_t hak__reclaim(size_t bytes, int64_t until, bool pinned_too)
  * The same for what is not asked for explicitly: where the system has refused everything it is left
  * alone for a while.
  */
-static size_t purge_unless_refused(size_t bytes, bool pinned_too)
+typedef size_t purge_t(size_t bytes, int64_t until, bool pinned_too);
+static size_t purge_unless_refused(purge_t *purge, size_t bytes, bool pinned_too)
 {
     enum { PAUSE_MS = 1000 };
     static _Atomic int64_t paused_until; /* any thread; only steers */
@@ -45,7 +46,7 @@ static size_t purge_unless_refused(size_t bytes, bool pinned_too)
     if (hak_unlikely(until != 0) && hak__os_now_ms() < until)
         return 0;
     uint32_t before = hak__purge_moment();
-    size_t gone = hak__reclaim(bytes, HAK_NEVER, pinned_too);
+    size_t gone = purge(bytes, HAK_NEVER, pinned_too);
     bool refused = gone == 0 && hak__purge_refused_since(before);
     if (hak_unlikely(refused || until != 0))
         hak_store_relaxed(&paused_until, refused ? hak__os_now_ms() + PAUSE_MS : 0);
@@ -72,7 +73,7 @@ void hak__reclaim_make_room(size_t bytes)
         hak_store_relaxed(&asked, now);
         hak__reclaim_ask_for_flush();
     }
-    purge_unless_refused(over, false);
+    purge_unless_refused(hak__reclaim, over, false);
 }
 
 /*
@@ -83,9 +84,10 @@ void hak__reclaim_make_room(size_t bytes)
 static size_t make_way(size_t bytes)
 {
     enum { FEW = 512 << 10 };
-    if (hak_load_relaxed(&hak__retained_bytes) <= FEW || hak_load_relaxed(&hak__memory_is_locked))
+    size_t pinned = hak_load_relaxed(&hak__pinned_bytes); /* would be looked through each time */
+    if (hak_load_relaxed(&hak__retained_bytes) <= FEW + pinned || hak_load_relaxed(&hak__memory_is_locked))
         return 0;
-    return hak__superslab_purge(bytes, HAK_NEVER, false);
+    return purge_unless_refused(hak__superslab_purge, bytes, false);
 }
 
 void hak__reclaim_growth(size_t bytes)
@@ -106,7 +108,7 @@ static void purge_surplus(size_t surplus, bool pinned_too)
     for (int round = 0; round < ROUNDS && surplus != 0; round++) {
         if (!hak__lock_try(&hak__purge_lock))
             return;
-        size_t gone = purge_unless_refused(surplus, pinned_too);
+        size_t gone = purge_unless_refused(hak__reclaim, surplus, pinned_too);
         hak__retain_purged(gone);
         hak__lock_release(&hak__purge_lock);
         surplus = gone != 0 ? hak__retain_excess() : 0;

@@ -173,6 +173,13 @@ bool hak__os_is_written(const void *address)
     return !hak__os_is_sandboxed() && (!is_zero(word) || !is_zero(word + 1));
 }
 
+size_t hak__os_peak(void)
+{
+    enum { USAGE_WORDS = 18, PEAK = 4 }; /* of the kernel's struct rusage; in KiB */
+    long usage[USAGE_WORDS];
+    return hak__call_failed(hak__call(SYS_getrusage, 0, usage)) ? SIZE_MAX : (size_t)usage[PEAK] << 10;
+}
+
 /* linux/membarrier.h, which old headers do not have */
 enum { BARRIER = 1 << 3, BARRIER_PREPARE = 1 << 4 };
 

@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "page/locked.h"
 #include "page/pagemap.h"
+#include "page/retain.h"
 
 /* Any thread, in any order: all of this only steers. */
 static _Atomic uintptr_t last_end;    /* eight bytes near the end of the last block with fresh memory */
@@ -17,16 +18,22 @@ static _Atomic unsigned unfilled;     /* one more for each that was not, half fo
 
 enum { CERTAIN = 8 };
 
-/* What is locked has all its memory, and under a limit what is retained has to serve all blocks. */
+/*
+ * What is locked has all its memory, and under a limit what is retained has to serve all blocks: who
+ * locks or limits ends it (locked.c, hak_control.c).
+ */
 static void note(bool written)
 {
     enum { LIKELY = 4 };
     unsigned count = hak_load_relaxed(&unfilled);
+    /* what was filled with zeroes looks the same, but then all that was taken is resident */
+    written = written || hak__os_peak() > hak_load_relaxed(&hak__taken_bytes) / 2;
     count = written ? count / 2 : count + (count < CERTAIN);
     hak_store_relaxed(&unfilled, count);
     hak_store_relaxed(&hak__arena_keeps_whole,
                       count >= LIKELY && hak__option(HAK_OPTION_LIMIT_HARD) == 0 &&
-                          !hak_load_relaxed(&hak__memory_is_locked));
+                          hak__option(HAK_OPTION_LIMIT_SOFT) == 0 &&
+                          !hak__locked_in_future());
 }
 
 /*
@@ -88,9 +95,11 @@ void hak__fill_look_slow(const struct hak_span *span)
 {
     enum { PERIOD = 64, SHARE = 4, LEAST = 2 * SHARE };
     uintptr_t at = (uintptr_t)hak__span_block(span) + hak__align_down(span->size / SHARE, hak__os_page_size());
+    if (span->units < LEAST || at % hak__os_page_size() == 0)
+        return; /* who asks for whole pages may have wishes about them: one that waits for userfaultfd(2) */
     unsigned count = hak_load_relaxed(&freed) + 1;
     hak_store_relaxed(&freed, count);
     bool certain = hak_load_relaxed(&unfilled) == CERTAIN;
-    if (span->units >= LEAST && (!certain || count % PERIOD == 0) && !hak__os_is_sandboxed())
+    if ((!certain || count % PERIOD == 0) && !hak__os_is_sandboxed())
         note(hak__os_is_written((void *)at));
 }

@@ -38,6 +38,13 @@ static uintptr_t part_end(uintptr_t address, uintptr_t end, bool *used)
     return own || next > end ? end : next;
 }
 
+/* From now on what a block does not reach would have memory, too. */
+static void in_future(void)
+{
+    hak_store_relaxed(&future, true);
+    hak_store_relaxed(&hak__arena_keeps_whole, false);
+}
+
 /*
  * Pages that are not there, as behind the end of a file, are refused at once, but may be locked as
  * they are touched; mlockall does not mind them either.
@@ -105,7 +112,7 @@ bool hak__locked_use(int flags, size_t under)
     if ((flags & MCL_FUTURE) != 0) {
         if (hak__call_failed(hak__call(SYS_mlockall, flags & ~MCL_CURRENT)))
             return false;
-        hak_store_relaxed(&future, true);
+        in_future();
     }
     hak_store_relaxed(&only_used, true);
     hak_store_relaxed(&hak__memory_is_locked, hak_load_relaxed(&future));
@@ -115,7 +122,10 @@ bool hak__locked_use(int flags, size_t under)
 void hak__locked_by_system(int flags)
 {
     hak_store_relaxed(&on_fault, (flags & MCL_ONFAULT) != 0);
-    hak_store_relaxed(&future, (flags & MCL_FUTURE) != 0);
+    if ((flags & MCL_FUTURE) != 0)
+        in_future();
+    else
+        hak_store_relaxed(&future, false);
     if ((flags & MCL_CURRENT) != 0)
         hak_store_relaxed(&only_used, false);
     hak_store_relaxed(&hak__memory_is_locked,

@@ -98,10 +98,12 @@ void *hak__starter_take(unsigned class_idx)
     }
     if (!has_memory(slab, carved, count))
         return NULL;
-    if (slab_freelist_carve(slab, count, &first) != count || first != carved)
-        return NULL; /* a signal handler has allocated just now */
+    hak_add_relaxed(&starter->holds, 1); /* first: a signal handler may close it */
+    if (slab_freelist_carve(slab, count, &first) != count || first != carved) {
+        let_go(starter, slab); /* one has allocated just now */
+        return NULL;
+    }
     starter->taken[class_idx] = (uint16_t)taken;
-    hak_add_relaxed(&starter->holds, 1);
     hak_store_relaxed(kind_of(starter, first), (uint8_t)(class_idx + 1));
     return slab_freelist_block(slab, first);
 }

@@ -34,6 +34,7 @@ static const struct {
     {SYS_mremap, ANY, {ENOMEM, EAGAIN, EFAULT, EINVAL, EPERM}},
     {SYS_madvise, ANY, {EAGAIN, EINVAL, ENOMEM, EPERM, EIO, EFAULT}},
     {SYS_prlimit64, ANY, {EPERM, ENOSYS}},
+    {SYS_getrusage, ANY, {EPERM, ENOSYS}},
     {SYS_membarrier, ANY, {ENOSYS, EINVAL, EPERM}},
     {SYS_prctl, ANY, {0}},
     {SYS_getrandom, ANY, {EAGAIN, EINTR, ENOSYS, EPERM}},

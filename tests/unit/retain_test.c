@@ -301,8 +301,8 @@ START_TEST(blocks_get_their_memory_at_once_while_they_are_filled)
 }
 END_TEST
 
-/* Replaces blocks of many sizes, of which so many bytes are written to; in how many pages they have begun. */
-static size_t pages_of_starts(int rounds, size_t written)
+/* Replaces blocks of many sizes, of which so many bytes are written; in how many pages they have begun. */
+static size_t pages_of_starts(int rounds, int byte, size_t written)
 {
     enum { LIVE = 20, LEAST = 65536, RANGE = 1 << 20, PAGES = 1 << 14 };
     static uintptr_t seen[PAGES];
@@ -314,7 +314,7 @@ static size_t pages_of_starts(int rounds, size_t written)
         size_t size = LEAST + (state >> 8) % RANGE;
         int place = i % LIVE;
         hak_free(block[place]);
-        memset(block[place] = hak_malloc(size), 1, written < size ? written : size);
+        memset(block[place] = hak_malloc(size), byte, written < size ? written : size);
         uintptr_t page = (uintptr_t)block[place] >> 12;
         size_t at = 0;
         while (at < pages && seen[at] != page)
@@ -334,13 +334,33 @@ static size_t pages_of_starts(int rounds, size_t written)
 
 START_TEST(blocks_that_are_hardly_used_begin_where_others_did)
 {
-    enum { MOST = 150 };
-    size_t pages = pages_of_starts(3000, 1);
+    enum { MOST = 250 };
+    size_t pages = pages_of_starts(3000, 1, 1);
     if (hak__is_watched())
         return;
     ck_assert_uint_lt(pages, MOST);
     ck_assert(hak_load_relaxed(&hak__arena_keeps_whole));
-    pages_of_starts(300, SIZE_MAX);
+    pages_of_starts(300, 1, SIZE_MAX);
+    ck_assert(!hak_load_relaxed(&hak__arena_keeps_whole));
+}
+END_TEST
+
+START_TEST(blocks_that_are_filled_with_zeroes_are_filled)
+{
+    pages_of_starts(300, 0, SIZE_MAX);
+    ck_assert(!hak_load_relaxed(&hak__arena_keeps_whole));
+}
+END_TEST
+
+START_TEST(a_limit_ends_it_that_spans_stay_whole)
+{
+    pages_of_starts(3000, 1, 1);
+    if (hak__is_watched())
+        return;
+    ck_assert(hak_load_relaxed(&hak__arena_keeps_whole));
+    ck_assert_int_eq(hak_limit_set(HAK_LIMIT_HARD, (size_t)1 << 30), 0);
+    ck_assert(!hak_load_relaxed(&hak__arena_keeps_whole));
+    pages_of_starts(300, 1, 1);
     ck_assert(!hak_load_relaxed(&hak__arena_keeps_whole));
 }
 END_TEST
@@ -355,6 +375,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, what_can_be_read_and_is_not_zero_is_written);
     tcase_add_test(tests, blocks_get_their_memory_at_once_while_they_are_filled);
     tcase_add_test(tests, blocks_that_are_hardly_used_begin_where_others_did);
+    tcase_add_test(tests, blocks_that_are_filled_with_zeroes_are_filled);
+    tcase_add_test(tests, a_limit_ends_it_that_spans_stay_whole);
     tcase_add_test(tests, a_small_bound_on_caches_holds);
     tcase_add_test(tests, caches_follow_a_bound_that_falls);
     tcase_add_test(tests, blocks_that_shrink_in_place_leave_no_more_than_the_bound);
