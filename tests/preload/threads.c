@@ -92,6 +92,58 @@ static void forks(void)
         pthread_join(thread[i], NULL);
 }
 
+enum { HANDED = 40000, FREEING = 3, FREEING_FORKS = 300 };
+
+static void *passed_on[FREEING][HANDED];
+static pthread_barrier_t all_are_handed;
+
+/* Frees by the ten thousand what another thread has allocated, and allocates as many. */
+static void *free_others(void *number)
+{
+    size_t mine = (size_t)number, other = (mine + 1) % FREEING;
+    for (int i = 0; i < HANDED; i++)
+        passed_on[mine][i] = opaque(malloc(64));
+    pthread_barrier_wait(&all_are_handed);
+    while (!atomic_load(&stop)) {
+        for (int i = 0; i < HANDED; i++)
+            free(passed_on[other][i]);
+        for (int i = 0; i < HANDED; i++)
+            passed_on[other][i] = opaque(malloc(64));
+    }
+    return NULL;
+}
+
+/* A fork between any two steps of their frees; the child frees more than its cache holds. */
+static void forks_beside_frees(void)
+{
+    enum { FREED = 2000 };
+    void *block[FREED];
+    pthread_t thread[FREEING];
+    for (int i = 0; i < FREED; i++)
+        block[i] = opaque(malloc(128));
+    atomic_store(&stop, false);
+    pthread_barrier_init(&all_are_handed, NULL, FREEING + 1);
+    for (size_t i = 0; i < FREEING; i++)
+        REQUIRE(pthread_create(&thread[i], NULL, free_others, (void *)i) == 0);
+    pthread_barrier_wait(&all_are_handed);
+    for (int i = 0; i < FREEING_FORKS; i++) {
+        pid_t pid = fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+            alarm(60);
+            for (int j = 0; j < FREED; j++)
+                free(block[j]);
+            _exit(0);
+        }
+        int status = 0;
+        REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+        usleep((unsigned)i * 7919 % 2000);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < FREEING; i++)
+        pthread_join(thread[i], NULL);
+}
+
 static pthread_key_t key[2];
 static atomic_int destructions;
 
@@ -195,5 +247,6 @@ int main(void)
     untouched();
     endings();
     forks();
+    forks_beside_frees();
     return 0;
 }
