@@ -37,6 +37,9 @@ if command -v addr2line > out; then
     place=$(sed -n 's,.* in main+.*(\(.*\)+\(0x[0-9a-f]*\))$,\1 \2,p' err)
     addr2line -fie "${place% *}" "${place#* }" | grep -qx main || fail "null: not the address of main: $place"
 fi
+asked nowhere 139 SIGSEGV
+says '^    #0 0x0$' nowhere
+says "$frame call\+0x|$frame main\+0x" nowhere
 asked freed 139 SIGSEGV
 says "^hakmem\[crash:[0-9]+\]: the address is in a freed block of 112 bytes at $(cat out), offset 20$" freed
 asked freed-large 139 SIGSEGV

@@ -181,8 +181,11 @@ static void say_registers(const struct hak_crash *crash)
     }
 }
 
-/* As sanitizers write it, so that tools can read it:  #1 0x… in main+0x1f (/usr/bin/program+0x1234) */
-static void say_frame(unsigned number, uintptr_t address, bool is_return)
+/*
+ * As sanitizers write it, so that tools can read it:  #1 0x… in main+0x1f (/usr/bin/program+0x1234). Of
+ * a call a place within it: where it returns to may be another line, or function.
+ */
+static void say_frame(unsigned number, uintptr_t address)
 {
     static HAK_SPARSE struct hak_code code; /* one thread reports at a time */
     struct hak_text text;
@@ -191,18 +194,17 @@ static void say_frame(unsigned number, uintptr_t address, bool is_return)
     hak__text_unsigned(&text, number);
     hak__text_string(&text, " ");
     hak__text_pointer(&text, (void *)address);
-    /* behind the call may be the next function, if this one does not go on after it */
-    if (hak__os_find_code(address - is_return, &code)) {
+    if (hak__os_find_code(address, &code)) {
         if (code.function[0] != '\0') {
             hak__text_string(&text, " in ");
             hak__text_printable(&text, code.function, strlen(code.function));
             hak__text_string(&text, "+");
-            hak__text_pointer(&text, (void *)(code.function_offset + is_return));
+            hak__text_pointer(&text, (void *)code.function_offset);
         }
         hak__text_string(&text, " (");
         hak__text_printable(&text, code.file, strlen(code.file));
         hak__text_string(&text, "+");
-        hak__text_pointer(&text, (void *)(code.offset + is_return));
+        hak__text_pointer(&text, (void *)code.offset);
         hak__text_string(&text, ")");
     }
     end_line(&text);
@@ -216,7 +218,7 @@ static void say_backtrace(const struct hak_crash *crash)
     unsigned number = 0;
     if (crash->at.known != 0)
         do
-            say_frame(number++, walk.registers.value[HAK_REGISTER_PC], walk.is_return);
+            say_frame(number++, hak__walk_place(&walk));
         while (number < MOST && hak__walk_step(&walk));
 }
 

@@ -3,8 +3,11 @@
 #include "profile/cfi.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 
 #include "base/bits.h"
+#include "os/call.h"
 #include "profile/bytes.h"
 
 /* How tables write pointers: the low four bits are the form, the others what it counts from. */
@@ -360,6 +363,29 @@ static bool read_row(const struct hak_cfi_file *file, uintptr_t record, uintptr_
     return run(&machine, bytes);
 }
 
+/* In a static program what is found reaches over its code alone: all that the system has loaded of it. */
+static void widen_to_program(struct hak_cfi_file *file)
+{
+    uintptr_t headers = hak__auxiliary(AT_PHDR);
+    size_t count = hak__auxiliary(AT_PHNUM);
+    const ElfW(Phdr) *header = (const ElfW(Phdr) *)headers;
+    uintptr_t moved = headers - sizeof(ElfW(Ehdr)), start = UINTPTR_MAX, end = 0;
+    for (size_t i = 0; headers != 0 && i < count; i++)
+        if (header[i].p_type == PT_LOAD && header[i].p_offset == 0)
+            moved -= header[i].p_vaddr;
+    for (size_t i = 0; headers != 0 && i < count; i++) {
+        uintptr_t from = moved + header[i].p_vaddr;
+        if (header[i].p_type == PT_LOAD && from < start)
+            start = from;
+        if (header[i].p_type == PT_LOAD && from + header[i].p_filesz > end)
+            end = from + header[i].p_filesz;
+    }
+    if (start <= file->start && end >= file->end) {
+        file->start = start;
+        file->end = end;
+    }
+}
+
 bool hak__cfi_locate(uintptr_t place, struct hak_cfi_file *file)
 {
     struct dl_find_object found;
@@ -367,6 +393,8 @@ bool hak__cfi_locate(uintptr_t place, struct hak_cfi_file *file)
         return false;
     *file = (struct hak_cfi_file){(uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end,
                                   (uintptr_t)found.dlfo_eh_frame};
+    if (hak_unlikely(file->table < file->start || file->table >= file->end))
+        widen_to_program(file);
     return true;
 }
 

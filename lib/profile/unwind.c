@@ -139,6 +139,28 @@ static bool step_by_table(struct hak_walk *walk, const struct hak_cfi_file *file
     return is_known(&caller, HAK_REGISTER_SP) && go_on(walk, &caller, row->is_signal);
 }
 
+/*
+ * A call that led nowhere, through a pointer that is NULL or worse: what calls is where it would have
+ * returned to.
+ */
+static bool step_from_nowhere(struct hak_walk *walk)
+{
+    struct hak_registers caller = walk->registers;
+    uintptr_t pc = caller.value[HAK_REGISTER_PC];
+    struct hak_cfi_file file;
+    if (!HAK_CALL_FRAMES || walk->is_return || hak__os_can_read((const void *)hak__align_down(pc, 4)))
+        return false;
+#if defined(__aarch64__)
+    caller.value[HAK_REGISTER_PC] = plain_address(caller.value[30]);
+#else
+    uintptr_t sp = caller.value[HAK_REGISTER_SP];
+    if (!read_word(walk, sp, &caller.value[HAK_REGISTER_PC]))
+        return false;
+    caller.value[HAK_REGISTER_SP] = sp + sizeof(uintptr_t);
+#endif
+    return hak__cfi_locate(caller.value[HAK_REGISTER_PC] - 1, &file) && go_on(walk, &caller, false);
+}
+
 /* A frame pointer points at the caller's, behind which stands where the call returns to. */
 static bool step_by_pointer(struct hak_walk *walk)
 {
@@ -197,5 +219,5 @@ bool hak__walk_step(struct hak_walk *walk)
     struct hak_cfi_row row;
     if (HAK_CALL_FRAMES && hak__cfi_locate(place, &file) && hak__cfi_recall(&file, place, &row))
         return step_by_table(walk, &file, &row);
-    return step_by_signal(walk) || step_by_pointer(walk);
+    return step_from_nowhere(walk) || step_by_signal(walk) || step_by_pointer(walk);
 }

@@ -78,6 +78,14 @@ static void recovering(void)
     write_to((void *)0x4560);
 }
 
+typedef void function(void);
+
+static void call(function *where)
+{
+    where();
+    puts("came back");
+}
+
 static volatile int deepest = INT_MAX;
 
 static int deeper(int depth)
@@ -106,6 +114,8 @@ int main(int argc, char **argv)
         in_thread();
     else if (strcmp(name, "abort") == 0)
         abort();
+    else if (strcmp(name, "nowhere") == 0)
+        call((function *)(uintptr_t)opaque(NULL));
     else if (strcmp(name, "kill") == 0)
         kill(getpid(), SIGSEGV);
     else if (strcmp(name, "double-free") == 0)
