@@ -161,7 +161,7 @@ check_first_blocks() {
     answers 'hak block second' "^$block, 208 bytes usable, offset 0\$" \
         '^state +free; its place is not used again$'
     answers 'hak block ((unsigned long)first & ~0x1ffffUL) + 0x9000' 'in the starter, where no block was'
-    answers 'hak slab first' '^state +CURRENT'
+    answers 'hak slab first' '^state +CURRENT' '^class +the starter, places of 16 bytes$'
 }
 
 check_blocks() {

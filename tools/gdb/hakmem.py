@@ -441,9 +441,10 @@ class Library:
             return rows
         base, bytes = int(slab["base"]), int(slab["units"]) << GRANULE_SHIFT
         head = "none" if view.head == NO_BLOCK else f"block {view.head}"
+        starter = view.class_idx == self.constant("HAK_CLASS_STARTER")
         return rows + [
             ("range", f"{base:#x} to {base + bytes:#x}, {bytes >> 10} KiB"),
-            ("class", f"{view.class_idx} ({int(slab['size'])} bytes)"),
+            ("class", f"the starter, places of {slab['size']} bytes" if starter else f"{view.class_idx} ({int(slab['size'])} bytes)"),
             ("capacity", f"{int(slab['capacity'])} blocks"),
             ("carved", f"{view.carved} blocks, {view.carved - view.free} of them out"),
             ("free", f"{view.free} blocks, head {head}"),
