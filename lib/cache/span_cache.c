@@ -118,7 +118,7 @@ void hak__span_cache_keep_bound(struct hak_heap *heap)
 HAK_NOINLINE const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units)
 {
     enum { WASTE = 4 };
-    size_t most = units >= HAK_WHOLE_UNITS && hak_load_relaxed(&hak__arena_keeps_whole) ? 2 * units : units + units / WASTE;
+    size_t most = hak_load_relaxed(&hak__arena_keeps_whole) ? 2 * units : units + units / WASTE;
     if (most > HAK_SPAN_CACHE_UNITS)
         most = HAK_SPAN_CACHE_UNITS;
     for (; units <= most; units++)

@@ -280,7 +280,7 @@ static struct hak_span *whole_locked(size_t units)
 static struct hak_span *alloc_locked(size_t units, size_t align_units, bool zero)
 {
     size_t usual = usual_alignment(units, align_units);
-    bool apart = units >= HAK_WHOLE_UNITS && align_units == 1 && !zero && hak_load_relaxed(&hak__arena_keeps_whole);
+    bool apart = align_units == 1 && !zero && hak_load_relaxed(&hak__arena_keeps_whole);
     struct hak_span *span = apart ? whole_locked(units) : NULL;
     if (span == NULL)
         span = find_locked(units, usual, zero || apart);
@@ -336,7 +336,7 @@ void hak__arena_free(struct hak_span *span)
     if (span->dirty)
         hak__retained_add(hak__span_counted(span));
     hak__lock_acquire(&hak__arena_lock);
-    if (span->dirty && span->units >= HAK_WHOLE_UNITS && hak_load_relaxed(&hak__arena_keeps_whole))
+    if (span->dirty && hak_load_relaxed(&hak__arena_keeps_whole))
         hak__spans_list_locked(span);
     else
         hak__spans_join_locked(span);

@@ -16,12 +16,6 @@
  */
 enum { HAK_ADVISED_UNITS = 32 };
 
-/*
- * From so many granules on a span is kept whole (arena.h): whether smaller blocks are filled is not
- * looked at.
- */
-enum { HAK_WHOLE_UNITS = 4 };
-
 /* The most granules that a span in a thread's span cache has. */
 enum { HAK_SPAN_CACHE_UNITS = 16 };
 
