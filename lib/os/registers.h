@@ -3,6 +3,7 @@
 #ifndef HAK_OS_REGISTERS_H
 #define HAK_OS_REGISTERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -22,6 +23,11 @@ struct hak_registers {
     uintptr_t value[HAK_REGISTERS];
     uint64_t known; /* bit i: value[i] is */
 };
+
+HAK_INLINE bool hak__register_is_known(const struct hak_registers *registers, uint64_t number)
+{
+    return number < HAK_REGISTERS && (registers->known >> number & 1) != 0;
+}
 
 /*
  * Those of the caller where it stands, which go on being right as long as it does not return. What a

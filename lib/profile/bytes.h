@@ -43,6 +43,7 @@ HAK_BYTES_READ(u8, uint8_t)
 HAK_BYTES_READ(u16, uint16_t)
 HAK_BYTES_READ(u32, uint32_t)
 HAK_BYTES_READ(u64, uint64_t)
+HAK_BYTES_READ(word, uintptr_t)
 #undef HAK_BYTES_READ
 
 /* Numbers of any length, seven bits a byte, lowest first. What does not fit is cut off. */

@@ -45,7 +45,7 @@ static uintptr_t read_pointer(struct hak_bytes *bytes, uint8_t encoding, bool re
         bytes->is_short = true;
     switch (encoding & POINTER_FORM) {
     case POINTER_NATIVE:
-        return base + (sizeof base == 8 ? (uintptr_t)hak__bytes_u64(bytes) : hak__bytes_u32(bytes));
+        return base + hak__bytes_word(bytes);
     case POINTER_U64:
     case POINTER_S64:
         return base + (uintptr_t)hak__bytes_u64(bytes);
@@ -270,7 +270,7 @@ static void step_rule(struct machine *machine, struct hak_bytes *bytes, uint8_t 
     }
 }
 
-/* How far an instruction goes on in the function; 0 if it is of another kind. */
+/* How far an instruction goes on in the function; false if it is of another kind. */
 static bool is_advance(struct hak_bytes *bytes, uint8_t code, uint64_t *by)
 {
     if (code >> 6 == 1)

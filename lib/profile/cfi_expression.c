@@ -46,7 +46,7 @@ static uintptr_t below(struct machine *machine, unsigned count)
 
 static uintptr_t register_value(struct machine *machine, uint64_t number)
 {
-    if (number >= HAK_REGISTERS || (machine->registers->known >> number & 1) == 0) {
+    if (!hak__register_is_known(machine->registers, number)) {
         machine->failed = true;
         return 0;
     }
@@ -79,7 +79,7 @@ static bool constant(struct machine *machine, uint8_t code)
     struct hak_bytes *bytes = &machine->program;
     switch (code) {
     case 0x03: /* an address */
-        push(machine, sizeof(uintptr_t) == 8 ? (uintptr_t)hak__bytes_u64(bytes) : hak__bytes_u32(bytes));
+        push(machine, hak__bytes_word(bytes));
         return true;
     case 0x0e:
     case 0x0f:

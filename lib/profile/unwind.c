@@ -44,11 +44,6 @@ static bool read_word(void *reader, uintptr_t address, uintptr_t *word)
     return true;
 }
 
-static bool is_known(const struct hak_registers *registers, unsigned number)
-{
-    return number < HAK_REGISTERS && (registers->known >> number & 1) != 0;
-}
-
 /* Without the bits by which return addresses are signed. */
 static uintptr_t plain_address(uintptr_t address)
 {
@@ -74,7 +69,7 @@ static bool apply(struct hak_walk *walk, const struct hak_cfi_file *file, struct
         *value = place;
         return true;
     case HAK_RULE_REGISTER:
-        if (!is_known(registers, (unsigned)rule.offset))
+        if (!hak__register_is_known(registers, (unsigned)rule.offset))
             return false;
         *value = registers->value[rule.offset];
         return true;
@@ -94,7 +89,7 @@ static bool find_frame(struct hak_walk *walk, const struct hak_cfi_file *file, c
     const struct hak_registers *registers = &walk->registers;
     if (row->frame_kind == HAK_RULE_COMPUTED)
         return HAK_CALL_FRAMES && hak__cfi_compute(file, row->frame_offset, NULL, registers, read_word, walk, frame);
-    if (!is_known(registers, row->frame_register))
+    if (!hak__register_is_known(registers, row->frame_register))
         return false;
     *frame = registers->value[row->frame_register] + (uintptr_t)(intptr_t)row->frame_offset;
     return true;
@@ -127,7 +122,7 @@ static bool step_by_table(struct hak_walk *walk, const struct hak_cfi_file *file
         if (apply(walk, file, row->rule[i], frame, &caller.value[i]))
             caller.known |= left & -left;
     }
-    if (!is_known(&caller, row->return_register))
+    if (!hak__register_is_known(&caller, row->return_register))
         return false;
     caller.value[HAK_REGISTER_PC] = plain_address(caller.value[row->return_register]);
     caller.known |= (uint64_t)1 << HAK_REGISTER_PC;
@@ -136,7 +131,7 @@ static bool step_by_table(struct hak_walk *walk, const struct hak_cfi_file *file
         caller.value[HAK_REGISTER_SP] = frame;
         caller.known |= (uint64_t)1 << HAK_REGISTER_SP;
     }
-    return is_known(&caller, HAK_REGISTER_SP) && go_on(walk, &caller, row->is_signal);
+    return hak__register_is_known(&caller, HAK_REGISTER_SP) && go_on(walk, &caller, row->is_signal);
 }
 
 /*
@@ -167,7 +162,7 @@ static bool step_by_pointer(struct hak_walk *walk)
     const struct hak_registers *registers = &walk->registers;
     uintptr_t frame = registers->value[HAK_REGISTER_FP], sp = registers->value[HAK_REGISTER_SP];
     struct hak_registers caller = {.known = 0};
-    if (!is_known(registers, HAK_REGISTER_FP) || frame - sp >= FRAME_MAX ||
+    if (!hak__register_is_known(registers, HAK_REGISTER_FP) || frame - sp >= FRAME_MAX ||
         !read_word(walk, frame, &caller.value[HAK_REGISTER_FP]) ||
         !read_word(walk, frame + sizeof(uintptr_t), &caller.value[HAK_REGISTER_PC]))
         return false;

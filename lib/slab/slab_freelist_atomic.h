@@ -40,8 +40,8 @@ HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node
 /* From which the slabs' keys are made; set once, before any slab serves. */
 extern uint64_t hak__slab_link_secret;
 /*
- * In place of the record of a slab that is known to be whole, for who looks whether a block was handed
- * out. Nobody writes to it.
+ * Stands in for the record of any slab that is known to be whole, where a caller checks whether a block
+ * was handed out. Nobody writes to it.
  */
 extern TinySlabMeta hak__slab_whole;
 
