@@ -139,24 +139,30 @@ static void close_and_flush(struct hak_heap *heap)
 enum { LEFT_HEAPS = 8, LITTLE_BYTES = 256 << 10, LITTLE_BLOCKS = 1024, MUCH_BYTES = 2 << 20,
        MUCH_BLOCKS = 1536 };
 
-static bool holds_at_most(const struct hak_heap *heap, size_t most_blocks, size_t most_bytes)
+/* What is in the bins. */
+struct holding {
+    size_t bytes, blocks; /* each may be the last of a page */
+};
+
+static struct holding held_by(const struct hak_heap *heap)
 {
-    size_t bytes = 0, blocks = 0; /* each may be the last of a page */
+    struct holding all = {0, 0};
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-        size_t held = (size_t)(heap->top[i] - heap->base[i]);
-        blocks += held;
-        bytes += held * hak__class_size(i);
+        size_t blocks = (size_t)(heap->top[i] - heap->base[i]);
+        all.blocks += blocks;
+        all.bytes += blocks * hak__class_size(i);
     }
-    return blocks <= most_blocks && bytes <= most_bytes;
+    return all;
 }
 
 /* Before the heap is on the list of free ones. False: it is to be flushed. */
 static bool count_left(struct hak_heap *heap)
 {
     bool busy = hak__heap_enter(heap);
-    bool little = holds_at_most(heap, LITTLE_BLOCKS, LITTLE_BYTES);
-    bool too_much = !little && !holds_at_most(heap, MUCH_BLOCKS, MUCH_BYTES);
+    struct holding held = held_by(heap);
     hak__heap_leave(heap, busy);
+    bool little = held.blocks <= LITTLE_BLOCKS && held.bytes <= LITTLE_BYTES;
+    bool too_much = held.blocks > MUCH_BLOCKS || held.bytes > MUCH_BYTES;
     if (heap->id == HAK_HEAP_FIRST || hak__option(HAK_OPTION_DECAY_MS) == 0 || too_much)
         return false;
     int64_t now = hak__os_now_ms();
