@@ -45,7 +45,8 @@ int hak_option_info(size_t index, hak_option_info_t *info)
                                              [HAK_OPTION_KIND_NUMBER] = HAK_OPTION_TYPE_NUMBER,
                                              [HAK_OPTION_KIND_SIZE] = HAK_OPTION_TYPE_SIZE,
                                              [HAK_OPTION_KIND_STATS] = HAK_OPTION_TYPE_WORD,
-                                             [HAK_OPTION_KIND_BACKGROUND] = HAK_OPTION_TYPE_WORD};
+                                             [HAK_OPTION_KIND_BACKGROUND] = HAK_OPTION_TYPE_WORD,
+                                             [HAK_OPTION_KIND_FILE] = HAK_OPTION_TYPE_FILE};
     hak__init();
     if (!hak__sized_is_known(info->struct_size, sizeof *info))
         return -1;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The option "stats": a report when the process ends by exit(3), to standard error or to a file. */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "api/stats_print.h"
+#include "core/file_name.h"
 #include "core/options.h"
 #include "front/front.h"
 #include "os/os.h"
@@ -22,34 +22,6 @@ static __attribute__((constructor(102))) void keep_stderr(void)
 {
     if (prints_at_exit())
         first_stderr = hak__os_duplicate(2);
-}
-
-/* The name of a file from its pattern: %p, %n and %% are replaced. False when that is too long. */
-static bool expand(const char *pattern, char path[PATH_MAX])
-{
-    struct hak_text number;
-    size_t used = 0;
-    hak__text_begin(&number, -1);
-    hak__text_signed(&number, hak__os_process());
-    for (; *pattern != '\0'; pattern++) {
-        const char *part = pattern;
-        size_t size = 1;
-        if (pattern[0] == '%' && pattern[1] == 'p') {
-            part = number.bytes, size = number.used;
-            pattern++;
-        } else if (pattern[0] == '%' && pattern[1] == 'n') {
-            part = hak__os_program_name(), size = strlen(part);
-            pattern++;
-        } else if (pattern[0] == '%' && pattern[1] == '%') {
-            pattern++;
-        }
-        if (size >= PATH_MAX - used)
-            return false;
-        memcpy(path + used, part, size);
-        used += size;
-    }
-    path[used] = '\0';
-    return true;
 }
 
 static int print(int fd)
@@ -72,7 +44,7 @@ static void print_to_file(const char *pattern)
 {
     char path[PATH_MAX];
     int error = ENAMETOOLONG;
-    if (expand(pattern, path)) {
+    if (hak__file_name(pattern, path)) {
         int fd = hak__os_append(path);
         error = fd < 0 ? -fd : print(fd);
         if (fd >= 0)

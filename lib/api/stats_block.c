@@ -46,6 +46,7 @@ __attribute__((used)) const struct hak_stats_block hak__stats_block = {
     .chunks = &hak__super_chunks,
     .locks = hak__locks,
     .starter = &hak__starter,
+    .profile = &hak__profile,
 };
 
 __asm__(".pushsection .note.hakmem, \"a\", %note\n"

@@ -17,6 +17,7 @@
 #include "cache/heap.h"
 #include "core/stats.h"
 #include "front/locks.h"
+#include "profile/tables.h"
 #include "slab/starter.h"
 #include "slab/superslab.h"
 
@@ -25,7 +26,7 @@ enum { HAK_STATS_NOTE_TYPE = 1 };
 
 #define HAK_STATS_MAGIC "hakstat"
 /* Counts the changes of the block, and of what it leads to as far as readers look at it. */
-enum { HAK_STATS_LAYOUT = 3 };
+enum { HAK_STATS_LAYOUT = 4 };
 
 struct hak_stats_block {
     /* the same in every layout */
@@ -49,6 +50,7 @@ struct hak_stats_block {
     const struct super_chunk *chunks;
     const struct hak_named_lock *locks;
     const void *starter; /* a word: NULL or the struct hak_starter * */
+    struct hak_profile *profile; /* whose interval readers with the right to may write */
 };
 
 extern const struct hak_stats_block hak__stats_block;

@@ -23,7 +23,7 @@
 #include "slab/starter.h"
 #include "slab/superslab.h"
 
-enum { ID_WITHOUT_HEAP = 1, ID_LAST = 0x7fffff };
+enum { ID_WITHOUT_HEAP = 1, ID_LAST = HAK_OWNER_SAMPLED - 1 };
 enum { LOOK_LEAST = 8 };
 const struct hak_heap hak__heap_none = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNER_SHIFT, .id = ID_WITHOUT_HEAP};
 const struct hak_heap hak__heap_gone = {.owner_tag = ID_WITHOUT_HEAP << HAK_OWNER_SHIFT, .id = ID_WITHOUT_HEAP};

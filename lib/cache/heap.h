@@ -61,6 +61,7 @@ struct hak_heap {
     _Alignas(HAK_CACHE_LINE) uint32_t owner_tag; /* id << HAK_OWNER_SHIFT */
     uint32_t id;
     uint64_t secret; /* hak__heap_secret, at hand for free */
+    ptrdiff_t until_sample; /* bytes to be allocated before the next look of the profiler (profile/sampler.h) */
     /*
      * What bounds the starts of blocks (size_class.h), by what the page map shows less one: of whole
      * slabs by class, and HAK_GROWING further on of the slab from which the heap carves the class.
@@ -137,6 +138,8 @@ struct hak_heap {
     bool left;                  /* free, and holds what its thread has left; the same */
     int64_t left_ms;            /* since then; the same */
     uint64_t left_cpu;          /* as a bit, if that is much; the same */
+    uint64_t sample_interval; /* what until_sample was drawn for; 0: the profiler was off */
+    uint64_t samples_drawn;
     struct hak_counters counters;
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };
@@ -236,6 +239,12 @@ bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx);
 
 /* A free block that is in no bin; NULL when there is none at hand. */
 void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx);
+
+/*
+ * A free block of a slab that the caller holds CURRENT, or a fresh one, marked as free; NULL when there is
+ * none, or no memory. *carved is set when it is a fresh one.
+ */
+void *hak__slab_block(TinySlabMeta *slab, unsigned class_idx, bool *carved);
 
 /* drain.c: makes room in a full bin. */
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);

@@ -29,8 +29,11 @@ __attribute__((no_sanitize("thread", "address"))) static bool is_live(uintptr_t 
     return !HAK_CHECKS || mark != hak__mark_of(hak__heap_secret, (void *)block);
 }
 
+/* The slabs of sampled blocks belong to no heap. */
 static void find_owner(struct hak_look *look, uint32_t id)
 {
+    if (id == HAK_OWNER_SAMPLED)
+        return;
     look->owner = id;
     const struct hak_heap *heap = hak__heap_by_id(id);
     if (heap == NULL)

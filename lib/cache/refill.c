@@ -158,18 +158,25 @@ static TinySlabMeta *next_slab(struct hak_heap *heap, unsigned class_idx, bool *
     return slab;
 }
 
+void *hak__slab_block(TinySlabMeta *slab, unsigned class_idx, bool *carved)
+{
+    void *block = slab_freelist_pop_lockfree(slab, (int)class_idx);
+    uint32_t first = 0;
+    *carved = block == NULL && carve_counted(slab, 1, &first) == 1;
+    if (*carved) {
+        block = slab_freelist_block(slab, first);
+        prepare_fresh(hak__heap_secret, slab->size, block);
+    }
+    return block;
+}
+
 static void *bypass(struct hak_heap *heap, unsigned class_idx)
 {
     TinySlabMeta *slab = heap->current[class_idx];
-    if (slab == NULL)
-        return NULL;
-    void *block = slab_freelist_pop_lockfree(slab, (int)class_idx);
-    uint32_t first = 0;
-    if (block == NULL && carve_counted(slab, 1, &first) == 1) {
+    bool carved = false;
+    void *block = slab != NULL ? hak__slab_block(slab, class_idx, &carved) : NULL;
+    if (carved)
         note_carved(heap, class_idx, slab);
-        block = slab_freelist_block(slab, first);
-        prepare_fresh(heap->secret, slab->size, block);
-    }
     return block;
 }
 

@@ -24,6 +24,8 @@ HAK_READ_MOSTLY HAK_CACHE_ALIGNED _Atomic int64_t hak__options[HAK_OPTION_COUNT]
 #undef HAK_OPTION
 };
 
+HAK_SPARSE char hak__options_file[HAK_OPTION_FILE_SIZE];
+
 /* The words of the kinds that have words; a word's value is its position modulo the stride. */
 typedef char word_t[8];
 static const word_t bool_words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
@@ -38,6 +40,8 @@ static const char *word_of(enum hak_option_kind kind, int64_t value)
         return stats_words[value];
     case HAK_OPTION_KIND_BACKGROUND:
         return background_words[value];
+    case HAK_OPTION_KIND_FILE:
+        return value != 0 ? hak__options_file : stats_words[0];
     default:
         return NULL;
     }
@@ -95,6 +99,10 @@ static bool parse_value(const struct hak_option_row *row, const char *text, size
     case HAK_OPTION_KIND_BACKGROUND:
         read = parse_word(background_words, HAK_COUNT_OF(background_words), 3, text, length, value);
         break;
+    case HAK_OPTION_KIND_FILE:
+        read = length > 0 && length < HAK_OPTION_FILE_SIZE;
+        *value = !equals(stats_words[0], text, length);
+        break;
     case HAK_OPTION_KIND_NUMBER:
     case HAK_OPTION_KIND_SIZE:
         read = parse_number(text, length, row->kind == HAK_OPTION_KIND_SIZE, value);
@@ -150,8 +158,13 @@ enum hak_option_result hak__options_set(const struct hak_setting *setting, unsig
     int option;
     int64_t number = 0;
     enum hak_option_result result = read_setting(setting, features, &option, &number);
-    if (result == HAK_OPTION_OK)
-        hak_store_relaxed(&hak__options[option], number);
+    if (result != HAK_OPTION_OK)
+        return result;
+    if (hak__option_rows[option].kind == HAK_OPTION_KIND_FILE && number != 0) {
+        memcpy(hak__options_file, setting->value, setting->value_length);
+        hak__options_file[setting->value_length] = '\0';
+    }
+    hak_store_relaxed(&hak__options[option], number);
     return result;
 }
 
@@ -219,6 +232,8 @@ static void say_allowed(struct hak_text *text, enum hak_option option)
         hak__text_string(text, "none, text or json");
     } else if (row->kind == HAK_OPTION_KIND_BACKGROUND) {
         hak__text_string(text, "0, 1 or auto");
+    } else if (row->kind == HAK_OPTION_KIND_FILE) {
+        hak__text_string(text, "a path of 1 to 1023 bytes, or none");
     } else {
         hak__options_text(text, option, row->minimum);
         if (row->maximum >= PTRDIFF_MAX) {

@@ -31,8 +31,24 @@ enum hak_option_kind {
     HAK_OPTION_KIND_NUMBER,
     HAK_OPTION_KIND_SIZE,
     HAK_OPTION_KIND_STATS,
-    HAK_OPTION_KIND_BACKGROUND
+    HAK_OPTION_KIND_BACKGROUND,
+    HAK_OPTION_KIND_FILE
 };
+
+/* The path of the one option that has one; its value is 1 then. Set when the process begins. */
+enum { HAK_OPTION_FILE_SIZE = 1024 };
+extern char hak__options_file[HAK_OPTION_FILE_SIZE];
+
+/* The option `profile_max`: as much as a process may spare that has few, and as is numbered. */
+#if UINTPTR_MAX > 0xffffffffu
+#define HAK_PROFILE_MAX ((int64_t)64 << 20)
+#define HAK_PROFILE_MAX_MOST ((int64_t)8 << 30)
+#else
+#define HAK_PROFILE_MAX ((int64_t)16 << 20)
+#define HAK_PROFILE_MAX_MOST ((int64_t)512 << 20)
+#endif
+/* The largest mean distance of the option `profile`. */
+#define HAK_PROFILE_INTERVAL_MOST ((int64_t)1 << 40)
 
 /* The values of the option `background`. */
 enum { HAK_BACKGROUND_NEVER, HAK_BACKGROUND_ALWAYS, HAK_BACKGROUND_AUTO };

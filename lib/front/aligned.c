@@ -41,7 +41,7 @@ static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned c
     }
     void *block = NULL;
     do {
-        block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx)
+        block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx, size)
                                             : aligned_large(alignment, size);
     } while (block == NULL && hak__try_again(size));
     if (block == NULL)
@@ -64,7 +64,7 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
         return hak__malloc(size);
     unsigned class_idx = class_of(alignment, size);
     if (hak_likely(class_idx < HAK_CLASS_COUNT)) {
-        void *block = hak__cache_malloc(hak__heap, class_idx);
+        void *block = hak__cache_malloc(hak__heap, class_idx, size);
         if (hak_likely(block != NULL))
             return hak__block_live(block, size, false);
     }
@@ -88,7 +88,7 @@ HAK_INLINE void *from_cache(size_t alignment, size_t size)
         return NULL;
     if (hak_unlikely((hak__class_size(class_idx) & (alignment - 1)) != 0))
         return NULL;
-    void *block = hak__cache_malloc(hak__heap, class_idx);
+    void *block = hak__cache_malloc(hak__heap, class_idx, size);
     return hak_likely(block != NULL) ? hak__block_live(block, size, false) : NULL;
 }
 
@@ -112,7 +112,12 @@ static void *aligned_bypass(size_t alignment, size_t size)
                    ? hak__large_fresh(size, alignment, false)
                    : NULL;
     struct hak_heap *heap = hak__heap;
-    void *block = hak__heap_is_real(heap) ? hak__cache_bypass(heap, class_idx) : NULL;
+    void *block = NULL;
+    if (hak_unlikely(hak__sample_due(heap, size)))
+        block = hak__sampled_malloc(class_idx, size);
+    if (block != NULL || !hak__heap_is_real(heap))
+        return block;
+    block = hak__cache_bypass(heap, class_idx);
     if (block != NULL)
         hak__block_begin(block, class_idx, heap);
     return block;

@@ -24,9 +24,9 @@ static void *alloc_shared(unsigned class_idx)
     hak__lock_acquire(&hak__heap_shared_lock);
     struct hak_heap *heap = hak__heap_shared_locked();
     if (heap != NULL) {
-        block = hak__cache_malloc(heap, class_idx);
+        block = hak__cache_take(heap, class_idx);
         if (block == NULL && hak__cache_refill(heap, class_idx))
-            block = hak__cache_malloc(heap, class_idx);
+            block = hak__cache_take(heap, class_idx);
     }
     hak__lock_release(&hak__heap_shared_lock);
     hak__heap_poll(hak__heap);
@@ -60,7 +60,7 @@ static void *borrow(struct hak_heap *heap, unsigned class_idx)
     if (most < SMALLEST)
         most = SMALLEST;
     for (unsigned i = class_idx + 1; i < HAK_CLASS_COUNT && hak__class_size(i) <= most; i++) {
-        void *block = hak__cache_malloc(heap, i);
+        void *block = hak__cache_take(heap, i);
         if (block != NULL) {
             heap->borrowed[class_idx]++;
             return block;
@@ -82,7 +82,7 @@ static void *start(struct hak_heap *heap, unsigned class_idx)
 static void *alloc_class(unsigned class_idx, bool may_borrow)
 {
     struct hak_heap *heap = hak__heap;
-    void *block = hak__cache_malloc(heap, class_idx);
+    void *block = hak__cache_take(heap, class_idx);
     if (block == NULL) {
         if (hak_unlikely(!hak__heap_is_real(heap))) {
             heap = hak__heap_attach();
@@ -92,7 +92,7 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
         if (may_borrow && ((block = start(heap, class_idx)) != NULL ||
                            (block = borrow(heap, class_idx)) != NULL))
             return block;
-        while ((block = hak__cache_malloc(heap, class_idx)) == NULL) {
+        while ((block = hak__cache_take(heap, class_idx)) == NULL) {
             if (hak_likely(hak__cache_refill(heap, class_idx)))
                 continue; /* an interposer of munmap may have emptied the bin again */
             /* what other classes keep ready may be all that is left */
@@ -104,6 +104,25 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
     return block;
 }
 
+/* The block is live once it has been recorded. */
+HAK_NOINLINE void *hak__sampled_malloc(unsigned class_idx, size_t size)
+{
+    struct hak_heap *heap = hak__heap;
+    void *block = hak__sample_take(heap, class_idx, size);
+    if (block != NULL)
+        hak__block_begin(block, class_idx, heap);
+    return block;
+}
+
+static void *alloc_small(size_t size)
+{
+    unsigned class_idx = hak__class_of(size);
+    void *block = NULL;
+    if (hak_unlikely(hak__sample_due(hak__heap, size)))
+        block = hak__sampled_malloc(class_idx, size);
+    return block != NULL ? block : alloc_class(class_idx, true);
+}
+
 HAK_NOINLINE void *hak__malloc_slow(size_t size)
 {
     if (hak_unlikely(hak__passes_through()))
@@ -112,7 +131,7 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
     void *block = NULL;
     do {
         if (hak_likely(size <= HAK_SMALL_MAX))
-            block = alloc_class(hak__class_of(size), true);
+            block = alloc_small(size);
         else if (size <= PTRDIFF_MAX)
             block = hak__large_fresh(size, HAK_ALIGNMENT, false);
     } while (hak_unlikely(block == NULL) && hak__try_again(size));
@@ -122,12 +141,19 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
 HAK_NOINLINE void *hak__malloc_large(size_t size)
 {
     void *kept = hak__large_take_kept(size, HAK_ALIGNMENT);
-    return hak_likely(kept != NULL) ? kept : hak__malloc_slow(size);
+    if (hak_unlikely(kept == NULL))
+        return hak__malloc_slow(size);
+    if (hak__sample_counts(hak__heap, size))
+        hak__large_sample(kept, size);
+    return kept;
 }
 
-HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx)
+HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx, size_t size)
 {
-    return alloc_class(class_idx, false);
+    void *block = NULL;
+    if (hak_unlikely(hak__sample_due(hak__heap, size)))
+        block = hak__sampled_malloc(class_idx, size);
+    return block != NULL ? block : alloc_class(class_idx, false);
 }
 
 void *hak__large_zeroed(size_t size, size_t alignment)

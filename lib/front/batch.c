@@ -5,9 +5,18 @@
 #include "cache/enter.h"
 #include "front/fast.h"
 
-/* Takes blocks of a class from the thread's cache, as many as it has; they are live. */
-static size_t take(struct hak_heap *heap, unsigned class_idx, size_t count, void **blocks)
+/* How many blocks come before the next one to sample, which comes by itself. */
+static size_t before_sample(const struct hak_heap *heap, size_t size, size_t count)
 {
+    size_t left = heap->until_sample > 0 ? (size_t)heap->until_sample : 0;
+    return size == 0 || left / size >= count ? count : left / size;
+}
+
+/* Takes blocks of a class from the thread's cache, as many as it has; they are live. */
+static size_t take(struct hak_heap *heap, size_t size, size_t count, void **blocks)
+{
+    unsigned class_idx = hak__class_of(size);
+    count = before_sample(heap, size, count);
     if (!hak__heap_is_real(heap))
         return 0;
     bool busy = hak__heap_enter(heap); /* nobody else takes a part of them */
@@ -16,6 +25,7 @@ static size_t take(struct hak_heap *heap, unsigned class_idx, size_t count, void
     if (count > held)
         count = held;
     heap->top[class_idx] = top - count;
+    heap->until_sample -= (ptrdiff_t)(count * size);
     for (size_t i = 0; i < count; i++) {
         void *block = *--top;
         hak__block_begin(block, class_idx, heap);
@@ -31,7 +41,7 @@ size_t hak__malloc_batch(size_t size, size_t count, void **blocks)
     size_t done = 0;
     while (done < count) {
         if (hak_likely(size <= HAK_SMALL_MAX) && !hak__is_watched())
-            done += take(hak__heap, hak__class_of(size), count - done, blocks + done);
+            done += take(hak__heap, size, count - done, blocks + done);
         if (done == count)
             break;
         void *block = hak__malloc(size);

@@ -19,6 +19,7 @@
 #include "page/pagemap.h"
 #include "page/pieces.h"
 #include "page/span.h"
+#include "profile/frame_text.h"
 #include "profile/unwind.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
@@ -181,33 +182,13 @@ static void say_registers(const struct hak_crash *crash)
     }
 }
 
-/*
- * As sanitizers write it, so that tools can read it:  #1 0x… in main+0x1f (/usr/bin/program+0x1234). Of
- * a call a place within it: where it returns to may be another line, or function.
- */
 static void say_frame(unsigned number, uintptr_t address)
 {
     static HAK_SPARSE struct hak_code code; /* one thread reports at a time */
     struct hak_text text;
     hak__text_begin(&text, STANDARD_ERROR);
-    hak__text_string(&text, "    #");
-    hak__text_unsigned(&text, number);
-    hak__text_string(&text, " ");
-    hak__text_pointer(&text, (void *)address);
-    if (hak__os_find_code(address, &code)) {
-        if (code.function[0] != '\0') {
-            hak__text_string(&text, " in ");
-            hak__text_printable(&text, code.function, strlen(code.function));
-            hak__text_string(&text, "+");
-            hak__text_pointer(&text, (void *)code.function_offset);
-        }
-        hak__text_string(&text, " (");
-        hak__text_printable(&text, code.file, strlen(code.file));
-        hak__text_string(&text, "+");
-        hak__text_pointer(&text, (void *)code.offset);
-        hak__text_string(&text, ")");
-    }
-    end_line(&text);
+    hak__text_frame(&text, number, address, &code);
+    hak__text_end(&text);
 }
 
 static void say_backtrace(const struct hak_crash *crash)

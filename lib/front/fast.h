@@ -8,6 +8,7 @@
 #include "front/front.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
+#include "profile/sampler.h"
 #include "slab/size_class.h"
 #include "slab/starter.h"
 
@@ -22,15 +23,12 @@ HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct h
 }
 
 /*
- * Takes a block of the class from the thread's cache; NULL when there is none. Debug builds have
- * it out of the cache before its mark goes: the child of a fork that a signal handler has made in
- * between may allocate, and would find a free block that is not marked as one.
+ * Takes the block below the top of a bin. Debug builds have it out of the cache before its mark goes: the
+ * child of a fork that a signal handler has made in between may allocate, and would find a free block
+ * that is not marked as one.
  */
-HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx)
+HAK_INLINE void *hak__cache_pop(struct hak_heap *heap, unsigned class_idx, void **top)
 {
-    void **top = heap->top[class_idx];
-    if (hak_unlikely(top <= hak__bin_base(heap, class_idx))) /* below it: see cache/enter.h */
-        return NULL;
     void *block = top[-1];
     if (block == NULL)
         __builtin_unreachable();
@@ -42,6 +40,23 @@ HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx)
     if (!HAK_DEBUG)
         hak__bin_move_top(heap, class_idx, -1);
     return block;
+}
+
+/* Takes a block of the class from the thread's cache; NULL when there is none. */
+HAK_INLINE void *hak__cache_take(struct hak_heap *heap, unsigned class_idx)
+{
+    void **top = heap->top[class_idx];
+    bool none = hak_unlikely(top <= hak__bin_base(heap, class_idx)); /* below it: see cache/enter.h */
+    return none ? NULL : hak__cache_pop(heap, class_idx, top);
+}
+
+/* The same for the program, which has asked for so many bytes; NULL, too, when the block is to be sampled. */
+HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx, size_t size)
+{
+    void **top = heap->top[class_idx];
+    if (hak_unlikely(top <= hak__bin_base(heap, class_idx)) || hak__sample_counts(heap, size))
+        return NULL;
+    return hak__cache_pop(heap, class_idx, top);
 }
 
 /* Marks a block as free; a block that is marked already is freed twice. */
@@ -128,7 +143,7 @@ HAK_INLINE void *hak__malloc_unseen(size_t size)
         class_idx = hak__class_of_small[(size + 255) >> 8];
     else
         return hak__malloc_large(size);
-    void *block = hak__cache_malloc(heap, class_idx);
+    void *block = hak__cache_malloc(heap, class_idx, size);
     return hak_likely(block != NULL) ? block : hak__malloc_slow(size);
 }
 
@@ -177,7 +192,7 @@ HAK_INLINE void *hak__calloc_tiny(size_t count, size_t size)
         return hak__calloc(count, size);
     if (hak_unlikely(bytes > HAK_TINY_MAX))
         return hak__calloc(count, size);
-    void *block = hak__cache_malloc(heap, hak__class_of_tiny[(bytes + 15) >> 4]);
+    void *block = hak__cache_malloc(heap, hak__class_of_tiny[(bytes + 15) >> 4], bytes);
     if (hak_unlikely(block == NULL))
         return hak__calloc(count, size);
     if (hak_unlikely(bytes > HAK_CLEARED_INLINE))

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "cache/purger.h"
+#include "cache/sampled.h"
 #include "front/fast.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/starter.h"
@@ -47,11 +48,20 @@ static HAK_NOINLINE void drain_and_keep(struct hak_heap *heap, void *block, uint
         hak__handback_now(heap, block);
 }
 
+/* Once its record has gone the block may be sampled anew, at the same address. */
+static HAK_NOINLINE void free_sampled(void *block, uint32_t word)
+{
+    hak__sample_end(block);
+    hak__sampled_give(block, (word & 0xff) - 1);
+}
+
 /* A block that is marked as free, where the thread has a heap. */
 HAK_INLINE void keep_or_send(struct hak_heap *heap, void *block, uint32_t word)
 {
     unsigned class_idx = (word & 0xff) - 1;
-    if (hak_likely(hak__owner_of(word) != heap->id) && !adopts(heap, class_idx))
+    if (hak_unlikely(hak__owner_of(word) == HAK_OWNER_SAMPLED))
+        free_sampled(block, word);
+    else if (hak_likely(hak__owner_of(word) != heap->id) && !adopts(heap, class_idx))
         hak__mail_add(heap, block, word);
     else if (hak_unlikely(!hak__cache_push(heap, class_idx, block)))
         drain_and_keep(heap, block, word);
@@ -99,7 +109,9 @@ static void free_class(void *block, uint32_t word)
 {
     struct hak_heap *heap = hak__heap;
     mark(block, (word & 0xff) - 1, hak__mark_of(hak__heap_secret, block));
-    if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
+    if (hak_unlikely(hak__owner_of(word) == HAK_OWNER_SAMPLED))
+        free_sampled(block, word);
+    else if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
         hak__handback_now(hak__heap, block);
     else
         keep_or_send(heap, block, word);

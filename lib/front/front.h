@@ -17,8 +17,10 @@
 void *hak__malloc_slow(size_t size);
 /* Above HAK_SMALL_MAX; what the thread does not keep comes from hak__malloc_slow. */
 void *hak__malloc_large(size_t size);
-/* A block of just this class, when libc does not serve the caller. */
-void *hak__class_malloc_slow(unsigned class_idx);
+/* A block of just this class for so many bytes, when libc does not serve the caller. */
+void *hak__class_malloc_slow(unsigned class_idx, size_t size);
+/* The same when it is to be sampled; NULL, and errno is as it was, when it is not after all. */
+void *hak__sampled_malloc(unsigned class_idx, size_t size);
 void hak__free_slow(void *block, const char *call);
 
 void *hak__calloc(size_t count, size_t size);
@@ -65,7 +67,10 @@ enum {
 };
 void *hak__alloc_with(size_t size, size_t alignment, unsigned flags);
 
-/* large.c: blocks above HAK_SMALL_MAX, all bytes zero if asked for. Without errno. */
+/* large.c: counts a block of a span, unless that was done and it may be one to sample; samples it then. */
+void hak__large_sample(void *block, size_t size);
+
+/* Blocks above HAK_SMALL_MAX, all bytes zero if asked for. Without errno. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
 /* The same, but none of those that the thread keeps. */
 void *hak__large_fresh(size_t size, size_t alignment, bool zero);

@@ -3,6 +3,7 @@
 #include "base/annotate.h"
 #include "cache/heap.h"
 #include "cache/reclaim.h"
+#include "cache/sampled.h"
 #include "front/front.h"
 #include "os/os.h"
 #include "page/retain.h"
@@ -23,6 +24,7 @@ static void flush_own(bool process)
         hak__heap_flush(hak__heap);
     if (process) {
         hak__heap_flush_shared();
+        hak__sampled_flush();
         hak__heap_flush_left(HAK_NEVER);
     }
 }

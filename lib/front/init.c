@@ -13,6 +13,8 @@
 #include "front/front.h"
 #include "os/call.h"
 #include "os/os.h"
+#include "profile/leaks.h"
+#include "profile/tables.h"
 #include "slab/slab_freelist_atomic.h"
 
 HAK_READ_MOSTLY _Atomic bool hak__disabled;
@@ -89,6 +91,15 @@ static bool is_switched_off(void)
  * The configuration file first, so that the environment has the last word. The environment
  * is not there yet when ld.so allocates before libc has started.
  */
+static void begin_profile(void)
+{
+    int64_t interval = hak__option(HAK_OPTION_PROFILE);
+    if (interval == 0 && hak__option(HAK_OPTION_LEAKS))
+        interval = HAK_LEAKS_INTERVAL;
+    if (interval != 0 && hak_load_relaxed(&unwanted) != UNWANTED_ALWAYS)
+        hak_store_relaxed(&hak__profile.interval, (uint64_t)interval);
+}
+
 static void read_settings_locked(void)
 {
     if (settings_read || environ == NULL)
@@ -104,11 +115,10 @@ static void read_settings_locked(void)
         hak_store_relaxed(&unwanted, UNWANTED_ALWAYS);
     else if (seems_invisible() && hak__libc_has_malloc())
         hak_store_relaxed(&unwanted, UNWANTED_IF_OTHER);
-    if (secure)
-        return;
-    const char *options = hak__os_environment("HAKMEM_CONF");
+    const char *options = secure ? NULL : hak__os_environment("HAKMEM_CONF");
     if (options != NULL && hak_load_relaxed(&unwanted) != UNWANTED_ALWAYS)
         hak__options_parse(options);
+    begin_profile();
 }
 
 /*

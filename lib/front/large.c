@@ -19,6 +19,8 @@
 #include "page/pagemap.h"
 #include "page/region.h"
 #include "page/retain.h"
+#include "profile/sampler.h"
+#include "profile/tables.h"
 
 /* Zeroed blocks up to this size may be cleared by hand; above, memory that is zero is sought first. */
 #define CLEARED_MAX ((size_t)2 << 20)
@@ -175,17 +177,25 @@ HAK_INLINE void *clear(void *block, size_t size)
     return memset(block, 0, size);
 }
 
+void hak__large_sample(void *block, size_t size)
+{
+    if (hak_unlikely(hak__sample_due(hak__heap, size)))
+        hak__sample_span(hak__heap, hak__pagemap_record((uintptr_t)block), size);
+}
+
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
     bool may_be_kept = alignment <= HAK_GRANULE && !(zero && size > CLEARED_MAX);
     void *kept = may_be_kept ? hak__large_take_kept(size, alignment) : NULL;
-    if (kept != NULL)
+    if (kept != NULL) {
+        hak__large_sample(kept, size);
         return zero ? clear(kept, size) : kept;
+    }
     return hak__large_fresh(size, alignment, zero);
 }
 
 /* Cleared by hand only where the bytes may not be zero. What cannot be is not tried. */
-void *hak__large_fresh(size_t size, size_t alignment, bool zero)
+static void *fresh(size_t size, size_t alignment, bool zero)
 {
     if (hak_unlikely(size >= TOO_MUCH))
         return NULL;
@@ -204,11 +214,22 @@ void *hak__large_fresh(size_t size, size_t alignment, bool zero)
     return block;
 }
 
+void *hak__large_fresh(size_t size, size_t alignment, bool zero)
+{
+    void *block = fresh(size, alignment, zero);
+    if (block != NULL)
+        hak__large_sample(block, size);
+    return block;
+}
+
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
 {
     struct hak_span *span =
         within_soft_limit(hak__huge_alloc_advised(size, alignment, huge_pages));
-    return span != NULL ? (void *)span->base : NULL;
+    if (span == NULL)
+        return NULL;
+    hak__large_sample((void *)span->base, size);
+    return (void *)span->base;
 }
 
 HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call)
@@ -230,6 +251,7 @@ const struct hak_span *hak__large_span(const void *block, uint32_t word, const c
 HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const void *caller)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    hak__sample_end_span(span);
     if (word == HAK_CODE_HUGE)
         hak__huge_free(span);
     else
@@ -241,6 +263,7 @@ HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const void *cal
 void hak__large_free(void *block, uint32_t word, const char *call, const void *caller)
 {
     struct hak_span *span = span_of(block, word, call);
+    hak__sample_end_span(span);
     if (hak_unlikely(word != HAK_CODE_LARGE) || !hak__span_cache_put(hak__heap, span, block))
         hak__large_release(block, word, caller);
 }
@@ -311,7 +334,7 @@ static void *take_kept_to_grow(size_t size)
 #define GROWN_FAR (3 * HAK_GROWN_MAX)
 
 /* Room that the system would lock, and put memory behind, is none. */
-void *hak__large_alloc_to_grow(size_t size)
+static void *alloc_to_grow(size_t size)
 {
     struct hak_span *span = NULL;
     if (size >= GROWN_LEAST)
@@ -321,38 +344,59 @@ void *hak__large_alloc_to_grow(size_t size)
         return kept;
     if (span == NULL && size <= HAK_LARGE_MAX) {
         hak__reclaim_make_room(size);
-        bool fresh = size <= HAK_GROWN_MAX && !hak__locked_in_future();
-        span = hak__arena_alloc_to_grow(hak__units_of(size), fresh);
+        bool unused = size <= HAK_GROWN_MAX && !hak__locked_in_future();
+        span = hak__arena_alloc_to_grow(hak__units_of(size), unused);
         if (span != NULL) {
             place(span, size, HAK_GRANULE);
             span = begin_block(span, size);
         }
     }
     if (span == NULL && size <= HAK_GROWN_MAX)
-        return hak__large_fresh(size, HAK_GRANULE, false);
+        return fresh(size, HAK_GRANULE, false);
     if (span == NULL)
         span = within_soft_limit(hak__huge_alloc(size, HAK_GRANULE));
     return span != NULL ? hak__span_block(span) : NULL;
 }
 
+void *hak__large_alloc_to_grow(size_t size)
+{
+    void *block = alloc_to_grow(size);
+    if (block != NULL)
+        hak__large_sample(block, size);
+    return block;
+}
+
+static bool resize_or_move(struct hak_span *span, uint32_t word, size_t size)
+{
+    size_t old = span->size;
+    if (word == HAK_CODE_HUGE)
+        return (size > HAK_GROWN_MAX || size > old) && hak__huge_resize(span, size, true);
+    if (old <= HAK_GROWN_MAX && size > HAK_GROWN_MAX)
+        return false; /* copied this once, and its pages are moved from then on */
+    if (old < GROWN_LEAST && size >= GROWN_LEAST && hak__huge_has_to_grow(GROWN_FAR))
+        return false;
+    return size > HAK_SMALL_MAX && size <= HAK_LARGE_MAX &&
+           resize_span(span, hak__units_of(hak_load_relaxed(&span->offset) + size));
+}
+
+/* The place that a block leaves may be another's at once: its record, if it has one, goes away before. */
 void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     size_t old = span->size;
-    if (word == HAK_CODE_HUGE) {
-        if ((size <= HAK_GROWN_MAX && size <= old) || !hak__huge_resize(span, size, true))
-            return NULL;
-    } else if (old <= HAK_GROWN_MAX && size > HAK_GROWN_MAX) {
-        return NULL; /* copied this once, and its pages are moved from then on */
-    } else if (old < GROWN_LEAST && size >= GROWN_LEAST && hak__huge_has_to_grow(GROWN_FAR)) {
+    bool sampled = hak_load_relaxed(&span->sampled) && word == HAK_CODE_HUGE;
+    if (hak_unlikely(sampled))
+        hak__profile_rename(block, span);
+    bool resized = resize_or_move(span, word, size);
+    void *now = hak__span_block(span);
+    if (hak_unlikely(sampled))
+        hak__profile_rename(span, now);
+    if (!resized)
         return NULL;
-    } else if (size <= HAK_SMALL_MAX || size > HAK_LARGE_MAX ||
-               !resize_span(span, hak__units_of(hak_load_relaxed(&span->offset) + size))) {
-        return NULL;
-    }
+    hak__sample_resize_span(hak__heap, span, old, size);
     if (span->size < old)
         hak__heap_poll(hak__heap);
-    return hak__span_block(span);
+    return now;
 }
 
 size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max)
@@ -377,6 +421,8 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
             resize_span(span, needed);
     }
     size_t now = span->size;
+    if (now != old)
+        hak__sample_resize_span(hak__heap, span, old, now < max ? now : max);
     if (now < old)
         hak__heap_poll(hak__heap);
     return now;

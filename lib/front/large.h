@@ -36,7 +36,8 @@ HAK_INLINE bool hak__large_stays(const void *block, uint32_t word, size_t size)
     if (word != HAK_CODE_LARGE || size <= HAK_SMALL_MAX)
         return false;
     const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
-    return size <= span->size && span->size - size < HAK_GRANULE && hak__span_block(span) == block && !hak__span_is_kept(span);
+    return size <= span->size && span->size - size < HAK_GRANULE && hak__span_block(span) == block &&
+           !hak__span_is_kept(span) && !hak_load_relaxed(&span->sampled);
 }
 
 #endif

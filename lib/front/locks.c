@@ -4,9 +4,11 @@
 #include "cache/heap.h"
 #include "cache/idle.h"
 #include "cache/reclaim.h"
+#include "cache/sampled.h"
 #include "core/meta.h"
 #include "page/arena.h"
 #include "page/huge.h"
+#include "profile/tables.h"
 #include "slab/slab_holes.h"
 #include "slab/superslab.h"
 

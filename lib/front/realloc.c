@@ -53,6 +53,13 @@ static bool find_grown(const struct hak_heap *heap, const void *block, unsigned 
     return false;
 }
 
+/* A small block is of another size for the profiler than what its record says. */
+static void note_size(const void *block, uint32_t word, size_t size)
+{
+    if (hak_unlikely(hak__owner_of(word) == HAK_OWNER_SAMPLED))
+        hak__sample_resize(block, size);
+}
+
 /*
  * A larger block for one that is outgrown; it is likely to grow further if it has done so before. In
  * the child of a signal handler that forks and returns the thread may have lost its heap meanwhile.
@@ -73,6 +80,7 @@ static void *larger(const void *block, size_t size)
         fresh = hak__block_live(hak__large_alloc_to_grow(size), size, false);
     if (fresh == NULL)
         fresh = hak__malloc(again ? with_room(size) : size);
+    note_size(fresh, hak__pagemap_word((uintptr_t)fresh), size);
     if (!again)
         heap->grown_place = (place + 1) % HAK_GROWN_PLACES;
     heap->grown[place] = fresh;
@@ -115,8 +123,10 @@ static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t usable, size
         if (moved != NULL)
             return moved;
     }
-    if (stays(usable, size) && !hak__is_watched())
+    if (stays(usable, size) && !hak__is_watched()) {
+        note_size(block, word, size);
         return block;
+    }
     int saved = errno;
     void *fresh = copy(block, word, usable, size, call);
     if (fresh == NULL && size <= usable) {
@@ -153,6 +163,8 @@ size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *cal
         max = usable; /* what it gave up would be another's before the checker was told */
     if ((word & 0xff) > HAK_CODE_STARTER && max <= PTRDIFF_MAX)
         usable = hak__large_resize_in_place(block, word, min, max);
+    if (min <= usable)
+        note_size(block, word, max < usable ? max : usable);
     if (hak__is_watched() && min <= usable)
         hak__annotate_whole(block, usable);
     return min <= usable ? usable : 0;

@@ -30,4 +30,7 @@ bool hak__maps_next(struct hak_maps *maps, struct hak_mapping *mapping);
 
 void hak__maps_close(struct hak_maps *maps);
 
+/* Writes the file to another as it is; 0, or an errno value. */
+int hak__maps_write(int fd);
+
 #endif

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/os.h"
+
 /* The number at the start of a text, which then is behind it and the byte that ends it. */
 static uint64_t take_number(const char **text, unsigned base)
 {
@@ -80,4 +82,17 @@ bool hak__maps_next(struct hak_maps *maps, struct hak_mapping *mapping)
 void hak__maps_close(struct hak_maps *maps)
 {
     close(maps->fd);
+}
+
+int hak__maps_write(int fd)
+{
+    char bytes[1024];
+    int error = 0;
+    int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (maps < 0)
+        return 0;
+    for (ssize_t got; error == 0 && (got = read(maps, bytes, sizeof bytes)) > 0;)
+        error = hak__os_write(fd, bytes, (size_t)got);
+    close(maps);
+    return error;
 }

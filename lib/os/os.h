@@ -92,10 +92,15 @@ bool hak__os_is_secure(void);
 const char *hak__os_environment(const char *name);
 /* The number of the process. Not cached: also right in the child of vfork. */
 int hak__os_process(void);
+/* The number of the calling thread, as gettid(2) says. */
+int hak__os_thread(void);
 /* The last part of the path by which the program was started; empty when that is not known. */
 const char *hak__os_program_name(void);
 /* Opens a file to write at its end, a new one if there is none; or an errno value, negated. */
 int hak__os_append(const char *path);
+/* The same for a file that is written anew, which a second one then takes the name of. */
+int hak__os_create(const char *path);
+bool hak__os_rename(const char *from, const char *to);
 void hak__os_close(int fd);
 /* Where the dynamic linker begins, or 0. */
 uintptr_t hak__os_linker(void);

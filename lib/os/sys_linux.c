@@ -77,6 +77,11 @@ int hak__os_process(void)
     return (int)hak__call(SYS_getpid);
 }
 
+int hak__os_thread(void)
+{
+    return (int)hak__call(SYS_gettid);
+}
+
 const char *hak__os_program_name(void)
 {
     const char *path = hak__os_program_path();
@@ -84,10 +89,25 @@ const char *hak__os_program_name(void)
     return slash != NULL ? slash + 1 : path != NULL ? path : "";
 }
 
+static int open_to_write(const char *path, int how)
+{
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    return (int)hak__call(SYS_openat, AT_FDCWD, path, flags | how, 0666);
+}
+
 int hak__os_append(const char *path)
 {
-    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    return (int)hak__call(SYS_openat, AT_FDCWD, path, flags, 0666);
+    return open_to_write(path, O_APPEND);
+}
+
+int hak__os_create(const char *path)
+{
+    return open_to_write(path, O_TRUNC);
+}
+
+bool hak__os_rename(const char *from, const char *to)
+{
+    return !hak__call_failed(hak__call(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 void hak__os_close(int fd)

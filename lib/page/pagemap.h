@@ -69,6 +69,9 @@ HAK_INLINE bool hak__is_inside(uint32_t word)
 
 enum { HAK_GROWING = 0x100, HAK_OWNER_SHIFT = 9 };
 
+/* The owner of slabs of sampled blocks (cache/sampled.h); the last heap has a lower number. */
+enum { HAK_OWNER_SAMPLED = 0x7fffff };
+
 /* The heap that a word shows. */
 HAK_INLINE uint32_t hak__owner_of(uint32_t word)
 {

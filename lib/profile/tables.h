@@ -64,7 +64,7 @@ struct hak_profile_table {
     uint32_t used, most;
 };
 
-/* One for a process. */
+/* One for a process. All but the interval changes under hak__profile_lock. */
 struct hak_profile {
     /*
      * The mean distance between samples in bytes, 0: off. The control word: who may trace the process
@@ -87,5 +87,51 @@ struct hak_profile {
 
 extern struct hak_profile hak__profile;
 extern struct hak_lock hak__profile_lock;
+
+/* An estimate of bytes: what blocks of a size stand for that have a weight. */
+uint64_t hak__profile_bytes(uint64_t size, uint64_t weight);
+
+/* The bucket of a size, and the smallest size of one. */
+uint32_t hak__profile_bucket(uint64_t size);
+uint64_t hak__profile_bucket_size(uint32_t bucket);
+
+/* Maps the tables, the first time; false without memory. Any thread, without locks held. */
+bool hak__profile_prepare(void);
+
+/* What is to be recorded of a block. */
+struct hak_profile_block {
+    const void *address;
+    size_t size;
+    uint64_t weight, interval; /* what it weighs at this mean distance */
+    const uintptr_t *frames;
+    uint32_t depth;
+};
+
+/* Records a sampled block; false, and it is counted as dropped, where there is no room. Any thread. */
+bool hak__profile_add(const struct hak_profile_block *block);
+
+/* Counts a sample that could not be taken. */
+void hak__profile_drop(void);
+
+/* The block is not in use any more, if it has a record. Whoever frees it. */
+void hak__profile_end(const void *address);
+
+/* What a sampled block weighs when so many bytes have been allocated to it after all that it had. */
+typedef uint64_t hak__profile_weigh(uint64_t weight, size_t grown);
+
+/* A block has another size now, in the same place. False when it has no record. Whoever has the block. */
+bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *weigh, size_t grown);
+
+/* The record of a block stands under another address from now on, which nobody has a block at. */
+void hak__profile_rename(const void *from, const void *to);
+
+/* Forgets everything; sampled blocks that are in use are counted no more. */
+void hak__profile_reset(void);
+
+/* A copy of a site and the frames of its stack, and how many these are; 0 behind the last site. Any thread. */
+uint32_t hak__profile_site(uint32_t number, struct hak_site *site, uint64_t frames[HAK_PROFILE_DEPTH]);
+
+/* A copy of all but the tables. */
+void hak__profile_copy(struct hak_profile *copy);
 
 #endif

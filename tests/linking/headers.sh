@@ -55,6 +55,14 @@ static size_t control(void *block, void **blocks, size_t size)
            hak_purge(HAK_PURGE_PROCESS, 10);
 }
 
+static int profile(int fd)
+{
+    hak_profile_reset();
+    int sum = hak_profile_start(1 << 19) + hak_profile_write(fd, HAK_PROFILE_PEAK, HAK_PROFILE_HEAP_V2);
+    hak_profile_stop();
+    return sum;
+}
+
 int use(void *block, const void *address, char *text, const char *key);
 int use(void *block, const void *address, char *text, const char *key)
 {
@@ -64,7 +72,7 @@ int use(void *block, const void *address, char *text, const char *key)
                        hak_alloc(size, HAK_ALLOC_ZERO | HAK_ALLOC_NO_CACHE | hak_alloc_align(64))};
     int sum = hak_posix_memalign(blocks, size, size) + hak_stats_print(1, HAK_STATS_TEXT) +
               hak_stats_print(1, HAK_STATS_JSON) + hak_option_get(key, text, size) +
-              hak_option_set(key, hak_version()) + look(address, block);
+              hak_option_set(key, hak_version()) + look(address, block) + profile(1);
     hak_free(blocks[1]);
     hak_free_sized(blocks[2], size);
     hak_free_aligned_sized(blocks[3], size, size);

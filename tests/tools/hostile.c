@@ -35,7 +35,7 @@ static const struct {
     ADDRESS(live_bytes), ADDRESS(retained_bytes), ADDRESS(taken_bytes), ADDRESS(committed_bytes),
     ADDRESS(metadata_bytes), ADDRESS(huge_bytes), ADDRESS(huge_blocks), ADDRESS(superslabs),
     ADDRESS(heaps), ADDRESS(counters), ADDRESS(all_heaps), ADDRESS(disabled), ADDRESS(chunks),
-    ADDRESS(locks), ADDRESS(starter)};
+    ADDRESS(locks), ADDRESS(starter), ADDRESS(profile)};
 enum { ADDRESSES = sizeof addresses / sizeof *addresses };
 static_assert(sizeof(struct hak_stats_block) - offsetof(struct hak_stats_block, live_bytes) ==
                   ADDRESSES * sizeof(void *), "these are all");

@@ -20,6 +20,7 @@ GRANULE_SHIFT = 16  # HAK_GRANULE_SHIFT
 FIELD = NO_BLOCK = 0x1FFF  # HAK_SLAB_FIELD, HAK_SLAB_NO_BLOCK
 LINK_SPREAD = 0x9E376001  # HAK_LINK_SPREAD
 NOBODY = 1  # the owner that a thread without a heap writes
+SAMPLED = 0x7FFFFF  # HAK_OWNER_SAMPLED
 BIN_MAX = 16384  # HAK_BIN_CAPACITY_MAX
 LIST_MAX = 1 << 18  # more than there are of heaps, or of chunks of SuperSlabs
 
@@ -323,6 +324,8 @@ class Library:
     def owner(self, number):
         if number in (0, NOBODY):
             return ("none", "a thread without a heap")[number]
+        if number == SAMPLED:
+            return "the heap profiler"
         names = [name_of_heap(heap) for heap in self.heaps if int(heap["id"]) == number]
         return names[0] if names else f"heap {number}, of which there is no record"
 

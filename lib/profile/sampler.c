@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "profile/sampler.h"
+
+#include "base/mix.h"
+#include "cache/sampled.h"
+#include "os/os.h"
+#include "profile/call_stack.h"
+#include "profile/dump.h"
+#include "profile/exponential.h"
+#include "profile/tables.h"
+
+/* How many bytes a thread allocates, while the profiler is off, before it looks whether it still is. */
+enum { LOOK = 1 << 20 };
+
+uint64_t hak__sample_seed;
+
+/* What somebody has written into the control word, and cannot be, is put right. */
+static uint64_t interval_now(void)
+{
+    uint64_t interval = hak_load_relaxed(&hak__profile.interval), possible = interval;
+    if (hak_likely(interval == 0))
+        return 0;
+    if (interval > HAK_PROFILE_INTERVAL_MOST)
+        possible = HAK_PROFILE_INTERVAL_MOST;
+    if (!hak__profile_prepare())
+        possible = 0;
+    if (possible != interval)
+        hak_store_relaxed(&hak__profile.interval, possible);
+    return possible;
+}
+
+/* Unlike for each heap, each sample of it, and each process. */
+static uint64_t random_bits(struct hak_heap *heap)
+{
+    uint64_t number = (uint64_t)heap->id << 40 ^ ++heap->samples_drawn;
+    uint64_t seed = hak__sample_seed != 0 ? hak__sample_seed : heap->secret;
+    uint64_t bits = hak__mix(number + 0x9e3779b97f4a7c15u, seed | 1);
+    return hak__mix(bits ^ 0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu ^ number) | 1;
+}
+
+/* Begins the way to the next sample, or to the next look. */
+static void draw(struct hak_heap *heap)
+{
+    uint64_t interval = interval_now();
+    double distance = interval != 0 ? hak__exponential(random_bits(heap)) * (double)interval : LOOK;
+    heap->sample_interval = interval;
+    heap->until_sample = distance < (double)(PTRDIFF_MAX / 2) ? (ptrdiff_t)distance : PTRDIFF_MAX / 2;
+}
+
+/* A thread's first block counts, too: then it gets its heap here. */
+bool hak__sample_due(struct hak_heap *heap, size_t size)
+{
+    uint64_t interval = hak_load_relaxed(&hak__profile.interval);
+    if (hak_unlikely(!hak__heap_is_real(heap)) && (interval == 0 || (heap = hak__heap_attach()) == NULL))
+        return false;
+    if (hak_unlikely(heap->sample_interval != interval))
+        draw(heap);
+    if (heap->until_sample >= 0 && !hak__sample_counts(heap, size))
+        return false;
+    if (heap->sample_interval != 0)
+        return true;
+    draw(heap);
+    return false;
+}
+
+static uint64_t weight_of(double probability)
+{
+    return (uint64_t)((1 << HAK_PROFILE_WEIGHT_SHIFT) / probability + 0.5);
+}
+
+/* Records a block; its own bytes are what the sample fell into. */
+static bool record(const struct hak_heap *heap, const void *block, size_t size)
+{
+    uintptr_t frames[HAK_PROFILE_DEPTH];
+    double bytes = size != 0 ? (double)size : 1;
+    struct hak_profile_block added = {
+        .address = block,
+        .size = size,
+        .weight = weight_of(hak__probability(bytes / (double)heap->sample_interval)),
+        .interval = heap->sample_interval,
+        .frames = frames,
+        .depth = hak__call_stack(frames, HAK_PROFILE_DEPTH)};
+    return hak__profile_add(&added);
+}
+
+HAK_NOINLINE void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, size_t size)
+{
+    void *block = hak__sampled_take(class_idx);
+    if (block == NULL)
+        hak__profile_drop();
+    else if (!record(heap, block, size)) {
+        hak__sampled_give(block, class_idx);
+        block = NULL;
+    }
+    draw(heap);
+    hak__dump_at_peak();
+    return block;
+}
+
+HAK_NOINLINE void hak__sample_span(struct hak_heap *heap, struct hak_span *span, size_t size)
+{
+    bool sampled = record(heap, hak__span_block(span), size);
+    hak_store_relaxed(&span->sampled, sampled);
+    draw(heap);
+    hak__dump_at_peak();
+}
+
+HAK_NOINLINE void hak__sample_end(const void *block)
+{
+    hak__profile_end(block);
+}
+
+void hak__sample_resize(const void *block, size_t size)
+{
+    hak__profile_resize(block, size, NULL, 0);
+}
+
+/*
+ * A block that had the probability p gets 1 - (1 - p) exp(-grown / interval): it would have a record now,
+ * too, if a sample had fallen into what it has grown by.
+ */
+static uint64_t heavier(uint64_t weight, size_t grown)
+{
+    uint64_t interval = hak_load_relaxed(&hak__profile.interval);
+    double p = (1 << HAK_PROFILE_WEIGHT_SHIFT) / (double)weight;
+    if (interval == 0 || p >= 1)
+        return weight;
+    return weight_of(p + (1 - p) * hak__probability((double)grown / (double)interval));
+}
+
+void hak__sample_resize_span(struct hak_heap *heap, struct hak_span *span, size_t before, size_t size)
+{
+    size_t grown = size > before ? size - before : 0;
+    bool due = grown != 0 && hak__sample_due(heap, grown);
+    if (hak_load_relaxed(&span->sampled))
+        hak__profile_resize(hak__span_block(span), size, heavier, due || heap->sample_interval != 0 ? grown : 0);
+    else if (due) {
+        hak__sample_span(heap, span, size);
+        return;
+    }
+    if (due)
+        draw(heap);
+}
+
+bool hak__sample_switch(uint64_t interval)
+{
+    if (interval != 0 && !hak__profile_prepare())
+        return false;
+    hak_store_relaxed(&hak__profile.interval, interval);
+    return true;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which blocks are recorded.
+ *
+ * Each heap counts down the bytes that are allocated from it, from a distance that is drawn anew for
+ * each sample: exponentially distributed, with the interval as its mean. Wherever the count stands, the
+ * rest has the same distribution again. So a block of S bytes is sampled with the probability
+ * 1 - exp(-S / interval), whatever came before it, and stands for as many blocks as that is the
+ * reciprocal of: sums over sampled blocks, so weighted, are unbiased estimates of sums over all.
+ *
+ * While the profiler is off the count comes to its end, too, after a megabyte: then its heap looks
+ * whether it has been switched on. Slow paths that find a bin empty look as well.
+ *
+ * Counting is the owner's alone; so is everything here, but hak__sample_end.
+ */
+#ifndef HAK_PROFILE_SAMPLER_H
+#define HAK_PROFILE_SAMPLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cache/heap.h"
+#include "page/span.h"
+
+/* HOT: counts a block; whether it may be one to sample. Of a heap that is real. */
+HAK_INLINE bool hak__sample_counts(struct hak_heap *heap, size_t size)
+{
+    heap->until_sample -= (ptrdiff_t)size;
+    return hak_unlikely(heap->until_sample < 0);
+}
+
+/*
+ * Whether the next block is to be sampled, given its size, of any heap. Counts it unless the count is at its
+ * end already: whoever has counted and found that it may be one asks here.
+ */
+bool hak__sample_due(struct hak_heap *heap, size_t size);
+
+/*
+ * After hak__sample_due: a block of a class, which is marked as free like one of a cache, and recorded;
+ * NULL, and the block comes from where it would have otherwise, when it cannot be had or recorded.
+ */
+void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, size_t size);
+
+/* After hak__sample_due: records a block of a span, which is told. */
+void hak__sample_span(struct hak_heap *heap, struct hak_span *span, size_t size);
+
+/* A sampled block is freed; by any thread, before anybody else can get it. */
+void hak__sample_end(const void *block);
+
+/* The block of a span is not sampled any more, if it was. */
+HAK_INLINE void hak__sample_end_span(struct hak_span *span)
+{
+    if (hak_unlikely(hak_load_relaxed(&span->sampled))) {
+        hak_store_relaxed(&span->sampled, false);
+        hak__sample_end(hak__span_block(span));
+    }
+}
+
+/* A sampled block of a slab has another size, in the same place. */
+void hak__sample_resize(const void *block, size_t size);
+
+/*
+ * The same of any block of a span, which had another size before. What it has grown by counts as
+ * allocated: where a sample falls into it a block gets a record that had none.
+ */
+void hak__sample_resize_span(struct hak_heap *heap, struct hak_span *span, size_t before, size_t size);
+
+/* Sets the mean distance between samples, 0: off; false without memory for the tables. Any thread. */
+bool hak__sample_switch(uint64_t interval);
+
+/* For tests: what distances are drawn from. */
+extern uint64_t hak__sample_seed;
+
+#endif

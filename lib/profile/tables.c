@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: MIT */
+#include "profile/tables.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/mix.h"
+#include "base/params.h"
+#include "core/meta.h"
+#include "core/options.h"
+#include "os/os.h"
+
+HAK_WRITTEN_OFTEN struct hak_lock hak__profile_lock;
+HAK_CACHE_ALIGNED struct hak_profile hak__profile;
+
+/*
+ * An index finds the records of a table by a hash. It grows with the table, a bucket with each record
+ * (linear hashing), so that few samples touch few pages: a bucket that comes takes its records from one
+ * that is there. References are numbers of records plus one.
+ */
+enum kind { BY_ADDRESS, BY_PLACE, BY_FRAMES, INDEXES };
+static struct index {
+    uint32_t *first; /* of a bucket's records, linked by next */
+    uint32_t buckets, most;
+} indexes[INDEXES];
+
+static struct hak_sample *samples;
+static struct hak_site *sites;
+static uint64_t *stacks;       /* records of struct hak_stack, each in words of 8 bytes */
+static uint32_t free_samples;  /* linked by next */
+static size_t counted;         /* bytes of the tables, among those of records */
+static _Atomic bool prepared;  /* release when the tables are there */
+
+static_assert(sizeof(struct hak_stack) == sizeof(uint64_t), "a stack begins with one word");
+
+/* ---- indexes ----------------------------------------------------------- */
+
+static uint32_t hash_of(uint64_t value)
+{
+    return (uint32_t)(hak__mix(value ^ 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u) >> 16);
+}
+
+static uint32_t hash_of_place(uint32_t stack, uint32_t bucket)
+{
+    return hash_of((uint64_t)stack << 32 | bucket);
+}
+
+static struct hak_stack *stack_at(uint32_t at)
+{
+    return (struct hak_stack *)(void *)&stacks[at];
+}
+
+static uint32_t hash_of_stack(uint32_t at)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < stack_at(at)->depth; i++)
+        hash = hash_of(stacks[at + 1 + i] ^ hash << 7) ^ hash << 32;
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+static uint32_t hash_of_record(enum kind kind, uint32_t record)
+{
+    return kind == BY_ADDRESS ? hash_of(samples[record].address)
+           : kind == BY_PLACE ? hash_of_place(sites[record].stack, sites[record].bucket)
+                              : hash_of_stack(record);
+}
+
+static uint32_t *next_of(enum kind kind, uint32_t record)
+{
+    return kind == BY_ADDRESS ? &samples[record].next
+           : kind == BY_PLACE ? &sites[record].next
+                              : &stack_at(record)->next;
+}
+
+/* Of the buckets that a power of two would have those at the end are not there yet. */
+static uint32_t *bucket_of(enum kind kind, uint32_t hash)
+{
+    const struct index *index = &indexes[kind];
+    uint32_t power = 1u << hak__log2_ceil(index->buckets), at = hash & (power - 1);
+    return &index->first[at < index->buckets ? at : at - power / 2];
+}
+
+static void grow(enum kind kind)
+{
+    struct index *index = &indexes[kind];
+    if (index->buckets == index->most)
+        return;
+    uint32_t half = 0x80000000u >> __builtin_clz(index->buckets);
+    uint32_t *from = &index->first[index->buckets - half], *to = &index->first[index->buckets];
+    index->buckets++;
+    *to = 0;
+    while (*from != 0) {
+        uint32_t reference = *from, *next = next_of(kind, reference - 1);
+        if (bucket_of(kind, hash_of_record(kind, reference - 1)) == to) {
+            *from = *next;
+            *next = *to;
+            *to = reference;
+        } else {
+            from = next;
+        }
+    }
+}
+
+static void enter(enum kind kind, uint32_t record)
+{
+    grow(kind);
+    uint32_t *first = bucket_of(kind, hash_of_record(kind, record));
+    *next_of(kind, record) = *first;
+    *first = record + 1;
+}
+
+static void begin_index(enum kind kind, void *first, uint32_t most)
+{
+    indexes[kind] = (struct index){.first = first, .most = most, .buckets = 1};
+    indexes[kind].first[0] = 0;
+}
+
+static void empty(enum kind kind)
+{
+    struct index *index = &indexes[kind];
+    memset(index->first, 0, index->buckets * sizeof *index->first);
+    index->buckets = 1;
+}
+
+/* ---- room -------------------------------------------------------------- */
+
+/* What has memory by now is counted among the records, by and by. */
+static void count_room(void)
+{
+    enum { STEP = 16 << 10 };
+    size_t used = hak__profile.samples.used * sizeof *samples + hak__profile.sites.used * sizeof *sites +
+                  hak__profile.stacks.used * sizeof *stacks;
+    for (int i = 0; i < INDEXES; i++)
+        used += indexes[i].buckets * sizeof *indexes[i].first;
+    while (used > counted) {
+        counted += STEP;
+        hak_add_relaxed(&hak__metadata_bytes, STEP);
+    }
+}
+
+/* How many records of a size fit into a share of the memory, each with a bucket. */
+static uint32_t fitting(size_t share, size_t record)
+{
+    size_t count = share / (record + sizeof(uint32_t));
+    return count < UINT32_MAX / 2 ? (uint32_t)count : UINT32_MAX / 2;
+}
+
+/*
+ *     samples 5/16 | their index | sites 3/16 | their index | stacks 8/16 | their index
+ *
+ * A stack has about 30 frames, or 4 at least; so one bucket for 16 words does.
+ */
+static void lay_out(char *memory, size_t size)
+{
+    enum { WORDS_A_BUCKET = 16 };
+    size_t part = hak__align_down(size / 16, HAK_CACHE_LINE);
+    uint32_t most_samples = fitting(5 * part, sizeof *samples), most_sites = fitting(3 * part, sizeof *sites);
+    uint32_t buckets = fitting(8 * part, WORDS_A_BUCKET * sizeof *stacks);
+    samples = (void *)memory;
+    sites = (void *)(memory + 5 * part);
+    stacks = (void *)(memory + 8 * part);
+    begin_index(BY_ADDRESS, samples + most_samples, most_samples);
+    begin_index(BY_PLACE, sites + most_sites, most_sites);
+    begin_index(BY_FRAMES, stacks + (size_t)buckets * WORDS_A_BUCKET, buckets);
+    hak__profile.samples = (struct hak_profile_table){samples, 0, most_samples};
+    hak__profile.sites = (struct hak_profile_table){sites, 0, most_sites};
+    hak__profile.stacks = (struct hak_profile_table){stacks, 0, buckets * WORDS_A_BUCKET};
+}
+
+static uint64_t tenths_now(void)
+{
+    return (uint64_t)hak__os_now_ms() / 100;
+}
+
+/*
+ * The lock, unless a signal handler has interrupted its holder: what that one is about waits then for
+ * another time. Who forks holds it and may pass (os/lock.h).
+ */
+static bool lock(void)
+{
+    if (hak_unlikely(hak__lock_is_mine(&hak__profile_lock)) && !hak__profile_lock.forked)
+        return false;
+    hak__lock_acquire(&hak__profile_lock);
+    return true;
+}
+
+static void unlock(void)
+{
+    hak__lock_release(&hak__profile_lock);
+}
+
+bool hak__profile_prepare(void)
+{
+    if (hak_likely(hak_load_acquire(&prepared)))
+        return true;
+    size_t size = hak__align_up((size_t)hak__option(HAK_OPTION_PROFILE_MAX), hak__os_page_size());
+    char *memory = hak__os_map(size);
+    if (memory == NULL || !lock())
+        return false;
+    bool first = !hak_load_relaxed(&prepared);
+    if (first) {
+        lay_out(memory, size);
+        hak__profile.sample_size = sizeof *samples;
+        hak__profile.site_size = sizeof *sites;
+        hak__profile.began_tenths = tenths_now();
+        hak_store_release(&prepared, true);
+    }
+    unlock();
+    if (!first)
+        hak__os_unmap_unused(memory, size);
+    return true;
+}
+
+/* ---- stacks and sites -------------------------------------------------- */
+
+static bool has_frames(uint32_t at, const struct hak_profile_block *block)
+{
+    if (stack_at(at)->depth != block->depth)
+        return false;
+    for (uint32_t i = 0; i < block->depth; i++)
+        if (stacks[at + 1 + i] != block->frames[i])
+            return false;
+    return true;
+}
+
+/* The stack of a block, written behind the last one, and found there or among those that are known. */
+static bool find_stack(const struct hak_profile_block *block, uint32_t *stack)
+{
+    struct hak_profile_table *table = &hak__profile.stacks;
+    uint32_t at = table->used;
+    if (block->depth + 1 > table->most - at)
+        return false;
+    stack_at(at)->depth = block->depth;
+    for (uint32_t i = 0; i < block->depth; i++)
+        stacks[at + 1 + i] = block->frames[i];
+    uint32_t known = *bucket_of(BY_FRAMES, hash_of_stack(at));
+    while (known != 0 && !has_frames(known - 1, block))
+        known = stack_at(known - 1)->next;
+    *stack = known != 0 ? known - 1 : at;
+    if (known != 0)
+        return true;
+    table->used += block->depth + 1;
+    enter(BY_FRAMES, at);
+    hak__profile.stacks_cut += block->depth == HAK_PROFILE_DEPTH;
+    return true;
+}
+
+static bool find_site(uint32_t stack, uint32_t bucket, uint32_t *site)
+{
+    struct hak_profile_table *table = &hak__profile.sites;
+    for (uint32_t known = *bucket_of(BY_PLACE, hash_of_place(stack, bucket)); known != 0;
+         known = sites[known - 1].next) {
+        *site = known - 1;
+        if (sites[*site].stack == stack && sites[*site].bucket == bucket)
+            return true;
+    }
+    if (table->used == table->most)
+        return false;
+    *site = table->used++;
+    sites[*site] = (struct hak_site){.stack = stack, .bucket = bucket};
+    enter(BY_PLACE, *site);
+    return true;
+}
+
+uint32_t hak__profile_bucket(uint64_t size)
+{
+    if (size < 4)
+        return (uint32_t)size;
+    unsigned power = 63 - (unsigned)__builtin_clzll(size);
+    return (power - 1) * 4 + (uint32_t)(size >> (power - 2) & 3);
+}
+
+uint64_t hak__profile_bucket_size(uint32_t bucket)
+{
+    return bucket < 4 ? bucket : (uint64_t)(4 + bucket % 4) << (bucket / 4 - 1);
+}
+
+/* ---- sums -------------------------------------------------------------- */
+
+uint64_t hak__profile_bytes(uint64_t size, uint64_t weight)
+{
+    return (uint64_t)((double)size * (double)weight / (1 << HAK_PROFILE_WEIGHT_SHIFT) + 0.5);
+}
+
+static void add(struct hak_profile_sum *sum, uint64_t blocks, uint64_t bytes)
+{
+    sum->blocks += blocks;
+    sum->bytes += bytes;
+}
+
+/* Of the site and of all. */
+static void count_in_use(struct hak_site *site, const struct hak_sample *sample)
+{
+    uint64_t bytes = hak__profile_bytes(sample->size, sample->weight);
+    add(&site->in_use, sample->weight, bytes);
+    add(&hak__profile.in_use, sample->weight, bytes);
+}
+
+/* Takes back what count_in_use has counted. */
+static void uncount_in_use(struct hak_site *site, const struct hak_sample *sample)
+{
+    uint64_t bytes = hak__profile_bytes(sample->size, sample->weight);
+    add(&site->in_use, -sample->weight, -bytes); /* wrap as intended */
+    add(&hak__profile.in_use, -sample->weight, -bytes);
+}
+
+/*
+ * A peak that is higher by a twentieth than the last is written down. So what is written down is within
+ * a twentieth of the highest, and costs a constant for each sample as long as sites are no more.
+ */
+static void look_at_peak(void)
+{
+    enum { PART = 20, LEAST = 64 << 10 };
+    uint64_t before = hak__profile.at_peak.bytes;
+    if (hak__profile.in_use.bytes < before + before / PART + LEAST)
+        return;
+    hak__profile.at_peak = hak__profile.in_use;
+    hak__profile.peak_tenths = tenths_now();
+    for (uint32_t i = 0; i < hak__profile.sites.used; i++)
+        sites[i].at_peak = sites[i].in_use;
+}
+
+/* ---- samples ----------------------------------------------------------- */
+
+/* What leads to the record of a block: the last link is 0 if it has none. */
+static uint32_t *link_to(uint64_t address)
+{
+    uint32_t *link = bucket_of(BY_ADDRESS, hash_of(address));
+    while (*link != 0 && samples[*link - 1].address != address)
+        link = &samples[*link - 1].next;
+    return link;
+}
+
+static void end_sample(uint32_t *link)
+{
+    uint32_t number = *link - 1;
+    struct hak_sample *sample = &samples[number];
+    uncount_in_use(&sites[sample->site], sample);
+    *link = sample->next;
+    sample->address = 0;
+    sample->next = free_samples;
+    free_samples = number + 1;
+    hak__profile.samples_in_use--;
+}
+
+static bool new_sample(uint32_t *number)
+{
+    struct hak_profile_table *table = &hak__profile.samples;
+    if (free_samples != 0) {
+        *number = free_samples - 1;
+        free_samples = samples[*number].next;
+        return true;
+    }
+    *number = table->used;
+    if (table->used == table->most)
+        return false;
+    table->used++;
+    return true;
+}
+
+static bool add_locked(const struct hak_profile_block *block)
+{
+    uint32_t stack = 0, site = 0, number = 0;
+    uint64_t address = (uintptr_t)block->address;
+    uint32_t *stale = link_to(address);
+    if (*stale != 0) /* a signal handler has freed it while the tables were in use */
+        end_sample(stale);
+    if (!find_stack(block, &stack) || !find_site(stack, hak__profile_bucket(block->size), &site) ||
+        !new_sample(&number))
+        return false;
+    samples[number] = (struct hak_sample){.address = address, .size = block->size,
+                                          .weight = block->weight, .site = site,
+                                          .thread = (uint32_t)hak__os_thread(),
+                                          .tenths = (uint32_t)tenths_now()};
+    enter(BY_ADDRESS, number);
+    hak__profile.samples_in_use++;
+    hak__profile.samples_taken++;
+    sites[site].samples++;
+    count_in_use(&sites[site], &samples[number]);
+    uint64_t bytes = hak__profile_bytes(block->size, block->weight);
+    add(&sites[site].allocated, block->weight, bytes);
+    add(&hak__profile.allocated, block->weight, bytes);
+    hak__profile.last_interval = block->interval;
+    count_room();
+    look_at_peak();
+    return true;
+}
+
+bool hak__profile_add(const struct hak_profile_block *block)
+{
+    if (!lock())
+        return false;
+    bool added = add_locked(block);
+    hak__profile.samples_dropped += !added;
+    unlock();
+    return added;
+}
+
+void hak__profile_drop(void)
+{
+    if (!lock())
+        return;
+    hak__profile.samples_dropped++;
+    unlock();
+}
+
+void hak__profile_end(const void *address)
+{
+    if (!hak_load_acquire(&prepared) || !lock())
+        return;
+    uint32_t *link = link_to((uintptr_t)address);
+    if (*link != 0)
+        end_sample(link);
+    unlock();
+}
+
+bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *weigh, size_t grown)
+{
+    if (!lock())
+        return false;
+    uint32_t *link = link_to((uintptr_t)address);
+    bool known = *link != 0;
+    if (known) {
+        struct hak_sample *sample = &samples[*link - 1];
+        uncount_in_use(&sites[sample->site], sample);
+        sample->size = size;
+        if (grown != 0)
+            sample->weight = weigh(sample->weight, grown);
+        count_in_use(&sites[sample->site], sample);
+        look_at_peak();
+    }
+    unlock();
+    return known;
+}
+
+void hak__profile_rename(const void *from, const void *to)
+{
+    if (!lock())
+        return;
+    uint32_t *link = link_to((uintptr_t)from);
+    if (*link != 0) {
+        uint32_t number = *link - 1;
+        *link = samples[number].next;
+        samples[number].address = (uintptr_t)to;
+        link = bucket_of(BY_ADDRESS, hash_of(samples[number].address));
+        samples[number].next = *link;
+        *link = number + 1;
+    }
+    unlock();
+}
+
+/* Memory that the tables had stays with them, and is counted. */
+void hak__profile_reset(void)
+{
+    if (!hak_load_acquire(&prepared) || !lock())
+        return;
+    struct hak_profile *profile = &hak__profile;
+    empty(BY_ADDRESS);
+    empty(BY_PLACE);
+    empty(BY_FRAMES);
+    free_samples = 0;
+    memset(samples, 0, profile->samples.used * sizeof *samples);
+    profile->samples.used = profile->sites.used = profile->stacks.used = 0;
+    profile->allocated = profile->in_use = profile->at_peak = (struct hak_profile_sum){0, 0};
+    profile->samples_taken = profile->samples_dropped = profile->peak_tenths = 0;
+    profile->samples_in_use = profile->stacks_cut = 0;
+    profile->began_tenths = tenths_now();
+    profile->resets++;
+    unlock();
+}
+
+uint32_t hak__profile_site(uint32_t number, struct hak_site *site, uint64_t frames[HAK_PROFILE_DEPTH])
+{
+    uint32_t depth = 0;
+    if (!hak_load_acquire(&prepared) || !lock())
+        return 0;
+    if (number < hak__profile.sites.used) {
+        *site = sites[number];
+        depth = stack_at(site->stack)->depth;
+        memcpy(frames, &stacks[site->stack + 1], depth * sizeof *frames);
+    }
+    unlock();
+    return depth;
+}
+
+void hak__profile_copy(struct hak_profile *copy)
+{
+    bool locked = lock();
+    *copy = hak__profile;
+    if (locked)
+        unlock();
+}
