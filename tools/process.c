@@ -60,8 +60,8 @@ static void search_mappings(struct search *search, FILE *maps)
     free(line);
 }
 
-static enum process_result complain(const struct process *process, enum process_result result,
-                                    const char *format, ...)
+enum process_result process_complain(const struct process *process, enum process_result result,
+                                     const char *format, ...)
 {
     char text[200];
     va_list arguments;
@@ -73,19 +73,19 @@ static enum process_result complain(const struct process *process, enum process_
     return result;
 }
 
-static enum process_result complain_of(const struct process *process, int error)
+enum process_result process_complain_of(const struct process *process, int error)
 {
     bool ended = kill(process->pid, 0) != 0 && errno == ESRCH;
     if (ended || error == ENOENT || error == ESRCH)
-        return complain(process, PROCESS_ENDED, "does not exist, or has ended");
+        return process_complain(process, PROCESS_ENDED, "does not exist, or has ended");
     if (error == EACCES || error == EPERM)
-        return complain(process, PROCESS_FAILED,
-                        "may not be read: it belongs to another user, or is protected%s",
-                        geteuid() == 0 ? "" : "; try as root");
+        return process_complain(process, PROCESS_FAILED,
+                                "may not be read: it belongs to another user, or is protected%s",
+                                geteuid() == 0 ? "" : "; try as root");
     if (error == EFAULT)
-        return complain(process, PROCESS_FAILED,
-                        "has damaged statistics: they lead to memory that does not exist");
-    return complain(process, PROCESS_FAILED, "cannot be read: %s", strerror(error));
+        return process_complain(process, PROCESS_FAILED,
+                                "has damaged statistics: they lead to memory that does not exist");
+    return process_complain(process, PROCESS_FAILED, "cannot be read: %s", strerror(error));
 }
 
 static enum process_result find_block(struct process *process, struct search *search)
@@ -94,7 +94,7 @@ static enum process_result find_block(struct process *process, struct search *se
     snprintf(path, sizeof path, "/proc/%d/maps", (int)process->pid);
     FILE *maps = fopen(path, "re");
     if (maps == NULL)
-        return complain_of(process, errno);
+        return process_complain_of(process, errno);
     errno = 0;
     search_mappings(search, maps);
     int error = ferror(maps) ? errno : search->error;
@@ -102,13 +102,14 @@ static enum process_result find_block(struct process *process, struct search *se
     if (search->block != 0)
         return PROCESS_READ;
     if (error != 0)
-        return complain_of(process, error);
+        return process_complain_of(process, error);
     if (!search->any)
-        return complain(process, PROCESS_ENDED, "has no memory: it has ended, or is the kernel's");
+        return process_complain(process, PROCESS_ENDED,
+                                "has no memory: it has ended, or is the kernel's");
     if (search->other_class)
-        return complain(process, PROCESS_WITHOUT,
-                        "has another word size: use the hakmem command of its architecture");
-    return complain(process, PROCESS_WITHOUT, "does not run on libhakmem");
+        return process_complain(process, PROCESS_WITHOUT,
+                                "has another word size: use the hakmem command of its architecture");
+    return process_complain(process, PROCESS_WITHOUT, "does not run on libhakmem");
 }
 
 /* The kernel's name for it; the program chose that, so only what prints is kept. */
@@ -129,31 +130,44 @@ static void read_name(struct process *process)
 }
 
 /* Anew each time: the process may have executed another program meanwhile. */
-static enum process_result read_here(struct process *process)
+enum process_result process_find(struct process *process, struct remote_memory *memory,
+                                 struct hak_stats_block *block)
 {
-    struct search search = {.memory = {peek, &process->pid}};
-    struct hak_stats_block block;
+    *memory = (struct remote_memory){peek, &process->pid};
+    struct search search = {.memory = *memory};
     enum process_result result = find_block(process, &search);
     if (result != PROCESS_READ)
         return result;
-    enum remote_result found = remote_block_read(&search.memory, search.block, &block);
+    enum remote_result found = remote_block_read(memory, search.block, block);
     if (found == REMOTE_UNREADABLE)
-        return complain_of(process, errno);
+        return process_complain_of(process, errno);
     if (found == REMOTE_DISABLED)
-        return complain(process, PROCESS_WITHOUT, "has libhakmem, but it is disabled there");
+        return process_complain(process, PROCESS_WITHOUT,
+                                "has libhakmem, but it is disabled there");
     if (found != REMOTE_FOUND)
-        return complain(process, PROCESS_FAILED,
-                        "runs on libhakmem %s, whose statistics this command, %s, cannot read",
-                        block.version, PACKAGE_VERSION);
+        return process_complain(process, PROCESS_FAILED,
+                                "runs on libhakmem %s, whose statistics this command, %s, cannot read",
+                                block->version, PACKAGE_VERSION);
     read_name(process);
-    memcpy(process->version, block.version, sizeof process->version);
+    memcpy(process->version, block->version, sizeof process->version);
+    return PROCESS_READ;
+}
+
+static enum process_result read_statistics(struct process *process, void *context)
+{
+    struct remote_memory memory;
+    struct hak_stats_block block;
+    enum process_result result = process_find(process, &memory, &block);
+    (void)context;
+    if (result != PROCESS_READ)
+        return result;
     errno = 0;
     if (hak__snapshot_read(&block, peek, &process->pid, READS_MAX, &process->snapshot))
         return PROCESS_READ;
     if (errno != 0)
-        return complain_of(process, errno);
-    return complain(process, PROCESS_FAILED,
-                    "has damaged statistics: a list leads back to itself, or is too long");
+        return process_complain_of(process, errno);
+    return process_complain(process, PROCESS_FAILED,
+                            "has damaged statistics: a list leads back to itself, or is too long");
 }
 
 /* ---- within a time ----------------------------------------------------- */
@@ -165,7 +179,7 @@ struct look {
     bool done;
 };
 
-static _Noreturn void be_reader(struct look *look)
+static _Noreturn void be_reader(struct look *look, process_look *function, void *context)
 {
     sigset_t alarms;
     sigemptyset(&alarms);
@@ -173,7 +187,7 @@ static _Noreturn void be_reader(struct look *look)
     signal(SIGALRM, SIG_DFL);
     sigprocmask(SIG_UNBLOCK, &alarms, NULL);
     alarm(SECONDS_MAX);
-    look->result = read_here(&look->process);
+    look->result = function(&look->process, context);
     look->done = true;
     _exit(0);
 }
@@ -182,27 +196,34 @@ static _Noreturn void be_reader(struct look *look)
  * A process can let those wait who read its memory, for ever: by userfaultfd(2), or with a file of a
  * file system of its own. Only a signal that kills ends such a read, so a child does it.
  */
-enum process_result process_read(struct process *process)
+enum process_result process_look_in_time(struct process *process, process_look *function,
+                                         void *context)
 {
     struct look *look =
         mmap(NULL, sizeof *look, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (look == MAP_FAILED)
-        return complain_of(process, errno);
+        return process_complain_of(process, errno);
     *look = (struct look){.process = *process};
     pid_t child = fork();
     if (child == 0)
-        be_reader(look);
+        be_reader(look, function, context);
     if (child < 0)
-        look->result = complain_of(process, errno);
+        look->result = process_complain_of(process, errno);
     while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
         continue;
     if (child > 0 && !look->done)
         look->result =
-            complain(process, PROCESS_FAILED, "cannot be read within %d seconds", SECONDS_MAX);
+            process_complain(process, PROCESS_FAILED,
+                             "cannot be read within %d seconds", SECONDS_MAX);
     enum process_result result = look->result;
     *process = look->process;
     munmap(look, sizeof *look);
     return result;
+}
+
+enum process_result process_read(struct process *process)
+{
+    return process_look_in_time(process, read_statistics, NULL);
 }
 
 /* ---- by name ----------------------------------------------------------- */

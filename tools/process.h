@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "api/snapshot.h"
+#include "remote_block.h"
 
 struct process {
     pid_t pid;
@@ -32,5 +33,25 @@ enum process_result process_read(struct process *process);
  * after a message when the processes cannot be listed.
  */
 int process_named(const char *name, pid_t **pids);
+
+/* ---- other looks at a process ------------------------------------------ */
+
+/*
+ * Runs a look at the process in a child process, which an alarm ends after some seconds. What the
+ * look finds it writes to *process or to memory that is shared with children.
+ */
+typedef enum process_result process_look(struct process *process, void *context);
+enum process_result process_look_in_time(struct process *process, process_look *look,
+                                         void *context);
+
+/* In a look: how to read the process's memory, and a copy of its statistics block. */
+enum process_result process_find(struct process *process, struct remote_memory *memory,
+                                 struct hak_stats_block *block);
+
+/* Writes "hakmem: process PID …" unless the process is silent, and returns the result. */
+__attribute__((format(printf, 3, 4))) enum process_result
+process_complain(const struct process *process, enum process_result result, const char *format, ...);
+/* The same for the errno of a failed system call. */
+enum process_result process_complain_of(const struct process *process, int error);
 
 #endif

@@ -18,40 +18,50 @@ static size_t padded(size_t size)
     return (size + 3) & ~(size_t)3;
 }
 
-/* The block's address, from a segment of notes and where it is; 0 when no note is ours. */
-static uintptr_t block_of_notes(const unsigned char *notes, size_t size, uintptr_t address)
+/* A note that is looked for, and what was found: the address of its description, and a copy. */
+struct wanted {
+    uint32_t type;
+    const char *name;
+    size_t size_most; /* of the description */
+    uintptr_t address;
+    size_t size;
+    unsigned char description[REMOTE_BUILD_ID_MOST];
+};
+
+static bool find_note(const unsigned char *notes, size_t size, uintptr_t address,
+                      struct wanted *wanted)
 {
     ElfW(Nhdr) note;
     for (size_t at = 0; at + sizeof note <= size;) {
         memcpy(&note, notes + at, sizeof note);
         if (note.n_namesz > size || note.n_descsz > size)
-            return 0;
+            return false;
         size_t name = at + sizeof note, text = name + padded(note.n_namesz);
-        size_t end = text + padded(note.n_descsz);
-        int32_t distance;
+        size_t end = text + padded(note.n_descsz), name_size = strlen(wanted->name) + 1;
         if (end > size)
-            return 0;
-        if (note.n_type == HAK_STATS_NOTE_TYPE && note.n_namesz == sizeof HAK_STATS_NOTE &&
-            note.n_descsz == sizeof distance &&
-            memcmp(notes + name, HAK_STATS_NOTE, sizeof HAK_STATS_NOTE) == 0) {
-            memcpy(&distance, notes + text, sizeof distance);
-            return address + text + (uintptr_t)(intptr_t)distance;
+            return false;
+        if (note.n_type == wanted->type && note.n_namesz == name_size && note.n_descsz > 0 &&
+            note.n_descsz <= wanted->size_most && memcmp(notes + name, wanted->name, name_size) == 0) {
+            wanted->address = address + text;
+            wanted->size = note.n_descsz;
+            memcpy(wanted->description, notes + text, note.n_descsz);
+            return true;
         }
         at = end;
     }
-    return 0;
+    return false;
 }
 
-static uintptr_t block_of_segment(const struct remote_memory *memory, uintptr_t address, size_t size)
+static bool find_note_in_segment(const struct remote_memory *memory, uintptr_t address, size_t size,
+                                 struct wanted *wanted)
 {
     unsigned char notes[NOTES_MAX];
-    if (size > sizeof notes || !read_memory(memory, address, notes, size))
-        return 0;
-    return block_of_notes(notes, size, address);
+    return size <= sizeof notes && read_memory(memory, address, notes, size) &&
+           find_note(notes, size, address, wanted);
 }
 
-enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
-                                     uintptr_t *block)
+static enum remote_result find_note_of_file(const struct remote_memory *memory, uintptr_t start,
+                                            struct wanted *wanted)
 {
     ElfW(Ehdr) file;
     ElfW(Phdr) segment[HEADERS_MAX];
@@ -68,13 +78,41 @@ enum remote_result remote_block_find(const struct remote_memory *memory, uintptr
     for (int i = 0; i < file.e_phnum; i++)
         if (segment[i].p_type == PT_LOAD && segment[i].p_offset == 0)
             bias = start - segment[i].p_vaddr;
-    *block = 0;
-    for (int i = 0, seen = 0; i < file.e_phnum && seen < SEGMENTS_MAX && *block == 0; i++)
+    for (int i = 0, seen = 0; i < file.e_phnum && seen < SEGMENTS_MAX; i++)
         if (segment[i].p_type == PT_NOTE) {
             seen++;
-            *block = block_of_segment(memory, bias + segment[i].p_vaddr, segment[i].p_filesz);
+            if (find_note_in_segment(memory, bias + segment[i].p_vaddr, segment[i].p_filesz, wanted))
+                return REMOTE_FOUND;
         }
+    return REMOTE_NONE;
+}
+
+enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
+                                     uintptr_t *block)
+{
+    int32_t distance = 0;
+    struct wanted wanted = {
+        .type = HAK_STATS_NOTE_TYPE, .name = HAK_STATS_NOTE, .size_most = sizeof distance};
+    *block = 0;
+    enum remote_result result = find_note_of_file(memory, start, &wanted);
+    if (result != REMOTE_FOUND)
+        return result;
+    if (wanted.size == sizeof distance) {
+        memcpy(&distance, wanted.description, sizeof distance);
+        *block = wanted.address + (uintptr_t)(intptr_t)distance;
+    }
     return *block != 0 ? REMOTE_FOUND : REMOTE_NONE;
+}
+
+size_t remote_build_id(const struct remote_memory *memory, uintptr_t start,
+                       unsigned char id[REMOTE_BUILD_ID_MOST])
+{
+    struct wanted wanted = {
+        .type = NT_GNU_BUILD_ID, .name = ELF_NOTE_GNU, .size_most = REMOTE_BUILD_ID_MOST};
+    if (find_note_of_file(memory, start, &wanted) != REMOTE_FOUND)
+        return 0;
+    memcpy(id, wanted.description, wanted.size);
+    return wanted.size;
 }
 
 static bool layout_is_known(const struct hak_stats_block *block)

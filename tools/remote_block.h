@@ -29,6 +29,11 @@ enum remote_result {
 enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
                                      uintptr_t *block);
 
+/* The build ID of the ELF file that is mapped from start on; its size, 0 if there is none. */
+enum { REMOTE_BUILD_ID_MOST = 32 };
+size_t remote_build_id(const struct remote_memory *memory, uintptr_t start,
+                       unsigned char id[REMOTE_BUILD_ID_MOST]);
+
 /* Copies the block: its version is a text in any case, the rest as wanted where it was FOUND. */
 enum remote_result remote_block_read(const struct remote_memory *memory, uintptr_t address,
                                      struct hak_stats_block *block);
