@@ -171,3 +171,37 @@ AC_DEFUN([HAK_BASH_COMPLETION], [
         [bashcompletiondir=$with_bash_completion_dir])
     AC_SUBST([bashcompletiondir])
 ])
+
+# HAK_COMMAND_LIBRARIES: what `hakmem profile` finds names of functions with, and packs profiles with.
+AC_DEFUN([HAK_COMMAND_LIBRARIES], [
+    AC_ARG_WITH([libdw],
+        [AS_HELP_STRING([--with-libdw], [show names of functions in hakmem profile, by elfutils (default: if found)])],
+        [], [with_libdw=auto])
+    AC_ARG_WITH([zlib],
+        [AS_HELP_STRING([--with-zlib], [compress the files that hakmem profile writes (default: if found)])],
+        [], [with_zlib=auto])
+    have_libdw=no have_libiberty=no have_zlib=no
+    AS_IF([test "x$with_libdw" != xno],
+        [PKG_CHECK_MODULES([LIBDW], [libdw], [have_libdw=yes], [have_libdw=no])])
+    AS_IF([test "x$with_libdw$have_libdw" = xyesno],
+        [AC_MSG_ERROR([--with-libdw needs the development files of elfutils: libdw-dev, elfutils-devel])])
+    AS_IF([test "x$with_zlib" != xno],
+        [PKG_CHECK_MODULES([ZLIB], [zlib], [have_zlib=yes], [have_zlib=no])])
+    AS_IF([test "x$with_zlib$have_zlib" = xyesno],
+        [AC_MSG_ERROR([--with-zlib needs the development files of zlib: zlib1g-dev, zlib-devel])])
+    AS_IF([test "x$have_libdw" = xyes], [HAK_LIBIBERTY])
+    AM_CONDITIONAL([LIBDW], [test "x$have_libdw" = xyes])
+    AM_CONDITIONAL([LIBIBERTY], [test "x$have_libiberty" = xyes])
+    AM_CONDITIONAL([ZLIB], [test "x$have_zlib" = xyes])
+])
+
+# HAK_LIBIBERTY: the demangler for C++ and Rust; systems have its header in different folders.
+AC_DEFUN([HAK_LIBIBERTY], [
+    AC_CHECK_HEADER([libiberty/demangle.h], [hak_demangle_header=libiberty/demangle.h],
+        [AC_CHECK_HEADER([demangle.h], [hak_demangle_header=demangle.h], [hak_demangle_header=])])
+    AS_IF([test "x$hak_demangle_header" != x],
+        [AC_CHECK_LIB([iberty], [cplus_demangle], [have_libiberty=yes LIBIBERTY_LIBS=-liberty])])
+    AC_SUBST([LIBIBERTY_LIBS])
+    AC_DEFINE_UNQUOTED([HAK_DEMANGLE_HEADER], [<$hak_demangle_header>],
+        [the header of libiberty that declares cplus_demangle])
+])

@@ -16,6 +16,7 @@ enum {
 /* The subcommands: argv[0] is "hakmem NAME"; each returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_profile(int argc, char **argv);
 int cmd_conf(int argc, char **argv);
 int cmd_preload(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);

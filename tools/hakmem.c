@@ -11,16 +11,17 @@
 static const char usage[] =
     "usage: hakmem run [--debug] [--stats[=text|json]] [--stats-file FILE] [--conf K=V,...] [--] CMD [ARG...]\n"
     "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID|NAME...\n"
+    "       hakmem profile [OPTION...] PID|NAME|FILE\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"
     "       hakmem bug-report\n"
     "       hakmem --help | --version\n"
     "\n"
-    "run runs a program on the allocator, stat shows the statistics of a running process, conf\n"
-    "shows the options that a program started now would use, preload puts the allocator under all\n"
-    "programs of the machine or takes it away, selftest tests the allocator that it runs on,\n"
-    "bug-report prints what a report of a fault needs.\n"
+    "run runs a program on the allocator, stat shows the statistics of a running process, profile\n"
+    "shows which code allocated its memory, conf shows the options that a program started now would\n"
+    "use, preload puts the allocator under all programs of the machine or takes it away, selftest\n"
+    "tests the allocator that it runs on, bug-report prints what a report of a fault needs.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
 static struct {
@@ -29,6 +30,7 @@ static struct {
     int (*run)(int argc, char **argv);
 } subcommands[] = {{"run", "hakmem run", cmd_run},
                    {"stat", "hakmem stat", cmd_stat},
+                   {"profile", "hakmem profile", cmd_profile},
                    {"conf", "hakmem conf", cmd_conf},
                    {"preload", "hakmem preload", cmd_preload},
                    {"selftest", "hakmem selftest", cmd_selftest},

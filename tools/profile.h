@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A heap profile, wherever it was read from: a process, or a file. */
+/*
+ * A heap profile, wherever it was read from: a process, a core, or a file.
+ *
+ *     profile_process.c ─┐                                ┌─► profile_text.c, profile_folded.c
+ *     profile_core.c ────┼─► struct profile ─► places ────┼─► profile_pprof.c, profile_svg.c
+ *     profile_heap_v2.c ─┘                                └─► profile_heap_v2.c
+ *
+ * A profile and all that it leads to, except for names, lies in one mapping of a bounded size. The
+ * mapping is shared with child processes, so that one of them can fill it while the parent waits.
+ */
 #ifndef HAK_TOOLS_PROFILE_H
 #define HAK_TOOLS_PROFILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 enum profile_view { PROFILE_IN_USE, PROFILE_ALLOCATED, PROFILE_AT_PEAK, PROFILE_VIEWS };
@@ -40,12 +50,13 @@ struct profile_mapping {
     char *path;
     unsigned char build_id[PROFILE_BUILD_ID_MOST];
     size_t build_id_size; /* 0: not known */
+    bool deleted;         /* whether the file is no longer at that path */
 };
 
 struct profile {
-    pid_t pid;        /* 0: not known */
+    pid_t pid;        /* 0: not known, or not of this machine */
     char name[32];    /* of the program, printable; may be empty */
-    uint64_t interval; /* mean distance between samples, in bytes */
+    uint64_t interval; /* mean distance between samples, in bytes; 0: every block was recorded */
     double seconds;   /* for how long it was sampled; 0: not known */
     struct profile_entry *entries;
     size_t entry_count;
@@ -54,6 +65,13 @@ struct profile {
     struct profile_mapping *mappings; /* by rising address */
     size_t mapping_count;
     uint64_t samples_dropped;
+    uint64_t samples_taken; /* since the profile began; 0: not known */
+    bool running;           /* whether the process takes samples now */
+    bool has_peak;          /* else the sums of PROFILE_AT_PEAK are 0 */
+    bool has_samples;       /* else there are no samples, in use or not */
+    bool is_difference;     /* entries of OLD are negative, those of NEW are not */
+    struct profile_symbols *symbols; /* see profile_place */
+    size_t room, used;      /* of the mapping that all this lies in, in bytes */
 };
 
 /* A frame with its names: more than one where functions were inlined, the innermost first. */
@@ -69,5 +87,109 @@ struct profile_place {
     const struct profile_line *lines;
     size_t line_count;                /* at least one */
 };
+
+/* ---- profile.c --------------------------------------------------------- */
+
+/* An empty profile; NULL after a message. */
+struct profile *profile_new(void);
+void profile_free(struct profile *profile);
+
+/* Zeroed memory that lives as long as the profile; NULL with ENOMEM. */
+void *profile_room(struct profile *profile, size_t count, size_t size);
+
+/* Makes a text printable and valid UTF-8, in place: other bytes and control characters become '?'. */
+void profile_clean(char *text);
+
+/* The mapping that an address lies in, or NULL. */
+const struct profile_mapping *profile_mapping_of(const struct profile *profile, uint64_t address);
+
+/* One line of /proc/PID/maps. */
+struct profile_map_line {
+    uint64_t start, end, offset, device, inode;
+    bool readable, executable;
+    char *path; /* the part of the line after its numbers; empty for anonymous memory */
+};
+bool profile_parse_map(char *line, struct profile_map_line *map);
+
+/* Appends an executable mapping of a file; false without memory. *room is the length of the array. */
+bool profile_add_mapping(struct profile *profile, const struct profile_map_line *map, size_t *room);
+void profile_sort_mappings(struct profile *profile);
+
+/* The sum over all entries. */
+struct profile_sum profile_total(const struct profile *profile, enum profile_view view);
+
+/*
+ * NEW minus OLD: its sums may be negative. Frames of OLD are moved to where NEW has the same file.
+ * It leads to memory of both, which must stay. NULL after a message.
+ */
+struct profile *profile_difference(const struct profile *new, const struct profile *old);
+
+/* Writes a number of bytes with its unit: 31.2 MiB. */
+void profile_format_bytes(char *text, size_t size, double bytes);
+
+/* "in use", "allocated", "in use at the peak" */
+extern const char *const profile_view_names[PROFILE_VIEWS];
+
+/* ---- where profiles come from ------------------------------------------ */
+
+/* Reads the profile of a process; false after a message. */
+bool profile_read_process(struct profile *profile, pid_t pid);
+
+/* Switches the profiler of a process. */
+enum profile_switched {
+    PROFILE_SWITCH_FAILED, /* after a message */
+    PROFILE_SWITCHED,
+    PROFILE_UNCHANGED      /* it has another interval than the expected one, which *interval then is */
+};
+
+/* Sets the interval to what it shall be if it is `expected` now. */
+enum profile_switched profile_switch(pid_t pid, uint64_t expected, uint64_t *interval);
+
+/* Reads a file in the format heap_v2 of gperftools or jemalloc; false after a message. */
+bool profile_read_heap_v2(struct profile *profile, const char *path);
+
+/* Whether a file is an ELF file, as cores are. */
+bool profile_is_core(const char *path);
+/* Reads the profile of a process from its core; false after a message. */
+bool profile_read_core(struct profile *profile, const char *path);
+
+/* ---- names (profile_symbols.c) ----------------------------------------- */
+
+/* Gives up root's rights for those of the owner of a process; false after a message. */
+bool profile_drop_rights(pid_t pid);
+
+/* To be called once before profile_place; false without memory. */
+bool profile_symbols_open(struct profile *profile);
+void profile_symbols_close(struct profile *profile);
+
+/* The names of a frame of an entry. Never NULL; valid as long as the symbols are open. */
+const struct profile_place *profile_place(const struct profile *profile, uint64_t frame);
+
+/* Whether a function belongs to the allocator: text, folded stacks and flame graphs leave it out at the leaf. */
+bool profile_is_dropped(const char *function);
+
+/*
+ * The functions that an entry's stack runs through, the innermost first and inlined ones in their
+ * places, without those of the allocator at the leaf. Fills up to `most` and returns how many, at
+ * least one.
+ */
+enum { PROFILE_LINES_MOST = 1024 };
+size_t profile_lines(const struct profile *profile, const struct profile_entry *entry,
+                     const struct profile_line **lines, size_t most);
+
+/* ---- what becomes of them; false when a write failed ------------------- */
+
+/* The title, what the estimate is based on, and an empty line. */
+void profile_write_summary(FILE *out, const struct profile *profile, enum profile_view view,
+                           const char *title);
+/* A table of sites; percentages are of the total, or of OLD's total in a difference. */
+bool profile_write_text(FILE *out, const struct profile *profile, enum profile_view view);
+bool profile_write_ages(FILE *out, const struct profile *profile);
+/* Lines "outermost;...;innermost BYTES"; of a difference "... OLD NEW". */
+bool profile_write_folded(FILE *out, const struct profile *profile, enum profile_view view);
+bool profile_write_heap_v2(FILE *out, const struct profile *profile, enum profile_view view);
+bool profile_write_pprof(FILE *out, const struct profile *profile, const struct profile *base);
+bool profile_write_svg(FILE *out, const struct profile *profile, enum profile_view view,
+                       const char *title);
 
 #endif

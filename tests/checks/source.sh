@@ -116,6 +116,10 @@ wrong 'enable: --canary is in .*, not in SYNOPSIS' man/hakmem-preload.8 '/^\.Op 
 wrong 'enable: --no-check is in .*, not in its --help' tools/cmd_preload.c 's/ \[--no-check\]//'
 wrong '--conf is in tools/cmd_run.c, not in tools/completion' tools/completion/hakmem \
     's/--stats= --conf/--stats=/'
+wrong '--folded is in tools/cmd_profile.c, not in man/hakmem-profile.1' man/hakmem-profile.1 \
+    's/^\.It Fl f , Fl Fl folded/.It Folded/'
+wrong '--heap-v2 is in SYNOPSIS of man/hakmem-profile.1, not in' tools/cmd_profile.c \
+    's/{"heap-v2", no_argument/{"heap-v3", no_argument/'
 wrong 'conf is in tools/hakmem.c, not in man/hakmem.1' man/hakmem.1 's/^\.It Cm conf/.It conf/'
 wrong 'hak_purge.3 is in man/, not in' man/Makemodule.am 's,man/hak_purge.3,,'
 wrong 'hak_version.3: has the sections' man/hak_version.3 '/^\.Sh THREAD/d'

@@ -29,7 +29,7 @@ offers() {
     got=$(bash offered "$1" "${3-}")
     [ "$got" = "$2" ] || { echo "'$1' offers '$got', not '$2'" >&2; exit 1; }
 }
-offers 'hakmem ' 'run stat conf preload selftest bug-report --help --version'
+offers 'hakmem ' 'run stat profile conf preload selftest bug-report --help --version'
 offers 'hakmem r' 'run'
 offers 'hakmem conf --d' '--debug'
 offers 'hakmem run --d' '--debug'
@@ -43,6 +43,11 @@ offers 'hakmem run -c decay_ms=5,stats=n' 'none'
 offers 'hakmem run --conf decay_ms=' ''
 offers 'hakmem run --library lib' 'library.so'
 offers 'hakmem run --library=lib' 'library.so'
+offers 'hakmem profile --d' '--diff'
+offers 'hakmem profile --view=al' 'allocated'
+offers 'hakmem profile --view al' 'allocated'
+offers 'hakmem profile -o lib' 'library.so'
+offers 'hakmem profile --diff lib' 'library.so'
 sed -n 's/^HAK_OPTION([A-Z_]*, "\([a-z_0-9]*\)".*/\1/p' "$srcdir/lib/core/options.def" > options
 while read -r option; do
     case " $(bash offered 'hakmem run --conf ') " in

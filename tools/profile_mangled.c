@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* For a command built without libiberty: names stay as they are in the symbol table. */
+#include "config.h"
+
+#include <stddef.h>
+
+#include "profile_names.h"
+
+char *profile_demangle(const char *symbol)
+{
+    (void)symbol;
+    return NULL;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include "profile_source.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "process.h"
+#include "profile.h"
+
+/* ---- which one --------------------------------------------------------- */
+
+/* Leaves those that run on the library; returns how many. */
+static int keep_ours(pid_t *pids, int count)
+{
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        struct process process = {.pid = pids[i], .silent = true};
+        if (process_read(&process) == PROCESS_READ)
+            pids[kept++] = pids[i];
+    }
+    return kept;
+}
+
+static bool complain_of_many(const char *name, const pid_t *pids, int count)
+{
+    char list[100] = "";
+    for (int i = 0, length = 0; i < count && length < (int)sizeof list - 16; i++)
+        length += snprintf(list + length, sizeof list - (size_t)length, "%s%d", i > 0 ? ", " : "",
+                           (int)pids[i]);
+    command_error("%d processes named '%s' run on libhakmem; name one by its process ID: %s", count,
+                  name, list);
+    return false;
+}
+
+static bool find_named(const char *name, struct profile_source *source)
+{
+    pid_t *pids;
+    int count = process_named(name, &pids);
+    int ours = count > 0 ? keep_ours(pids, count) : 0;
+    bool found = ours == 1;
+    if (found)
+        source->pid = pids[0];
+    else if (ours > 1)
+        complain_of_many(name, pids, ours);
+    else if (access(name, F_OK) == 0)
+        source->path = name;
+    else if (count >= 0)
+        command_error("no process named '%s' runs on libhakmem and may be read, and no file has that "
+                      "name", name);
+    free(pids);
+    return found || source->path != NULL;
+}
+
+bool profile_source_find(const char *argument, struct profile_source *source)
+{
+    *source = (struct profile_source){0};
+    if (strchr(argument, '/') != NULL) {
+        source->path = argument;
+        return true;
+    }
+    if (*argument == '\0' || strspn(argument, "-.0123456789") != strlen(argument))
+        return find_named(argument, source);
+    char *end;
+    errno = 0;
+    long number = strtol(argument, &end, 10);
+    if (*end != '\0' || errno != 0 || number <= 0 || number > INT_MAX) {
+        command_error("invalid process ID: '%s'", argument);
+        return false;
+    }
+    source->pid = (pid_t)number;
+    return true;
+}
+
+/* ---- on and off -------------------------------------------------------- */
+
+static bool start(pid_t pid, uint64_t interval)
+{
+    uint64_t now = interval;
+    char text[32];
+    enum profile_switched switched = profile_switch(pid, 0, &now);
+    profile_format_bytes(text, sizeof text, (double)now);
+    if (switched == PROFILE_SWITCHED)
+        printf("started the profiler of process %d: one sample per %s\n", (int)pid, text);
+    else if (switched == PROFILE_UNCHANGED && now == interval)
+        printf("the profiler of process %d is running already\n", (int)pid);
+    else if (switched == PROFILE_UNCHANGED)
+        command_error("the profiler of process %d is running already, with one sample per %s; stop "
+                      "it first", (int)pid, text);
+    return switched == PROFILE_SWITCHED || (switched == PROFILE_UNCHANGED && now == interval);
+}
+
+static bool stop(pid_t pid)
+{
+    uint64_t now = 0, zero = 0;
+    enum profile_switched switched = profile_switch(pid, 0, &now); /* tells what the interval is */
+    if (switched == PROFILE_SWITCHED)
+        printf("the profiler of process %d is not running\n", (int)pid);
+    if (switched != PROFILE_UNCHANGED)
+        return switched == PROFILE_SWITCHED;
+    switched = profile_switch(pid, now, &zero);
+    if (switched == PROFILE_SWITCHED)
+        printf("stopped the profiler of process %d\n", (int)pid);
+    else if (switched == PROFILE_UNCHANGED)
+        command_error("the interval of process %d was changed at the same time; try again", (int)pid);
+    return switched == PROFILE_SWITCHED;
+}
+
+bool profile_source_switch(const char *argument, uint64_t interval)
+{
+    struct profile_source source;
+    if (!profile_source_find(argument, &source))
+        return false;
+    if (source.path != NULL) {
+        command_error("%s is a file; --start and --stop are for running processes", source.path);
+        return false;
+    }
+    bool done = interval != 0 ? start(source.pid, interval) : stop(source.pid);
+    return command_end_output(done ? COMMAND_OK : COMMAND_FAILED) == COMMAND_OK;
+}
+
+/* ---- for some time ----------------------------------------------------- */
+
+static sigset_t ending_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+bool profile_record_begin(struct profile_recording *recording)
+{
+    sigset_t signals = ending_signals();
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    enum profile_switched switched = profile_switch(recording->pid, 0, &recording->interval);
+    recording->was_running = switched == PROFILE_UNCHANGED;
+    return switched != PROFILE_SWITCH_FAILED;
+}
+
+static double now_in_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void profile_record_wait(const struct profile_recording *recording, double seconds)
+{
+    sigset_t signals = ending_signals();
+    double began = now_in_seconds(), passed = 0;
+    while ((passed = now_in_seconds() - began) < seconds) {
+        double slice = seconds - passed < 0.2 ? seconds - passed : 0.2;
+        struct timespec rest = {.tv_nsec = (long)(slice * 1e9)};
+        if (sigtimedwait(&signals, NULL, &rest) > 0) {
+            command_warning("interrupted after %.1f of %g seconds", passed, seconds);
+            return;
+        }
+        if (kill(recording->pid, 0) != 0 && errno == ESRCH) /* reading it will say so */
+            return;
+    }
+}
+
+bool profile_record_end(const struct profile_recording *recording)
+{
+    sigset_t signals = ending_signals();
+    uint64_t zero = 0;
+    enum profile_switched switched = PROFILE_SWITCHED;
+    bool ended = kill(recording->pid, 0) != 0 && errno == ESRCH;
+    if (!recording->was_running && !ended)
+        switched = profile_switch(recording->pid, recording->interval, &zero);
+    if (switched == PROFILE_UNCHANGED) /* somebody else switched it meanwhile: it is theirs */
+        switched = PROFILE_SWITCHED;
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    return switched == PROFILE_SWITCHED;
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* Profiles as text: tables of the sites that allocate, and folded stacks. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile.h"
+
+enum { ROWS_MOST = 60 };
+static const double share_least = 0.005; /* of the total: what is below is not shown */
+
+/* ---- sites ------------------------------------------------------------- */
+
+/* A line of a function. */
+struct row {
+    const struct profile_line *line;
+    struct profile_sum flat; /* of stacks that end here */
+    double cumulative;       /* bytes of stacks that pass through here */
+    size_t last_entry;       /* the number plus one, so that recursion counts once */
+    double youngest, median, oldest; /* in seconds; only for ages */
+};
+
+struct rows {
+    struct row *rows;
+    uint32_t *table; /* a hash table of numbers of rows plus one; its room is a power of two */
+    size_t count, room, table_room;
+};
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static uint64_t hash_of(const struct profile_line *line)
+{
+    uint64_t hash = line->line;
+    for (const char *text = line->function; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash * 0x9e3779b97f4a7c15u >> 20;
+}
+
+static uint32_t *slot_of(const struct rows *rows, const struct profile_line *line)
+{
+    size_t at = hash_of(line) & (rows->table_room - 1);
+    for (; rows->table[at] != 0; at = (at + 1) & (rows->table_room - 1)) {
+        const struct profile_line *other = rows->rows[rows->table[at] - 1].line;
+        if (other->line == line->line && same_text(other->function, line->function) &&
+            same_text(other->file, line->file))
+            break;
+    }
+    return &rows->table[at];
+}
+
+static bool grow(struct rows *rows)
+{
+    size_t room = rows->room == 0 ? 1024 : 2 * rows->room;
+    struct row *more = reallocarray(rows->rows, room, sizeof *more);
+    if (more == NULL)
+        return false;
+    rows->rows = more;
+    uint32_t *table = calloc(2 * room, sizeof *table);
+    if (table == NULL)
+        return false;
+    free(rows->table);
+    rows->table = table;
+    rows->room = room;
+    rows->table_room = 2 * room;
+    for (size_t i = 0; i < rows->count; i++)
+        *slot_of(rows, rows->rows[i].line) = (uint32_t)(i + 1);
+    return true;
+}
+
+/* The row of a line, or NULL without memory. */
+static struct row *row_of(struct rows *rows, const struct profile_line *line)
+{
+    if (rows->count == rows->room && !grow(rows))
+        return NULL;
+    uint32_t *slot = slot_of(rows, line);
+    if (*slot == 0) {
+        rows->rows[rows->count] = (struct row){.line = line};
+        *slot = (uint32_t)++rows->count;
+    }
+    return &rows->rows[*slot - 1];
+}
+
+static void free_rows(struct rows *rows)
+{
+    free(rows->rows);
+    free(rows->table);
+}
+
+/* ---- columns ----------------------------------------------------------- */
+
+static double percent(double part, double whole)
+{
+    return whole > 0 ? 100 * part / whole : 0;
+}
+
+/* The last two parts of a path, which tell it from others. */
+static const char *short_path(const char *path)
+{
+    const char *at = path + strlen(path);
+    for (int slashes = 0; at > path; at--)
+        if (at[-1] == '/' && ++slashes == 2)
+            break;
+    return at;
+}
+
+/* A long name without the arguments of templates; short ones and those of operators stay. */
+static void write_function(FILE *out, const char *name)
+{
+    enum { LONG = 90 };
+    unsigned depth = 0;
+    bool is_long = strlen(name) > LONG && strstr(name, "operator") == NULL;
+    for (const char *at = name; *at != '\0'; at++) {
+        bool opens = is_long && *at == '<' && at > name && at[-1] != ':';
+        if (depth == 0 && opens)
+            fputs("<...>", out);
+        depth += depth > 0 ? is_long && *at == '<' : opens;
+        if (depth == 0)
+            putc(*at, out);
+        else if (*at == '>' && at[-1] != '-')
+            depth--;
+    }
+}
+
+static void write_line(FILE *out, const struct profile_line *line)
+{
+    write_function(out, line->function);
+    if (line->file != NULL)
+        fprintf(out, "  %s", short_path(line->file));
+    if (line->file != NULL && line->line > 0)
+        fprintf(out, ":%u", line->line);
+    putc('\n', out);
+}
+
+static void write_bytes(FILE *out, double bytes, bool is_difference)
+{
+    char text[32];
+    profile_format_bytes(text + 1, sizeof text - 1, bytes);
+    text[0] = is_difference && bytes > 0 ? '+' : ' ';
+    fprintf(out, "%11s", text[0] == '+' ? text : text + 1);
+}
+
+/* ---- the summary ------------------------------------------------------- */
+
+/* Of the estimate of what is in use: a sampled block that stands for n adds n * (n - 1) * size^2. */
+static double standard_error(const struct profile *profile)
+{
+    double variance = 0;
+    for (size_t i = 0; i < profile->sample_count; i++) {
+        const struct profile_sample *sample = &profile->samples[i];
+        if (sample->blocks > 1)
+            variance += sample->blocks * (sample->blocks - 1) * (double)sample->size *
+                        (double)sample->size;
+    }
+    return sqrt(variance);
+}
+
+static void write_basis(FILE *out, const struct profile *profile, enum profile_view view)
+{
+    char interval[32], error[32];
+    profile_format_bytes(interval, sizeof interval, (double)profile->interval);
+    if (profile->interval <= 1) {
+        fputs("Every block was recorded", out);
+    } else if (profile->samples_taken > 0) {
+        fprintf(out, "Estimated from %" PRIu64 " samples, one per %s allocated",
+                view == PROFILE_IN_USE ? (uint64_t)profile->sample_count : profile->samples_taken,
+                interval);
+        if (view == PROFILE_IN_USE && profile->sample_count > 0) {
+            profile_format_bytes(error, sizeof error, standard_error(profile));
+            fprintf(out, "; standard error: %s", error);
+        }
+    } else {
+        fprintf(out, "Estimated from samples, one per %s allocated", interval);
+    }
+    if (profile->seconds > 0)
+        fprintf(out, "; profile begun %.0f s ago", profile->seconds);
+    fputs(".\n", out);
+    if (profile->samples_dropped > 0)
+        fprintf(out, "%" PRIu64 " samples were dropped for lack of room in the profile.\n",
+                profile->samples_dropped);
+    if (profile->samples_taken > 0 && !profile->running)
+        fputs("The profiler is off: blocks allocated since it was stopped are missing.\n", out);
+}
+
+void profile_write_summary(FILE *out, const struct profile *profile, enum profile_view view,
+                           const char *title)
+{
+    char bytes[32];
+    struct profile_sum total = profile_total(profile, view);
+    const char *sign = profile->is_difference && total.bytes > 0 ? "+" : "";
+    profile_format_bytes(bytes, sizeof bytes, total.bytes);
+    fprintf(out, "%s\n%s%s in %s%.0f blocks. ", title, sign, bytes, sign, total.blocks);
+    write_basis(out, profile, view);
+    putc('\n', out);
+}
+
+/* ---- the table of sites ------------------------------------------------ */
+
+static bool add_entries(struct rows *rows, const struct profile *profile, enum profile_view view)
+{
+    for (size_t i = 0; i < profile->entry_count; i++) {
+        const struct profile_line *lines[PROFILE_LINES_MOST];
+        const struct profile_entry *entry = &profile->entries[i];
+        const struct profile_sum *sum = &entry->sum[view];
+        if (fabs(sum->bytes) < 0.5 && fabs(sum->blocks) < 0.5)
+            continue;
+        size_t count = profile_lines(profile, entry, lines, PROFILE_LINES_MOST);
+        for (size_t k = 0; k < count; k++) {
+            struct row *row = row_of(rows, lines[k]);
+            if (row == NULL)
+                return false;
+            if (k == 0) {
+                row->flat.blocks += sum->blocks;
+                row->flat.bytes += sum->bytes;
+            }
+            if (row->last_entry != i + 1)
+                row->cumulative += sum->bytes;
+            row->last_entry = i + 1;
+        }
+    }
+    return true;
+}
+
+static int falling(double a, double b)
+{
+    return a > b ? -1 : a < b;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct row *one = a, *other = b;
+    int order = falling(fabs(one->flat.bytes), fabs(other->flat.bytes));
+    if (order == 0)
+        order = falling(fabs(one->cumulative), fabs(other->cumulative));
+    if (order == 0)
+        order = strcmp(one->line->function, other->line->function);
+    return order != 0 ? order : (one->line->line > other->line->line) - (one->line->line < other->line->line);
+}
+
+static void sort_rows(struct rows *rows)
+{
+    if (rows->count > 0)
+        qsort(rows->rows, rows->count, sizeof *rows->rows, by_bytes);
+}
+
+/* What percentages are of. */
+static double whole_of(const struct profile *profile, enum profile_view view)
+{
+    double old = 0;
+    for (size_t i = 0; profile->is_difference && i < profile->entry_count; i++)
+        if (profile->entries[i].sum[view].bytes < 0)
+            old -= profile->entries[i].sum[view].bytes;
+    return profile->is_difference ? old : profile_total(profile, view).bytes;
+}
+
+static void write_rest(FILE *out, size_t count)
+{
+    if (count > 0)
+        fprintf(out, "%zu more %s not shown: %s below 0.5%%, or beyond the first %d\n", count,
+                count == 1 ? "site is" : "sites are", count == 1 ? "it is" : "they are", ROWS_MOST);
+}
+
+bool profile_write_text(FILE *out, const struct profile *profile, enum profile_view view)
+{
+    struct rows rows = {0};
+    bool added = add_entries(&rows, profile, view);
+    double whole = whole_of(profile, view);
+    size_t shown = 0;
+    sort_rows(&rows);
+    fprintf(out, "%11s %6s %11s %6s %10s  %s\n", "flat", "flat%", "cum", "cum%", "blocks", "function");
+    for (size_t i = 0; i < rows.count && shown < ROWS_MOST; i++) {
+        const struct row *row = &rows.rows[i];
+        if (fabs(row->flat.bytes) < share_least * whole && fabs(row->cumulative) < share_least * whole)
+            continue;
+        shown++;
+        write_bytes(out, row->flat.bytes, profile->is_difference);
+        fprintf(out, " %5.1f%%", percent(row->flat.bytes, whole));
+        write_bytes(out, row->cumulative, profile->is_difference);
+        bool is_change = profile->is_difference && fabs(row->flat.blocks) >= 0.5;
+        fprintf(out, is_change ? " %5.1f%% %+10.0f  " : " %5.1f%% %10.0f  ",
+                percent(row->cumulative, whole), is_change ? row->flat.blocks : fabs(row->flat.blocks));
+        write_line(out, row->line);
+    }
+    write_rest(out, rows.count - shown);
+    free_rows(&rows);
+    return added && !ferror(out);
+}
+
+/* ---- the table of ages ------------------------------------------------- */
+
+/* A sample, for sorting. */
+struct aged {
+    uint32_t row;
+    double seconds, bytes;
+};
+
+static int by_row_and_age(const void *a, const void *b)
+{
+    const struct aged *one = a, *other = b;
+    if (one->row != other->row)
+        return one->row < other->row ? -1 : 1;
+    return -falling(one->seconds, other->seconds);
+}
+
+static struct aged *collect(struct rows *rows, const struct profile *profile)
+{
+    struct aged *aged = calloc(profile->sample_count + 1, sizeof *aged);
+    for (size_t i = 0; aged != NULL && i < profile->sample_count; i++) {
+        const struct profile_line *line[PROFILE_LINES_MOST];
+        const struct profile_sample *sample = &profile->samples[i];
+        profile_lines(profile, &profile->entries[sample->entry], line, PROFILE_LINES_MOST);
+        struct row *row = row_of(rows, line[0]);
+        if (row == NULL) {
+            free(aged);
+            return NULL;
+        }
+        aged[i] = (struct aged){(uint32_t)(row - rows->rows), sample->seconds,
+                                sample->blocks * (double)sample->size};
+        row->flat.blocks += sample->blocks;
+        row->flat.bytes += aged[i].bytes;
+    }
+    if (aged != NULL)
+        qsort(aged, profile->sample_count, sizeof *aged, by_row_and_age);
+    return aged;
+}
+
+/* The median is that of bytes: half of a site's memory is older. */
+static void find_ages(struct rows *rows, const struct aged *aged, size_t count)
+{
+    double below = 0; /* bytes of the row's younger samples */
+    for (size_t i = 0; i < count; i++) {
+        struct row *row = &rows->rows[aged[i].row];
+        bool first = i == 0 || aged[i - 1].row != aged[i].row;
+        below = first ? 0 : below;
+        if (first)
+            row->youngest = aged[i].seconds;
+        if (below <= row->flat.bytes / 2)
+            row->median = aged[i].seconds;
+        row->oldest = aged[i].seconds;
+        below += aged[i].bytes;
+    }
+}
+
+static void write_age(FILE *out, double seconds)
+{
+    static const struct {
+        double seconds;
+        const char *name;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (seconds >= 2 * units[i].seconds) {
+            fprintf(out, " %5.1f %-3s", seconds / units[i].seconds, units[i].name);
+            return;
+        }
+    fprintf(out, " %5.1f %-3s", seconds, "s");
+}
+
+bool profile_write_ages(FILE *out, const struct profile *profile)
+{
+    struct rows rows = {0};
+    double whole = 0;
+    size_t shown = 0;
+    struct aged *aged = collect(&rows, profile);
+    if (aged != NULL)
+        find_ages(&rows, aged, profile->sample_count);
+    for (size_t i = 0; i < rows.count; i++)
+        whole += rows.rows[i].flat.bytes;
+    sort_rows(&rows);
+    fprintf(out, "%11s %6s %10s %9s %9s %9s  %s\n", "in use", "share", "blocks", "youngest", "median ",
+            "oldest ", "function");
+    for (size_t i = 0; aged != NULL && i < rows.count && shown < ROWS_MOST; i++) {
+        const struct row *row = &rows.rows[i];
+        if (row->flat.bytes < share_least * whole)
+            continue;
+        shown++;
+        write_bytes(out, row->flat.bytes, false);
+        fprintf(out, " %5.1f%% %10.0f", percent(row->flat.bytes, whole), row->flat.blocks);
+        write_age(out, row->youngest);
+        write_age(out, row->median);
+        write_age(out, row->oldest);
+        fputs("  ", out);
+        write_line(out, row->line);
+    }
+    write_rest(out, rows.count - shown);
+    bool good = aged != NULL && !ferror(out);
+    free(aged);
+    free_rows(&rows);
+    return good;
+}
