@@ -11,7 +11,9 @@ trap 'rm -rf "$work"' EXIT
 
 # NM and CC may hold options
 # shellcheck disable=SC2086
-symbols=$($NM "$archive" | awk 'NF == 3 && $2 ~ /^[A-MO-TV-Z]$/ { print $3 }' | sort)
+# the base of the probes is weak and hidden: a program's own probes have the same one
+symbols=$($NM "$archive" |
+    awk 'NF == 3 && $2 ~ /^[A-MO-TV-Z]$/ && $3 != "_.stapsdt.base" { print $3 }' | sort)
 long=m
 $NM "$archive" | grep -q ' T _Znwm$' || long=j
 expected=$(sed -n "s/[# ].*//; s/@/$long/g; /./p" "$srcdir/tests/symbols.txt" | sort)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is said about pointers that are not live blocks; every report ends the process. */
+#include "base/probe.h"
 #include "core/report.h"
 #include "front/front.h"
 #include "page/huge.h"
@@ -30,6 +31,7 @@ HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *r
     struct hak_text text;
     begin_report(&text, call, block);
     hak__text_string(&text, reason);
+    HAK_PROBE3(hakmem, misuse, call, block, reason);
     end_report(&text, size);
 }
 
@@ -42,6 +44,7 @@ HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const c
     hak__text_string(&text, " ");
     hak__text_unsigned(&text, given);
     hak__text_string(&text, ": this is a block");
+    HAK_PROBE3(hakmem, misuse, call, block, what);
     end_report(&text, size);
 }
 

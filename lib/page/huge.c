@@ -539,8 +539,7 @@ size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too)
             left--;
         if (gone == 0)
             continue;
-        hak__count(HAK_COUNTER_PURGES, 1);
-        hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+        hak__purge_count(gone);
         done += gone;
     }
     return done;

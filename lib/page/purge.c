@@ -2,6 +2,7 @@
 #include "page/purge.h"
 
 #include "base/params.h"
+#include "base/probe.h"
 #include "core/stats.h"
 #include "os/os.h"
 #include "page/arena.h"
@@ -39,6 +40,13 @@ size_t hak__purge_around(uintptr_t base, size_t units, size_t *first)
     }
     *first = start;
     return gone ? 0 : units;
+}
+
+void hak__purge_count(size_t bytes)
+{
+    hak__count(HAK_COUNTER_PURGES, 1);
+    hak__count(HAK_COUNTER_PURGED_BYTES, bytes);
+    HAK_PROBE1(hakmem, purge, bytes);
 }
 
 /*
@@ -132,9 +140,8 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
             continue;
         hak__retained_sub(gone);
         hak__memory_return(gone);
-        hak__count(HAK_COUNTER_PURGES, 1);
         gone = gone > added ? gone - added : 0; /* what had memory */
-        hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+        hak__purge_count(gone);
         done += gone;
     }
     if (all)

@@ -44,4 +44,7 @@ enum { HAK_PURGE_REFUSALS = 8 };
  */
 size_t hak__purge_around(uintptr_t base, size_t units, size_t *first);
 
+/* Counts memory that was returned to the system. Any thread. */
+void hak__purge_count(size_t bytes);
+
 #endif

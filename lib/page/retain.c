@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "base/probe.h"
 #include "core/meta.h"
 #include "core/options.h"
 #include "os/os.h"
@@ -52,12 +53,18 @@ void hak__memory_add(size_t bytes)
     HAK_SHARED(hak_add_relaxed(&hak__taken_bytes, bytes));
 }
 
+HAK_COLD static void note_refusal(size_t bytes)
+{
+    hak__count(HAK_COUNTER_REFUSALS, 1);
+    HAK_PROBE3(hakmem, limit_refused, bytes, hak__footprint(), hak__option(HAK_OPTION_LIMIT_HARD));
+}
+
 bool hak__memory_is_allowed(size_t bytes)
 {
     size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
     if (hak_likely(limit == 0) || bytes <= limit)
         return true;
-    hak__count(HAK_COUNTER_REFUSALS, 1);
+    note_refusal(bytes);
     return false;
 }
 
@@ -71,7 +78,7 @@ bool hak__memory_take(size_t bytes)
     size_t taken = hak_load_relaxed(&hak__taken_bytes);
     do {
         if (bytes > limit || with_records(taken) > limit - bytes) {
-            hak__count(HAK_COUNTER_REFUSALS, 1);
+            note_refusal(bytes);
             return false;
         }
     } while (!hak__shared_cas(hak_cas_relaxed(&hak__taken_bytes, &taken, taken + bytes)));
@@ -82,7 +89,7 @@ void *hak__record_alloc(size_t size, size_t alignment)
 {
     size_t limit = (size_t)hak__option(HAK_OPTION_LIMIT_HARD);
     if (hak_unlikely(limit != 0) && hak__footprint() + size > limit) {
-        hak__count(HAK_COUNTER_REFUSALS, 1);
+        note_refusal(size);
         return NULL;
     }
     return hak__meta_alloc(size, alignment);

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/probe.h"
 #include "core/options.h"
 #include "core/report.h"
 #include "core/stats.h"
@@ -27,6 +28,7 @@ HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node
     hak__text_unsigned(&text, meta->size);
     hak__text_string(&text, "-byte blocks broken: written after free, or freed without being "
                             "allocated\n");
+    HAK_PROBE3(hakmem, misuse, "heap", node, "free list broken");
     hak__text_abort(&text);
 }
 
@@ -179,6 +181,7 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
     }
     hak__count(stage, 1);
     begin_life(slab, class_idx, owner);
+    HAK_PROBE3(hakmem, slab_new, slab->base, slab->units * HAK_GRANULE, slab->size);
     HAK_TRACE(name[stage], slab);
     return slab;
 }

@@ -288,10 +288,8 @@ static size_t purge_slab(TinySlabMeta *slab, struct slab_view view, unsigned lea
     hak__race_point("make holes");
     size_t gone = make_holes(slab, least);
     hak__pool_let_go(slab, view.class_idx);
-    if (gone != 0) {
-        hak__count(HAK_COUNTER_PURGES, 1);
-        hak__count(HAK_COUNTER_PURGED_BYTES, gone);
-    }
+    if (gone != 0)
+        hak__purge_count(gone);
     return gone;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/probe.h"
 #include "core/meta.h"
 #include "core/options.h"
 #include "os/os.h"
@@ -266,6 +267,7 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     hak_store_relaxed(&super->dirty, span->dirty ? UINT32_MAX : 0);
     TinySlabMeta *slab = slab_at(super, 0, 1u << order);
     hak_add_relaxed(&hak__superslabs_in_use, 1);
+    HAK_PROBE2(hakmem, superslab_new, span->base, HAK_SUPERSLAB);
     /* a read-modify-write, as super_set.h asks of whoever makes something be there */
     uint32_t rest = run_mask(0, 1u << order);
     HAK_SHARED(hak_and_acq_rel(&super->used, rest));
@@ -491,8 +493,7 @@ static bool purge_one(SuperSlab *super, bool pinned_too, size_t *done)
     give_back(super, mask);
     if (gone == 0)
         return false;
-    hak__count(HAK_COUNTER_PURGES, 1);
-    hak__count(HAK_COUNTER_PURGED_BYTES, gone);
+    hak__purge_count(gone);
     *done += gone;
     return true;
 }
