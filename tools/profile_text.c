@@ -167,9 +167,9 @@ static void write_basis(FILE *out, const struct profile *profile, enum profile_v
     if (profile->interval <= 1) {
         fputs("Every block was recorded", out);
     } else if (profile->samples_taken > 0) {
-        fprintf(out, "Estimated from %" PRIu64 " samples, one per %s allocated",
-                view == PROFILE_IN_USE ? (uint64_t)profile->sample_count : profile->samples_taken,
-                interval);
+        uint64_t samples = view == PROFILE_IN_USE ? profile->sample_count : profile->samples_taken;
+        fprintf(out, "Estimated from %" PRIu64 " sample%s, one per %s allocated", samples,
+                samples == 1 ? "" : "s", interval);
         if (view == PROFILE_IN_USE && profile->sample_count > 0) {
             profile_format_bytes(error, sizeof error, standard_error(profile));
             fprintf(out, "; standard error: %s", error);
@@ -194,7 +194,13 @@ void profile_write_summary(FILE *out, const struct profile *profile, enum profil
     struct profile_sum total = profile_total(profile, view);
     const char *sign = profile->is_difference && total.bytes > 0 ? "+" : "";
     profile_format_bytes(bytes, sizeof bytes, total.bytes);
-    fprintf(out, "%s\n%s%s in %s%.0f blocks. ", title, sign, bytes, sign, total.blocks);
+    fprintf(out, "%s\n", title);
+    if (total.blocks == 0 && total.bytes == 0 && !profile->is_difference) {
+        fputs("No block was sampled that belongs to this view.\n", out);
+        return;
+    }
+    fprintf(out, "%s%s in %s%.0f block%s. ", sign, bytes, sign, total.blocks,
+            rint(total.blocks) == 1 ? "" : "s");
     write_basis(out, profile, view);
     putc('\n', out);
 }
@@ -272,7 +278,8 @@ bool profile_write_text(FILE *out, const struct profile *profile, enum profile_v
     double whole = whole_of(profile, view);
     size_t shown = 0;
     sort_rows(&rows);
-    fprintf(out, "%11s %6s %11s %6s %10s  %s\n", "flat", "flat%", "cum", "cum%", "blocks", "function");
+    if (rows.count > 0)
+        fprintf(out, "%11s %6s %11s %6s %10s  %s\n", "flat", "flat%", "cum", "cum%", "blocks", "function");
     for (size_t i = 0; i < rows.count && shown < ROWS_MOST; i++) {
         const struct row *row = &rows.rows[i];
         if (fabs(row->flat.bytes) < share_least * whole && fabs(row->cumulative) < share_least * whole)
@@ -371,8 +378,9 @@ bool profile_write_ages(FILE *out, const struct profile *profile)
     for (size_t i = 0; i < rows.count; i++)
         whole += rows.rows[i].flat.bytes;
     sort_rows(&rows);
-    fprintf(out, "%11s %6s %10s %9s %9s %9s  %s\n", "in use", "share", "blocks", "youngest", "median ",
-            "oldest ", "function");
+    if (rows.count > 0)
+        fprintf(out, "%11s %6s %10s %9s %9s %9s  %s\n", "in use", "share", "blocks", "youngest",
+                "median ", "oldest ", "function");
     for (size_t i = 0; aged != NULL && i < rows.count && shown < ROWS_MOST; i++) {
         const struct row *row = &rows.rows[i];
         if (row->flat.bytes < share_least * whole)

@@ -5,8 +5,9 @@
 set -eu
 fail() { echo "$1" >&2; exit 1; }
 work=$(mktemp -d)
+other=
 pids=
-trap 'kill $pids 2> /dev/null || true; rm -rf "$work"' EXIT
+trap 'kill $pids 2> /dev/null || true; rm -rf "$work" ${other:+"$other"}' EXIT
 hakmem=$builddir/tools/hakmem
 unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD DEBUGINFOD_URLS
 cd "$work"
@@ -143,6 +144,10 @@ shows '64.5 MiB in 514 blocks. Estimated from samples, one per 512.0 KiB allocat
 shows '64.5 MiB 100.0% 64.5 MiB 100.0% 514 [unknown]' text
 "$hakmem" profile --heap-v2 scaled.heap | tr -s ' ' > text
 shows 'heap profile: 2: 67109888 [ 2: 67109888] @ heap_v2/524288' text
+printf 'heap profile: 0: 0 [0: 0] @ heap_v2/0\n' > none.heap
+"$hakmem" profile none.heap > text 2> message
+printf 'Memory in use: none.heap\nNo block was sampled that belongs to this view.\n' | diff - text ||
+    fail 'nothing is shown as something'
 # jemalloc's form
 cat > jemalloc.heap << 'END'
 heap_v2/524288
@@ -259,6 +264,7 @@ int main(void)
 }
 END
 $CC -g -O1 -o hak-running running.c || fail 'the program does not compile'
+cp hak-running stranger
 
 # begin COMMAND ...: waits until it says that it is ready; its process is $pid
 begin() {
@@ -348,6 +354,19 @@ if [ "$(id -u)" -eq 0 ]; then
     "$hakmem" profile "$pid" > text 2> message
     most "$grow_table" text 90
 fi
+# another user's process, whose files root reads as that user
+if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
+    other=$(mktemp -d)
+    chmod 755 "$other"
+    cp "$HAK_LIBRARY" "$other/libhakmem.so"
+    cp stranger "$other/hak-running"
+    begin env LD_PRELOAD="$other/libhakmem.so" \
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$other/hak-running"
+    "$hakmem" profile --seconds 0.5 --interval 64K -o stranger.txt "$pid" 2> message ||
+        fail "another user's process: $(cat message)"
+    most "$grow_table" stranger.txt 90
+fi
+
 # a process that deceives; profile_damaged has more
 for pattern in circle zeros ones nowhere waits; do
     begin env LD_PRELOAD="$HAK_LIBRARY" "$builddir/tests/tools/hostile" "$pattern" profile
