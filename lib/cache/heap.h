@@ -106,10 +106,12 @@ struct hak_heap {
     bool mail_idle; /* nothing was unpacked since the last look */
     struct hak_parcel *spare_parcels;
     uint32_t spare_parcel_count;
+    uint32_t samples_drawn; /* distances of the profiler's so far; wraps */
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     uint32_t kept_places;              /* bit i: kept[i] has a span */
     unsigned span_place;               /* the last of these that was filled or emptied */
     size_t kept_bytes, kept_most;      /* in all places but the newest's; and the bound, as of the last look */
+    bool granted;                      /* it may keep a span, though its share is less (span_cache.c) */
     unsigned grown_place;              /* of grown[], the next */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
     uint16_t drained[HAK_CLASS_COUNT]; /* blocks since the last refill, up to a bin's and more */
@@ -139,7 +141,6 @@ struct hak_heap {
     int64_t left_ms;            /* since then; the same */
     uint64_t left_cpu;          /* as a bit, if that is much; the same */
     uint64_t sample_interval; /* what until_sample was drawn for; 0: the profiler was off */
-    uint64_t samples_drawn;
     struct hak_counters counters;
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };

@@ -51,6 +51,32 @@ static void evict(struct hak_heap *heap, unsigned place)
     hak__span_free(take_out(heap, place)->span);
 }
 
+/*
+ * With thousands of threads a thread's share is less than any span, while few of them run at a time. So
+ * some may keep a span of whatever size all the same: those that want to first, until they give back what
+ * they keep, which those that sleep are made to do.
+ */
+#define GRANT (HAK_SPAN_CACHE_UNITS * HAK_GRANULE)
+static HAK_WRITTEN_OFTEN _Atomic uint32_t granted;
+
+static bool take_grant(struct hak_heap *heap)
+{
+    enum { MOST = 32, LEAST = 8 * GRANT }; /* of cache_max: who wants less shall have less */
+    if (heap->granted || hak__option(HAK_OPTION_CACHE_MAX) < LEAST || hak_load_relaxed(&granted) >= MOST)
+        return heap->granted;
+    heap->granted = HAK_SHARED(hak_add_relaxed(&granted, 1)) < MOST;
+    if (!heap->granted)
+        hak_sub_relaxed(&granted, 1);
+    return heap->granted;
+}
+
+static void give_grant(struct hak_heap *heap)
+{
+    if (heap->granted)
+        hak_sub_relaxed(&granted, 1);
+    heap->granted = false;
+}
+
 static void look_at_bound(struct hak_heap *heap)
 {
     enum { LEAST = 4 << 20, SHARE = 4 };
@@ -59,6 +85,10 @@ static void look_at_bound(struct hak_heap *heap)
     if (share < LEAST)
         share = LEAST;
     heap->kept_most = share < most ? share : most;
+    if (heap->kept_most >= GRANT)
+        give_grant(heap);
+    else if (heap->granted)
+        heap->kept_most = GRANT;
 }
 
 /* The next place of some, in turn: which span that has says nothing about its age. */
@@ -97,6 +127,8 @@ HAK_NOINLINE bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes)
     size_t before = heap->kept_bytes + newest;
     if (before + bytes > heap->kept_most)
         look_at_bound(heap);
+    if (bytes > heap->kept_most && take_grant(heap))
+        heap->kept_most = GRANT;
     if (bytes > heap->kept_most)
         return false;
     if (newest != 0)
@@ -155,6 +187,7 @@ void hak__span_cache_flush(struct hak_heap *heap)
         evict(heap, HAK_SPAN_NEWEST);
     keep_within(heap, 0);
     heap->kept_most = 0;
+    give_grant(heap);
 }
 
 void hak__span_cache_forget(struct hak_heap *heap)
@@ -164,6 +197,7 @@ void hak__span_cache_forget(struct hak_heap *heap)
     heap->kept_places = 0;
     heap->kept_bytes = 0;
     heap->kept_most = 0;
+    give_grant(heap);
 }
 
 /* Another thread may be giving back what is kept (idle.c): how much it is tells who has entered. */

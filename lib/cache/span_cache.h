@@ -8,7 +8,8 @@
  * the page map; its record tells that it is free. It goes to the arena when the bound is crossed or
  * its place is needed, when the thread flushes, and when it ends.
  *
- *     bound    min(the thread's share of cache_max, max(4 MiB, its share of a quarter of what is live))
+ *     bound    min(the thread's share of cache_max, max(4 MiB, its share of a quarter of what is live)),
+ *              but 1 MiB for up to 32 threads of many whose share is less
  */
 #ifndef HAK_CACHE_SPAN_CACHE_H
 #define HAK_CACHE_SPAN_CACHE_H

@@ -11,7 +11,7 @@
 #include "os/os.h"
 
 HAK_WRITTEN_OFTEN struct hak_lock hak__profile_lock;
-HAK_CACHE_ALIGNED struct hak_profile hak__profile;
+HAK_WRITTEN_OFTEN struct hak_profile hak__profile;
 
 /*
  * An index finds the records of a table by a hash. It grows with the table, a bucket with each record
@@ -19,17 +19,22 @@ HAK_CACHE_ALIGNED struct hak_profile hak__profile;
  * that is there. References are numbers of records plus one.
  */
 enum kind { BY_ADDRESS, BY_PLACE, BY_FRAMES, INDEXES };
-static struct index {
+struct index {
     uint32_t *first; /* of a bucket's records, linked by next */
     uint32_t buckets, most;
-} indexes[INDEXES];
+};
 
-static struct hak_sample *samples;
-static struct hak_site *sites;
-static uint64_t *stacks;       /* records of struct hak_stack, each in words of 8 bytes */
-static uint32_t free_samples;  /* linked by next */
-static size_t counted;         /* bytes of the tables, among those of records */
-static _Atomic bool prepared;  /* release when the tables are there */
+/* Nothing of this is touched before the profiler is switched on. */
+static HAK_SPARSE struct {
+    struct hak_sample *sample;
+    struct hak_site *site;
+    uint64_t *word;         /* of records of struct hak_stack */
+    struct index index[INDEXES];
+    uint32_t free_samples;  /* linked by next */
+    size_t counted;         /* bytes of all this, among those of records */
+} tables;
+
+static _Atomic bool prepared; /* release when the tables are there */
 
 static_assert(sizeof(struct hak_stack) == sizeof(uint64_t), "a stack begins with one word");
 
@@ -47,42 +52,42 @@ static uint32_t hash_of_place(uint32_t stack, uint32_t bucket)
 
 static struct hak_stack *stack_at(uint32_t at)
 {
-    return (struct hak_stack *)(void *)&stacks[at];
+    return (struct hak_stack *)(void *)&tables.word[at];
 }
 
 static uint32_t hash_of_stack(uint32_t at)
 {
     uint64_t hash = 0;
     for (uint32_t i = 0; i < stack_at(at)->depth; i++)
-        hash = hash_of(stacks[at + 1 + i] ^ hash << 7) ^ hash << 32;
+        hash = hash_of(tables.word[at + 1 + i] ^ hash << 7) ^ hash << 32;
     return (uint32_t)(hash ^ hash >> 32);
 }
 
 static uint32_t hash_of_record(enum kind kind, uint32_t record)
 {
-    return kind == BY_ADDRESS ? hash_of(samples[record].address)
-           : kind == BY_PLACE ? hash_of_place(sites[record].stack, sites[record].bucket)
+    return kind == BY_ADDRESS ? hash_of(tables.sample[record].address)
+           : kind == BY_PLACE ? hash_of_place(tables.site[record].stack, tables.site[record].bucket)
                               : hash_of_stack(record);
 }
 
 static uint32_t *next_of(enum kind kind, uint32_t record)
 {
-    return kind == BY_ADDRESS ? &samples[record].next
-           : kind == BY_PLACE ? &sites[record].next
+    return kind == BY_ADDRESS ? &tables.sample[record].next
+           : kind == BY_PLACE ? &tables.site[record].next
                               : &stack_at(record)->next;
 }
 
 /* Of the buckets that a power of two would have those at the end are not there yet. */
 static uint32_t *bucket_of(enum kind kind, uint32_t hash)
 {
-    const struct index *index = &indexes[kind];
+    const struct index *index = &tables.index[kind];
     uint32_t power = 1u << hak__log2_ceil(index->buckets), at = hash & (power - 1);
     return &index->first[at < index->buckets ? at : at - power / 2];
 }
 
 static void grow(enum kind kind)
 {
-    struct index *index = &indexes[kind];
+    struct index *index = &tables.index[kind];
     if (index->buckets == index->most)
         return;
     uint32_t half = 0x80000000u >> __builtin_clz(index->buckets);
@@ -111,13 +116,13 @@ static void enter(enum kind kind, uint32_t record)
 
 static void begin_index(enum kind kind, void *first, uint32_t most)
 {
-    indexes[kind] = (struct index){.first = first, .most = most, .buckets = 1};
-    indexes[kind].first[0] = 0;
+    tables.index[kind] = (struct index){.first = first, .most = most, .buckets = 1};
+    tables.index[kind].first[0] = 0;
 }
 
 static void empty(enum kind kind)
 {
-    struct index *index = &indexes[kind];
+    struct index *index = &tables.index[kind];
     memset(index->first, 0, index->buckets * sizeof *index->first);
     index->buckets = 1;
 }
@@ -128,12 +133,12 @@ static void empty(enum kind kind)
 static void count_room(void)
 {
     enum { STEP = 16 << 10 };
-    size_t used = hak__profile.samples.used * sizeof *samples + hak__profile.sites.used * sizeof *sites +
-                  hak__profile.stacks.used * sizeof *stacks;
+    size_t used = hak__profile.samples.used * sizeof *tables.sample + hak__profile.sites.used * sizeof *tables.site +
+                  hak__profile.stacks.used * sizeof *tables.word;
     for (int i = 0; i < INDEXES; i++)
-        used += indexes[i].buckets * sizeof *indexes[i].first;
-    while (used > counted) {
-        counted += STEP;
+        used += tables.index[i].buckets * sizeof *tables.index[i].first;
+    while (used > tables.counted) {
+        tables.counted += STEP;
         hak_add_relaxed(&hak__metadata_bytes, STEP);
     }
 }
@@ -154,17 +159,17 @@ static void lay_out(char *memory, size_t size)
 {
     enum { WORDS_A_BUCKET = 16 };
     size_t part = hak__align_down(size / 16, HAK_CACHE_LINE);
-    uint32_t most_samples = fitting(5 * part, sizeof *samples), most_sites = fitting(3 * part, sizeof *sites);
-    uint32_t buckets = fitting(8 * part, WORDS_A_BUCKET * sizeof *stacks);
-    samples = (void *)memory;
-    sites = (void *)(memory + 5 * part);
-    stacks = (void *)(memory + 8 * part);
-    begin_index(BY_ADDRESS, samples + most_samples, most_samples);
-    begin_index(BY_PLACE, sites + most_sites, most_sites);
-    begin_index(BY_FRAMES, stacks + (size_t)buckets * WORDS_A_BUCKET, buckets);
-    hak__profile.samples = (struct hak_profile_table){samples, 0, most_samples};
-    hak__profile.sites = (struct hak_profile_table){sites, 0, most_sites};
-    hak__profile.stacks = (struct hak_profile_table){stacks, 0, buckets * WORDS_A_BUCKET};
+    uint32_t most_samples = fitting(5 * part, sizeof *tables.sample), most_sites = fitting(3 * part, sizeof *tables.site);
+    uint32_t buckets = fitting(8 * part, WORDS_A_BUCKET * sizeof *tables.word);
+    tables.sample = (void *)memory;
+    tables.site = (void *)(memory + 5 * part);
+    tables.word = (void *)(memory + 8 * part);
+    begin_index(BY_ADDRESS, tables.sample + most_samples, most_samples);
+    begin_index(BY_PLACE, tables.site + most_sites, most_sites);
+    begin_index(BY_FRAMES, tables.word + (size_t)buckets * WORDS_A_BUCKET, buckets);
+    hak__profile.samples = (struct hak_profile_table){tables.sample, 0, most_samples};
+    hak__profile.sites = (struct hak_profile_table){tables.site, 0, most_sites};
+    hak__profile.stacks = (struct hak_profile_table){tables.word, 0, buckets * WORDS_A_BUCKET};
 }
 
 static uint64_t tenths_now(void)
@@ -200,8 +205,8 @@ bool hak__profile_prepare(void)
     bool first = !hak_load_relaxed(&prepared);
     if (first) {
         lay_out(memory, size);
-        hak__profile.sample_size = sizeof *samples;
-        hak__profile.site_size = sizeof *sites;
+        hak__profile.sample_size = sizeof *tables.sample;
+        hak__profile.site_size = sizeof *tables.site;
         hak__profile.began_tenths = tenths_now();
         hak_store_release(&prepared, true);
     }
@@ -218,7 +223,7 @@ static bool has_frames(uint32_t at, const struct hak_profile_block *block)
     if (stack_at(at)->depth != block->depth)
         return false;
     for (uint32_t i = 0; i < block->depth; i++)
-        if (stacks[at + 1 + i] != block->frames[i])
+        if (tables.word[at + 1 + i] != block->frames[i])
             return false;
     return true;
 }
@@ -232,7 +237,7 @@ static bool find_stack(const struct hak_profile_block *block, uint32_t *stack)
         return false;
     stack_at(at)->depth = block->depth;
     for (uint32_t i = 0; i < block->depth; i++)
-        stacks[at + 1 + i] = block->frames[i];
+        tables.word[at + 1 + i] = block->frames[i];
     uint32_t known = *bucket_of(BY_FRAMES, hash_of_stack(at));
     while (known != 0 && !has_frames(known - 1, block))
         known = stack_at(known - 1)->next;
@@ -249,15 +254,15 @@ static bool find_site(uint32_t stack, uint32_t bucket, uint32_t *site)
 {
     struct hak_profile_table *table = &hak__profile.sites;
     for (uint32_t known = *bucket_of(BY_PLACE, hash_of_place(stack, bucket)); known != 0;
-         known = sites[known - 1].next) {
+         known = tables.site[known - 1].next) {
         *site = known - 1;
-        if (sites[*site].stack == stack && sites[*site].bucket == bucket)
+        if (tables.site[*site].stack == stack && tables.site[*site].bucket == bucket)
             return true;
     }
     if (table->used == table->most)
         return false;
     *site = table->used++;
-    sites[*site] = (struct hak_site){.stack = stack, .bucket = bucket};
+    tables.site[*site] = (struct hak_site){.stack = stack, .bucket = bucket};
     enter(BY_PLACE, *site);
     return true;
 }
@@ -317,7 +322,7 @@ static void look_at_peak(void)
     hak__profile.at_peak = hak__profile.in_use;
     hak__profile.peak_tenths = tenths_now();
     for (uint32_t i = 0; i < hak__profile.sites.used; i++)
-        sites[i].at_peak = sites[i].in_use;
+        tables.site[i].at_peak = tables.site[i].in_use;
 }
 
 /* ---- samples ----------------------------------------------------------- */
@@ -326,29 +331,29 @@ static void look_at_peak(void)
 static uint32_t *link_to(uint64_t address)
 {
     uint32_t *link = bucket_of(BY_ADDRESS, hash_of(address));
-    while (*link != 0 && samples[*link - 1].address != address)
-        link = &samples[*link - 1].next;
+    while (*link != 0 && tables.sample[*link - 1].address != address)
+        link = &tables.sample[*link - 1].next;
     return link;
 }
 
 static void end_sample(uint32_t *link)
 {
     uint32_t number = *link - 1;
-    struct hak_sample *sample = &samples[number];
-    uncount_in_use(&sites[sample->site], sample);
+    struct hak_sample *sample = &tables.sample[number];
+    uncount_in_use(&tables.site[sample->site], sample);
     *link = sample->next;
     sample->address = 0;
-    sample->next = free_samples;
-    free_samples = number + 1;
+    sample->next = tables.free_samples;
+    tables.free_samples = number + 1;
     hak__profile.samples_in_use--;
 }
 
 static bool new_sample(uint32_t *number)
 {
     struct hak_profile_table *table = &hak__profile.samples;
-    if (free_samples != 0) {
-        *number = free_samples - 1;
-        free_samples = samples[*number].next;
+    if (tables.free_samples != 0) {
+        *number = tables.free_samples - 1;
+        tables.free_samples = tables.sample[*number].next;
         return true;
     }
     *number = table->used;
@@ -368,17 +373,17 @@ static bool add_locked(const struct hak_profile_block *block)
     if (!find_stack(block, &stack) || !find_site(stack, hak__profile_bucket(block->size), &site) ||
         !new_sample(&number))
         return false;
-    samples[number] = (struct hak_sample){.address = address, .size = block->size,
+    tables.sample[number] = (struct hak_sample){.address = address, .size = block->size,
                                           .weight = block->weight, .site = site,
                                           .thread = (uint32_t)hak__os_thread(),
                                           .tenths = (uint32_t)tenths_now()};
     enter(BY_ADDRESS, number);
     hak__profile.samples_in_use++;
     hak__profile.samples_taken++;
-    sites[site].samples++;
-    count_in_use(&sites[site], &samples[number]);
+    tables.site[site].samples++;
+    count_in_use(&tables.site[site], &tables.sample[number]);
     uint64_t bytes = hak__profile_bytes(block->size, block->weight);
-    add(&sites[site].allocated, block->weight, bytes);
+    add(&tables.site[site].allocated, block->weight, bytes);
     add(&hak__profile.allocated, block->weight, bytes);
     hak__profile.last_interval = block->interval;
     count_room();
@@ -421,12 +426,12 @@ bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *w
     uint32_t *link = link_to((uintptr_t)address);
     bool known = *link != 0;
     if (known) {
-        struct hak_sample *sample = &samples[*link - 1];
-        uncount_in_use(&sites[sample->site], sample);
+        struct hak_sample *sample = &tables.sample[*link - 1];
+        uncount_in_use(&tables.site[sample->site], sample);
         sample->size = size;
         if (grown != 0)
             sample->weight = weigh(sample->weight, grown);
-        count_in_use(&sites[sample->site], sample);
+        count_in_use(&tables.site[sample->site], sample);
         look_at_peak();
     }
     unlock();
@@ -440,10 +445,10 @@ void hak__profile_rename(const void *from, const void *to)
     uint32_t *link = link_to((uintptr_t)from);
     if (*link != 0) {
         uint32_t number = *link - 1;
-        *link = samples[number].next;
-        samples[number].address = (uintptr_t)to;
-        link = bucket_of(BY_ADDRESS, hash_of(samples[number].address));
-        samples[number].next = *link;
+        *link = tables.sample[number].next;
+        tables.sample[number].address = (uintptr_t)to;
+        link = bucket_of(BY_ADDRESS, hash_of(tables.sample[number].address));
+        tables.sample[number].next = *link;
         *link = number + 1;
     }
     unlock();
@@ -458,8 +463,8 @@ void hak__profile_reset(void)
     empty(BY_ADDRESS);
     empty(BY_PLACE);
     empty(BY_FRAMES);
-    free_samples = 0;
-    memset(samples, 0, profile->samples.used * sizeof *samples);
+    tables.free_samples = 0;
+    memset(tables.sample, 0, profile->samples.used * sizeof *tables.sample);
     profile->samples.used = profile->sites.used = profile->stacks.used = 0;
     profile->allocated = profile->in_use = profile->at_peak = (struct hak_profile_sum){0, 0};
     profile->samples_taken = profile->samples_dropped = profile->peak_tenths = 0;
@@ -475,9 +480,9 @@ uint32_t hak__profile_site(uint32_t number, struct hak_site *site, uint64_t fram
     if (!hak_load_acquire(&prepared) || !lock())
         return 0;
     if (number < hak__profile.sites.used) {
-        *site = sites[number];
+        *site = tables.site[number];
         depth = stack_at(site->stack)->depth;
-        memcpy(frames, &stacks[site->stack + 1], depth * sizeof *frames);
+        memcpy(frames, &tables.word[site->stack + 1], depth * sizeof *frames);
     }
     unlock();
     return depth;

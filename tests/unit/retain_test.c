@@ -7,6 +7,8 @@
 
 #include "base/annotate.h"
 #include "base/bits.h"
+#include "cache/heap_list.h"
+#include "cache/span_cache.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/fill.h"
@@ -84,6 +86,27 @@ START_TEST(caches_follow_a_bound_that_falls)
     }
     ck_assert_uint_le(statistics().cached_bytes, 128 * KIB);
     ck_assert_ptr_null(hak_check(NULL));
+}
+END_TEST
+
+/* Of thousands of threads, whose share is less than any large block, those that want to keep one all the same. */
+START_TEST(large_blocks_are_kept_beside_thousands_of_threads)
+{
+    enum { THOUSANDS = 10000 };
+    hak_add_relaxed(&hak__heaps_in_use, THOUSANDS);
+    for (int i = 0; i < 100; i++) {
+        hak_free(hak_malloc(100000));
+        ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 2);
+        hak_free(hak_malloc(1000000));
+        ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 16);
+        hak_thread_flush(); /* or a hundred such turns would be more than there are */
+        ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 0);
+    }
+    hak_option_set("cache_max", "64K");
+    hak_free(hak_malloc(100000));
+    ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 0);
+    hak_option_set("cache_max", "16M");
+    hak_sub_relaxed(&hak__heaps_in_use, THOUSANDS);
 }
 END_TEST
 
@@ -379,6 +402,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_limit_ends_it_that_spans_stay_whole);
     tcase_add_test(tests, a_small_bound_on_caches_holds);
     tcase_add_test(tests, caches_follow_a_bound_that_falls);
+    tcase_add_test(tests, large_blocks_are_kept_beside_thousands_of_threads);
     tcase_add_test(tests, blocks_that_shrink_in_place_leave_no_more_than_the_bound);
     tcase_add_test(tests, a_thread_that_flushes_leaves_no_more_than_the_bound);
 }
