@@ -14,7 +14,7 @@
 #include "os/os.h"
 
 /* Behind the first chunk stands more that all processes touch (compiler.h). */
-enum { BEHIND_FIRST = 1920, FIRST_CHUNK = 32 * 1024 - BEHIND_FIRST, CHUNK = 256 * 1024 };
+enum { BEHIND_FIRST = 1856, FIRST_CHUNK = 32 * 1024 - BEHIND_FIRST, CHUNK = 256 * 1024 };
 
 /*
  * Memory handed out from its end. Any thread moves `left` back by CAS, which publishes
