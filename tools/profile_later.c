@@ -6,15 +6,6 @@
 
 #include "profile.h"
 
-bool profile_write_pprof(FILE *out, const struct profile *profile, const struct profile *base)
-{
-    (void)out;
-    (void)profile;
-    (void)base;
-    errno = ENOSYS;
-    return false;
-}
-
 bool profile_write_svg(FILE *out, const struct profile *profile, enum profile_view view,
                        const char *title)
 {
