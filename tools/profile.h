@@ -79,6 +79,7 @@ struct profile_line {
     const char *function; /* demangled; never NULL: an address or [unknown] where there is no name */
     const char *file;     /* NULL: not known */
     unsigned line;        /* 0: not known */
+    const struct profile_mapping *mapping; /* as its place; NULL: none */
 };
 
 struct profile_place {

@@ -175,6 +175,8 @@ static struct profile_place *make_place(const struct profile *profile, uint64_t 
         free(place);
         return NULL;
     }
+    for (size_t i = 0; i < count; i++)
+        lines[i].mapping = place->mapping;
     memcpy(copy, lines, count * sizeof *copy);
     place->lines = copy;
     place->line_count = count;
