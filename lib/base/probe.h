@@ -71,6 +71,7 @@ extern __attribute__((visibility("hidden"))) _Atomic uint16_t hak__probe_listene
 #define HAK_PROBE_FORMAT2 HAK_PROBE_FORMAT1 " " HAK_PROBE_WORD HAK_PROBE_MARK HAK_PROBE_2
 #define HAK_PROBE_FORMAT3 HAK_PROBE_FORMAT2 " " HAK_PROBE_WORD HAK_PROBE_MARK HAK_PROBE_3
 
+/* For what it costs something to compute. */
 #define HAK_PROBE_IS_HEARD(provider, name)                                                         \
     hak_unlikely(hak_load_relaxed(&hak__probe_listeners[HAK_PROBE_##provider##_##name]) != 0)
 
@@ -129,6 +130,7 @@ extern __attribute__((visibility("hidden"))) _Atomic uint16_t hak__probe_listene
 
 #else
 
+#define HAK_PROBE_IS_HEARD(provider, name) 0
 #define HAK_PROBE1(provider, name, first) ((void)(first))
 #define HAK_PROBE2(provider, name, first, second) ((void)(first), (void)(second))
 #define HAK_PROBE3(provider, name, first, second, third)                                           \

@@ -2,6 +2,7 @@
 #include "profile/sampler.h"
 
 #include "base/mix.h"
+#include "base/probe.h"
 #include "cache/sampled.h"
 #include "os/os.h"
 #include "profile/call_stack.h"
@@ -80,7 +81,10 @@ static bool record(const struct hak_heap *heap, const void *block, size_t size)
         .interval = heap->sample_interval,
         .frames = frames,
         .depth = hak__call_stack(frames, HAK_PROFILE_DEPTH)};
-    return hak__profile_add(&added);
+    if (!hak__profile_add(&added))
+        return false;
+    HAK_PROBE3(otel_memory, alloc, block, size, hak__profile_bytes(size, added.weight));
+    return true;
 }
 
 HAK_NOINLINE void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, size_t size)
@@ -105,14 +109,27 @@ HAK_NOINLINE void hak__sample_span(struct hak_heap *heap, struct hak_span *span,
     hak__dump_at_peak();
 }
 
+/* Listeners hear of every sampled block, also when its record has gone by a reset: they may count it. */
 HAK_NOINLINE void hak__sample_end(const void *block)
 {
+    HAK_PROBE1(otel_memory, free, block);
     hak__profile_end(block);
+}
+
+/* There is no probe for blocks that get another size or place: for listeners the old block ends. */
+static void tell_again(const void *from, const void *block)
+{
+    size_t size = 0;
+    uint64_t bytes = 0;
+    HAK_PROBE1(otel_memory, free, from);
+    if (HAK_PROBE_IS_HEARD(otel_memory, alloc) && hak__profile_find(block, &size, &bytes))
+        HAK_PROBE3(otel_memory, alloc, block, size, bytes);
 }
 
 void hak__sample_resize(const void *block, size_t size)
 {
-    hak__profile_resize(block, size, NULL, 0);
+    if (hak__profile_resize(block, size, NULL, 0))
+        tell_again(block, block);
 }
 
 /*
@@ -128,13 +145,16 @@ static uint64_t heavier(uint64_t weight, size_t grown)
     return weight_of(p + (1 - p) * hak__probability((double)grown / (double)interval));
 }
 
-void hak__sample_resize_span(struct hak_heap *heap, struct hak_span *span, size_t before, size_t size)
+void hak__sample_resize_span(struct hak_heap *heap, struct hak_span *span, const void *from, size_t before,
+                             size_t size)
 {
+    const void *block = hak__span_block(span);
     size_t grown = size > before ? size - before : 0;
     bool due = grown != 0 && hak__sample_due(heap, grown);
-    if (hak_load_relaxed(&span->sampled))
-        hak__profile_resize(hak__span_block(span), size, heavier, due || heap->sample_interval != 0 ? grown : 0);
-    else if (due) {
+    if (hak_load_relaxed(&span->sampled)) {
+        if (hak__profile_resize(block, size, heavier, due || heap->sample_interval != 0 ? grown : 0))
+            tell_again(from, block);
+    } else if (due) {
         hak__sample_span(heap, span, size);
         return;
     }

@@ -438,6 +438,20 @@ bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *w
     return known;
 }
 
+bool hak__profile_find(const void *address, size_t *size, uint64_t *bytes)
+{
+    if (!lock())
+        return false;
+    uint32_t number = *link_to((uintptr_t)address);
+    if (number != 0) {
+        const struct hak_sample *sample = &samples[number - 1];
+        *size = (size_t)sample->size;
+        *bytes = hak__profile_bytes(sample->size, sample->weight);
+    }
+    unlock();
+    return number != 0;
+}
+
 void hak__profile_rename(const void *from, const void *to)
 {
     if (!lock())

@@ -122,6 +122,9 @@ typedef uint64_t hak__profile_weigh(uint64_t weight, size_t grown);
 /* A block has another size now, in the same place. False when it has no record. Whoever has the block. */
 bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *weigh, size_t grown);
 
+/* The size of a block, and an estimate of the bytes it stands for; false when it has no record. Any thread. */
+bool hak__profile_find(const void *address, size_t *size, uint64_t *bytes);
+
 /* The record of a block stands under another address from now on, which nobody has a block at. */
 void hak__profile_rename(const void *from, const void *to);
 
