@@ -444,7 +444,7 @@ bool hak__profile_find(const void *address, size_t *size, uint64_t *bytes)
         return false;
     uint32_t number = *link_to((uintptr_t)address);
     if (number != 0) {
-        const struct hak_sample *sample = &samples[number - 1];
+        const struct hak_sample *sample = &tables.sample[number - 1];
         *size = (size_t)sample->size;
         *bytes = hak__profile_bytes(sample->size, sample->weight);
     }
