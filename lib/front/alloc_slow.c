@@ -104,16 +104,6 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
     return block;
 }
 
-/* The block is live once it has been recorded. */
-HAK_NOINLINE void *hak__sampled_malloc(unsigned class_idx, size_t size)
-{
-    struct hak_heap *heap = hak__heap;
-    void *block = hak__sample_take(heap, class_idx, size);
-    if (block != NULL)
-        hak__block_begin(block, class_idx, heap);
-    return block;
-}
-
 static void *alloc_small(size_t size)
 {
     unsigned class_idx = hak__class_of(size);

@@ -59,6 +59,16 @@ HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx, si
     return hak__cache_pop(heap, class_idx, top);
 }
 
+/* A sampled block of a class for so many bytes, live once it has been recorded; NULL when it is not after all. */
+HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size)
+{
+    struct hak_heap *heap = hak__heap;
+    void *block = hak__sample_take(heap, class_idx, size);
+    if (block != NULL)
+        hak__block_begin(block, class_idx, heap);
+    return block;
+}
+
 /* Marks a block as free; a block that is marked already is freed twice. */
 HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak_heap *heap)
 {

@@ -19,8 +19,6 @@ void *hak__malloc_slow(size_t size);
 void *hak__malloc_large(size_t size);
 /* A block of just this class for so many bytes, when libc does not serve the caller. */
 void *hak__class_malloc_slow(unsigned class_idx, size_t size);
-/* The same when it is to be sampled; NULL, and errno is as it was, when it is not after all. */
-void *hak__sampled_malloc(unsigned class_idx, size_t size);
 void hak__free_slow(void *block, const char *call);
 
 void *hak__calloc(size_t count, size_t size);

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "os/registers.h"
 #include "profile/unwind.h"
 
 /*
@@ -31,14 +30,12 @@ static bool is_own(uintptr_t pc)
 }
 
 /* What a signal has interrupted is told as if it had called, too. */
-uint32_t hak__call_stack(uintptr_t *frames, uint32_t most)
+uint32_t hak__call_stack(const struct hak_registers *from, uintptr_t *frames, uint32_t most)
 {
-    struct hak_registers registers;
     struct hak_walk walk;
     uint32_t count = 0;
-    hak__registers_here(&registers);
-    bool more = hak__register_is_known(&registers, HAK_REGISTER_PC);
-    for (hak__walk_begin(&walk, &registers); more && count < most; more = hak__walk_step(&walk)) {
+    bool more = hak__register_is_known(from, HAK_REGISTER_PC);
+    for (hak__walk_begin(&walk, from); more && count < most; more = hak__walk_step(&walk)) {
         uintptr_t pc = walk.registers.value[HAK_REGISTER_PC];
         if (count > 0 || !is_own(pc))
             frames[count++] = pc + !walk.is_return;

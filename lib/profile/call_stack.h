@@ -5,11 +5,13 @@
 
 #include <stdint.h>
 
+#include "os/registers.h"
+
 /*
- * Where the calls return to that lead to this one, the innermost first; how many, at least one: where
+ * Where the calls return to that lead to a place, the innermost first; how many, at least one: where
  * nothing is known, 0. Those of the library itself are left out where it is a file of its own. As
  * profile/unwind.h: in any thread, without locks, without allocating.
  */
-uint32_t hak__call_stack(uintptr_t *frames, uint32_t most);
+uint32_t hak__call_stack(const struct hak_registers *from, uintptr_t *frames, uint32_t most);
 
 #endif

@@ -69,8 +69,11 @@ static uint64_t weight_of(double probability)
     return (uint64_t)((1 << HAK_PROFILE_WEIGHT_SHIFT) / probability + 0.5);
 }
 
-/* Records a block; its own bytes are what the sample fell into. */
-static bool record(const struct hak_heap *heap, const void *block, size_t size)
+/*
+ * Records a block; its own bytes are what the sample fell into. The way to the program begins with the
+ * caller's registers: each call less on it is a fifth of what a sample costs.
+ */
+static bool record(const struct hak_heap *heap, const void *block, size_t size, const struct hak_registers *from)
 {
     uintptr_t frames[HAK_PROFILE_DEPTH];
     double bytes = size != 0 ? (double)size : 1;
@@ -80,7 +83,7 @@ static bool record(const struct hak_heap *heap, const void *block, size_t size)
         .weight = weight_of(hak__probability(bytes / (double)heap->sample_interval)),
         .interval = heap->sample_interval,
         .frames = frames,
-        .depth = hak__call_stack(frames, HAK_PROFILE_DEPTH)};
+        .depth = hak__call_stack(from, frames, HAK_PROFILE_DEPTH)};
     if (!hak__profile_add(&added))
         return false;
     HAK_PROBE3(otel_memory, alloc, block, size, hak__profile_bytes(size, added.weight));
@@ -89,10 +92,12 @@ static bool record(const struct hak_heap *heap, const void *block, size_t size)
 
 HAK_NOINLINE void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, size_t size)
 {
+    struct hak_registers here;
     void *block = hak__sampled_take(class_idx);
+    hak__registers_here(&here);
     if (block == NULL)
         hak__profile_drop();
-    else if (!record(heap, block, size)) {
+    else if (!record(heap, block, size, &here)) {
         hak__sampled_give(block, class_idx);
         block = NULL;
     }
@@ -103,7 +108,9 @@ HAK_NOINLINE void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, s
 
 HAK_NOINLINE void hak__sample_span(struct hak_heap *heap, struct hak_span *span, size_t size)
 {
-    bool sampled = record(heap, hak__span_block(span), size);
+    struct hak_registers here;
+    hak__registers_here(&here);
+    bool sampled = record(heap, hak__span_block(span), size, &here);
     hak_store_relaxed(&span->sampled, sampled);
     draw(heap);
     hak__dump_at_peak();
