@@ -4,7 +4,8 @@
  * shows HAK_OWNER_SAMPLED as their owner, which is no heap's number: so free takes its slow path for
  * these blocks, and costs no other one a test.
  *
- * The slabs stay CURRENT from first to last: nobody but the functions here takes blocks out, and these
+ * The slabs serve nothing else and stay CURRENT from first to last, so that they never have holes, with
+ * which a slab is shown as nobody's: nobody but the functions here takes blocks out, and these
  * give a slab back when its last block has come back. Of a class one slab serves; one more is known to
  * have room, the last to which a block came back, and serves next. Others are found again when a block
  * comes back to them.

@@ -164,7 +164,8 @@ TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner)
                                        [HAK_COUNTER_STAGE3] = "STAGE3"};
     unsigned order = hak__class_info[class_idx].slab_shift - HAK_GRANULE_SHIFT;
     enum hak_counter stage = HAK_COUNTER_STAGE3;
-    TinySlabMeta *slab = class_idx < HAK_CLASS_COUNT ? hak__superslab_claim(class_idx) : NULL;
+    bool shares = class_idx < HAK_CLASS_COUNT && owner != HAK_OWNER_SAMPLED;
+    TinySlabMeta *slab = shares ? hak__superslab_claim(class_idx) : NULL;
     if (slab != NULL) {
         hak__race_point("claimed");
         hak__pool_show(slab, owner);

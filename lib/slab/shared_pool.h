@@ -22,7 +22,8 @@
 
 /*
  * A slab of the class, or one for the starter, in state CURRENT, shown in the page map as the owner's;
- * NULL without memory.
+ * NULL without memory. For HAK_OWNER_SAMPLED one that has never had a block of anybody else's in this
+ * life: whoever frees one that was out before does not look for samples.
  */
 TinySlabMeta *hak__pool_acquire(unsigned class_idx, uint32_t owner);
 

@@ -471,6 +471,42 @@ START_TEST(threads_exchange_sampled_blocks)
 }
 END_TEST
 
+enum { LEFT = 2048, LEFT_SIZE = 1024 };
+static void *left[LEFT];
+
+/* Most blocks of each slab are free, and nobody's, when the thread has ended. */
+static void *leave_slabs(void *unused)
+{
+    for (int i = 0; i < LEFT; i++)
+        left[i] = hak_malloc(LEFT_SIZE);
+    for (int i = 0; i < LEFT; i++)
+        if (i % 32 != 0)
+            hak_free(left[i]);
+    return unused;
+}
+
+/* A slab of others has blocks whose frees know nothing of samples, and with holes it is shown as nobody's. */
+START_TEST(slabs_that_others_have_left_serve_no_samples)
+{
+    void *sampled[LEFT];
+    pthread_t thread;
+    pthread_create(&thread, NULL, leave_slabs, NULL);
+    pthread_join(thread, NULL);
+    hak_purge(HAK_PURGE_PROCESS, 0);
+    start_all();
+    for (int i = 0; i < LEFT; i++)
+        sampled[i] = hak_malloc(LEFT_SIZE);
+    ck_assert_uint_eq(hak__profile.samples_dropped, 0);
+    check_in_use(LEFT * LEFT_SIZE, LEFT);
+    for (int i = 0; i < LEFT; i++)
+        hak_free(sampled[i]);
+    check_in_use(0, 0);
+    for (int i = 0; i < LEFT; i += 32)
+        hak_free(left[i]);
+    check_heap();
+}
+END_TEST
+
 /* ---- the interface ----------------------------------------------------- */
 
 START_TEST(wrong_arguments_are_refused)
@@ -535,6 +571,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, stacks_name_who_has_called);
 #endif
     tcase_add_test(tests, threads_exchange_sampled_blocks);
+    tcase_add_test(tests, slabs_that_others_have_left_serve_no_samples);
     tcase_add_test(tests, wrong_arguments_are_refused);
     tcase_add_test(tests, a_profile_is_written_for_pprof);
 }
