@@ -228,6 +228,8 @@ memory of <demo>
 No memory was sampled.
 END
 
+! command -v node > /dev/null || node --check "$srcdir/tools/profile_svg.js" || fail 'the script is none'
+
 for kind in pprof svg; do
     ! "$builddir/tests/tools/profile_output" $kind "$work" > /dev/full || fail "$kind: a full disk goes unnoticed"
 done
