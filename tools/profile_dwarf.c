@@ -191,8 +191,10 @@ static char *qualified_name(Dwarf_Die *die)
         int tag = dwarf_tag(&scopes[i]);
         bool is_class = tag == DW_TAG_class_type || tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
         const char *around = dwarf_diename(&scopes[i]);
+        if (is_class && around == NULL)
+            around = strcmp(name, "operator()") == 0 ? "{lambda}" : "{unnamed}";
         if (tag == DW_TAG_namespace || is_class || (tag == DW_TAG_subprogram && around != NULL))
-            fprintf(stream, "%s::", around != NULL ? around : is_class ? "{unnamed}" : "{anonymous}");
+            fprintf(stream, "%s::", around != NULL ? around : "{anonymous}");
     }
     if (count > 0)
         free(scopes);

@@ -130,6 +130,14 @@ head -n 1 again.heap | tr -s ' ' | grep -qx 'heap profile: 4: 4194304 \[ 8: 8388
 "$hakmem" profile three.heap 2> message | sed 1d | diff - text || fail 'a copy shows something else'
 "$hakmem" profile -o text.folded three.heap 2> message
 "$hakmem" profile --folded three.heap 2> message | cmp - text.folded || fail 'not folded by its name'
+"$hakmem" profile -o heap.pb.gz three.heap 2> message
+[ "$(od -An -tx1 -N2 heap.pb.gz | tr -d ' ')" = 1f8b ] || fail 'no file for pprof'
+"$hakmem" profile -o heap.svg three.heap 2> message
+grep -q '<svg' heap.svg || fail 'no picture'
+"$hakmem" profile --diff -o diff.svg three.heap five.heap 2> message
+grep -q '<svg' diff.svg || fail 'no picture of a difference'
+"$hakmem" profile --diff -o diff.pb.gz three.heap five.heap 2> message
+[ "$(od -An -tx1 -N2 diff.pb.gz | tr -d ' ')" = 1f8b ] || fail 'no difference for pprof'
 
 # estimates: one sampled block of 1 KiB stands for 512.5, one of 64 MiB for itself
 cat > scaled.heap << 'END'
@@ -197,7 +205,7 @@ says 'No such file' 1 ./nothing.heap
 says 'Is a directory' 1 ./.
 printf '%s\n1: 18446744073709551615 [99999999999999999999999: 1] @ 0x0 0xffffffffffffffff\n' "$first" > large.heap
 printf '\nMAPPED_LIBRARIES:\n0-ffffffffffffffff r-xp 0 00:00 0 /a\033[2Jb\n1-0 r-xp 0 0:0 0 /x\nx\n' >> large.heap
-for form in --text --folded --heap-v2 "--view=allocated"; do
+for form in --text --folded --svg --heap-v2 "--view=allocated"; do
     "$hakmem" profile "$form" large.heap > text 2> message || fail "large numbers: $form fails"
     ! LC_ALL=C grep -q "$(printf '\033')" text || fail "$form prints what the file is named"
 done
@@ -313,6 +321,8 @@ most "$grow_table" text 60
 most "$grow_table" text 90
 "$hakmem" profile --folded hak-running 2> message | grep -q "main.*$grow_table" ||
     [ -e skipped ] || fail 'not found by its name'
+"$hakmem" profile -o heap.pb.gz "$pid" 2> message
+[ "$(od -An -tx1 -N2 heap.pb.gz | tr -d ' ')" = 1f8b ] || fail 'no file for pprof of a process'
 "$hakmem" profile -o running.heap "$pid" 2> message
 grep -q '^# build-id ' running.heap || fail 'no build IDs'
 "$hakmem" profile running.heap > text 2> message
