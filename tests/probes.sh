@@ -190,8 +190,14 @@ if command -v bpftrace > /dev/null; then
 else
     echo "bpftrace skipped: not installed"
 fi
-# what is installed may be a wrapper that finds no perf for this kernel
-if perf version > /dev/null 2>&1; then
+# What is installed may be a wrapper that finds no perf for this kernel. perf caches by build ID, and
+# knows those of 20 bytes; lld makes shorter ones.
+id=$("$READELF" -nW "$work/library.so" | sed -n 's/.*Build ID: *//p')
+if ! perf version > /dev/null 2>&1; then
+    echo "perf skipped: not installed"
+elif [ ${#id} -ne 40 ]; then
+    echo "perf skipped: the library's build ID '$id' is not of 20 bytes"
+else
     if perf --buildid-dir "$work/cache" buildid-cache --add "$work/library.so" > "$work/log" 2>&1; then
         perf --buildid-dir "$work/cache" list sdt 2> "$work/log" |
             sed -n 's/^ *sdt_\([a-z_]*:[a-z_]*\) .*/\1/p' | sort -u > "$work/listed"
@@ -200,6 +206,4 @@ if perf version > /dev/null 2>&1; then
     else
         echo "perf skipped: $(head -n 1 "$work/log")"
     fi
-else
-    echo "perf skipped: not installed"
 fi
