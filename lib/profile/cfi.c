@@ -156,8 +156,13 @@ static void set_frame_offset(struct machine *machine, int64_t offset)
 
 static void restore(struct machine *machine, uint64_t number)
 {
-    if (number < HAK_REGISTERS && machine->initial != NULL)
-        set_rule(machine, number, machine->initial->rule[number].kind, machine->initial->rule[number].offset);
+    const struct hak_cfi_row *initial = machine->initial;
+    if (number >= HAK_REGISTERS || initial == NULL)
+        return;
+    if ((initial->ruled >> number & 1) != 0)
+        set_rule(machine, number, initial->rule[number].kind, initial->rule[number].offset);
+    else
+        set_rule(machine, number, HAK_RULE_SAME, 0);
 }
 
 /* Where an expression stands, which is passed over. */
@@ -351,9 +356,7 @@ static bool read_row(const struct hak_cfi_file *file, uintptr_t record, uintptr_
         hak__bytes_skip(&bytes, hak__bytes_uleb(&bytes));
     if (bytes.is_short || place - function >= length || common.return_register >= HAK_REGISTERS)
         return false;
-    *row = (struct hak_cfi_row){.frame_register = HAK_REGISTERS,
-                                .return_register = (uint8_t)common.return_register,
-                                .is_signal = common.is_signal};
+    hak__cfi_begin(row, (uint8_t)common.return_register, common.is_signal);
     struct machine machine = {.common = &common, .start = file->start, .row = row};
     if (!run(&machine, common.program))
         return false;

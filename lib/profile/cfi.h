@@ -45,8 +45,19 @@ struct hak_cfi_row {
     uint8_t return_register; /* whose rule is the program counter's */
     bool is_signal;          /* the caller was interrupted: it is to go on at its pc, not behind a call */
     uint64_t ruled; /* bit i: rule[i] is set; all others are HAK_RULE_SAME */
-    struct hak_rule rule[HAK_REGISTERS];
+    struct hak_rule rule[HAK_REGISTERS]; /* nothing where ruled is not set */
 };
+
+/* A row without rules. */
+HAK_INLINE void hak__cfi_begin(struct hak_cfi_row *row, uint8_t return_register, bool is_signal)
+{
+    row->frame_kind = HAK_RULE_SAME;
+    row->frame_register = HAK_REGISTERS;
+    row->frame_offset = 0;
+    row->return_register = return_register;
+    row->is_signal = is_signal;
+    row->ruled = 0;
+}
 
 HAK_INLINE void hak__cfi_set(struct hak_cfi_row *row, unsigned number, enum hak_rule_kind kind, int32_t offset)
 {

@@ -7,29 +7,13 @@
 
 enum { PLACES_SHIFT = 10, PLACES = 1 << PLACES_SHIFT };
 
-/*
- * What a row says, in few words. That is possible for rows of the usual kind, by which the frame is a
- * register and an offset, and what a function keeps for its caller is saved below the frame's start, if
- * at all: for each register that calls keep how many words below, 0 where it is still in its place.
- */
-#if defined(__x86_64__)
-enum { BITS = 9, SAVED_WORDS = 1, RETURN_REGISTER = 16 };
-static const uint8_t kept_by_calls[] = {3, 6, 12, 13, 14, 15, RETURN_REGISTER};
-#elif defined(__i386__)
-enum { BITS = 12, SAVED_WORDS = 1, RETURN_REGISTER = 8 };
-static const uint8_t kept_by_calls[] = {3, 5, 6, 7, RETURN_REGISTER};
-#else
-enum { BITS = 10, SAVED_WORDS = 2, RETURN_REGISTER = 30 };
-static const uint8_t kept_by_calls[] = {19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, RETURN_REGISTER};
-#endif
-enum { A_WORD = 64 / BITS, LOST = (1 << BITS) - 1, WORD = sizeof(uintptr_t) };
-_Static_assert(HAK_COUNT_OF(kept_by_calls) <= A_WORD * SAVED_WORDS, "all of them have their bits");
+static const uint8_t kept_by_calls[] = {HAK_KEPT_BY_CALLS};
+_Static_assert(HAK_COUNT_OF(kept_by_calls) <= HAK_KEPT_A_WORD * HAK_KEPT_WORDS, "all of them have their bits");
 
 struct packed {
     uint64_t place, table; /* whose row it is: one that lies as a closed file did may be taken for that, and a
                               walk then tells places that are none */
-    uint64_t frame;        /* the register, and above it the offset */
-    uint64_t saved[SAVED_WORDS];
+    struct hak_cfi_usual usual;
 };
 enum { WORDS = sizeof(struct packed) / sizeof(uint64_t) };
 
@@ -54,40 +38,28 @@ static struct entry *entry_of(uintptr_t place)
     return &entries[(place * 0x9e3779b97f4a7c15ULL) >> (64 - PLACES_SHIFT)];
 }
 
-static bool pack(const struct hak_cfi_row *row, struct packed *packed)
+static bool pack(const struct hak_cfi_row *row, struct hak_cfi_usual *usual)
 {
-    if (row->frame_kind != HAK_RULE_VALUE || row->is_signal || row->return_register != RETURN_REGISTER)
+    enum { WORD = sizeof(uintptr_t) };
+    if (row->frame_kind != HAK_RULE_VALUE || row->is_signal || row->return_register != HAK_RETURN_REGISTER)
         return false;
-    packed->frame = (uint64_t)(uint32_t)row->frame_offset << 32 | row->frame_register;
+    usual->frame_offset = row->frame_offset;
+    usual->frame_register = row->frame_register;
     uint64_t others = row->ruled;
     for (unsigned i = 0; i < HAK_COUNT_OF(kept_by_calls); i++) {
+        uint64_t bit = (uint64_t)1 << kept_by_calls[i];
+        if ((row->ruled & bit) == 0)
+            continue;
         struct hak_rule rule = row->rule[kept_by_calls[i]];
         uint64_t words = (uint64_t)(-(int64_t)rule.offset / WORD);
         if (rule.kind == HAK_RULE_UNDEFINED)
-            words = LOST;
-        else if (rule.kind == HAK_RULE_SAME)
-            words = 0;
-        else if (rule.kind != HAK_RULE_SAVED || rule.offset >= 0 || rule.offset % WORD != 0 || words >= LOST)
+            words = HAK_KEPT_LOST;
+        else if (rule.kind != HAK_RULE_SAVED || rule.offset >= 0 || rule.offset % WORD != 0 || words >= HAK_KEPT_LOST)
             return false;
-        packed->saved[i / A_WORD] |= words << i % A_WORD * BITS;
-        others &= ~((uint64_t)1 << kept_by_calls[i]);
+        usual->kept[i / HAK_KEPT_A_WORD] |= words << i % HAK_KEPT_A_WORD * HAK_KEPT_BITS;
+        others &= ~bit;
     }
     return others == 0;
-}
-
-static void unpack(const struct packed *packed, struct hak_cfi_row *row)
-{
-    *row = (struct hak_cfi_row){.frame_kind = HAK_RULE_VALUE,
-                                .frame_register = (uint8_t)packed->frame,
-                                .frame_offset = (int32_t)(packed->frame >> 32),
-                                .return_register = RETURN_REGISTER};
-    for (unsigned i = 0; i < HAK_COUNT_OF(kept_by_calls); i++) {
-        unsigned words = packed->saved[i / A_WORD] >> i % A_WORD * BITS & LOST;
-        if (words == LOST)
-            hak__cfi_set(row, kept_by_calls[i], HAK_RULE_UNDEFINED, 0);
-        else if (words != 0)
-            hak__cfi_set(row, kept_by_calls[i], HAK_RULE_SAVED, -(int32_t)words * WORD);
-    }
 }
 
 static bool look(struct entry *entry, struct packed *packed)
@@ -114,18 +86,18 @@ static void keep(struct entry *entry, const struct packed *packed)
     hak_store_release(&entry->version, version + 2);
 }
 
-bool hak__cfi_recall(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_row *row)
+bool hak__cfi_look(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_usual *usual)
 {
-    struct entry *entry = entry_of(place);
     struct packed packed;
-    if (look(entry, &packed) && packed.place == place && packed.table == file->table) {
-        unpack(&packed, row);
-        return true;
-    }
-    if (!hak__cfi_find(file, place, row))
+    if (!look(entry_of(place), &packed) || packed.place != place || packed.table != file->table)
         return false;
-    packed = (struct packed){.place = place, .table = file->table};
-    if (pack(row, &packed))
-        keep(entry, &packed);
+    *usual = packed.usual;
     return true;
+}
+
+void hak__cfi_keep(const struct hak_cfi_file *file, uintptr_t place, const struct hak_cfi_row *row)
+{
+    struct packed packed = {.place = place, .table = file->table};
+    if (pack(row, &packed.usual))
+        keep(entry_of(place), &packed);
 }

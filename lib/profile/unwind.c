@@ -19,27 +19,29 @@ __attribute__((no_sanitize("address", "thread"))) static uintptr_t load(uintptr_
     return hak_plain_load_relaxed((const uintptr_t *)address);
 }
 
-/*
- * A word that lies across pages is in no stack. Pages are asked about once, as the walk comes to them,
- * which most often is once for all.
- */
+/* Pages are asked about once, as the walk comes to them, which most often is once for all. */
+static HAK_NOINLINE bool ask(struct hak_walk *walk, uintptr_t address)
+{
+    size_t size = hak__os_page_size();
+    uintptr_t page = hak__align_down(address, size);
+    if (!hak__os_can_read((const void *)address))
+        return false;
+    if (page == walk->readable_end) {
+        walk->readable_end += size;
+    } else {
+        walk->readable_start = page;
+        walk->readable_end = page + size;
+    }
+    return true;
+}
+
+/* A word that lies across pages is in no stack. */
 static bool read_word(void *reader, uintptr_t address, uintptr_t *word)
 {
     struct hak_walk *walk = reader;
-    if (address % sizeof *word != 0)
+    bool known = address - walk->readable_start < walk->readable_end - walk->readable_start;
+    if (address % sizeof *word != 0 || (hak_unlikely(!known) && !ask(walk, address)))
         return false;
-    if (address < walk->readable_start || address >= walk->readable_end) {
-        size_t size = hak__os_page_size();
-        uintptr_t page = hak__align_down(address, size);
-        if (!hak__os_can_read((const void *)address))
-            return false;
-        if (page == walk->readable_end) {
-            walk->readable_end += size;
-        } else {
-            walk->readable_start = page;
-            walk->readable_end = page + size;
-        }
-    }
     *word = load(address);
     return true;
 }
@@ -57,8 +59,7 @@ static uintptr_t plain_address(uintptr_t address)
 }
 
 /* The caller's value of a register; false if it is lost. */
-static bool apply(struct hak_walk *walk, const struct hak_cfi_file *file, struct hak_rule rule, uintptr_t frame,
-                  uintptr_t *value)
+static bool apply(struct hak_walk *walk, struct hak_rule rule, uintptr_t frame, uintptr_t *value)
 {
     const struct hak_registers *registers = &walk->registers;
     uintptr_t place = frame + (uintptr_t)(intptr_t)rule.offset;
@@ -74,64 +75,97 @@ static bool apply(struct hak_walk *walk, const struct hak_cfi_file *file, struct
         *value = registers->value[rule.offset];
         return true;
     case HAK_RULE_SAVED_COMPUTED:
-        return HAK_CALL_FRAMES && hak__cfi_compute(file, rule.offset, &frame, registers, read_word, walk, &place) &&
+        return HAK_CALL_FRAMES &&
+               hak__cfi_compute(&walk->file, rule.offset, &frame, registers, read_word, walk, &place) &&
                read_word(walk, place, value);
     case HAK_RULE_COMPUTED:
-        return HAK_CALL_FRAMES && hak__cfi_compute(file, rule.offset, &frame, registers, read_word, walk, value);
+        return HAK_CALL_FRAMES && hak__cfi_compute(&walk->file, rule.offset, &frame, registers, read_word, walk, value);
     default:
         return false;
     }
 }
 
-static bool find_frame(struct hak_walk *walk, const struct hak_cfi_file *file, const struct hak_cfi_row *row,
-                       uintptr_t *frame)
+static bool find_frame(struct hak_walk *walk, const struct hak_cfi_row *row, uintptr_t *frame)
 {
     const struct hak_registers *registers = &walk->registers;
     if (row->frame_kind == HAK_RULE_COMPUTED)
-        return HAK_CALL_FRAMES && hak__cfi_compute(file, row->frame_offset, NULL, registers, read_word, walk, frame);
+        return HAK_CALL_FRAMES &&
+               hak__cfi_compute(&walk->file, row->frame_offset, NULL, registers, read_word, walk, frame);
     if (!hak__register_is_known(registers, row->frame_register))
         return false;
     *frame = registers->value[row->frame_register] + (uintptr_t)(intptr_t)row->frame_offset;
     return true;
 }
 
-/* The caller's registers become the walk's, if the walk gets on: a stack has an end, and so has this. */
-static bool go_on(struct hak_walk *walk, const struct hak_registers *caller, bool is_signal)
+static uint64_t bit(unsigned number)
+{
+    return (uint64_t)1 << number;
+}
+
+/* To the caller, if the walk gets on: a stack has an end, and so has this. The other registers are the walk's still. */
+static bool go_on(struct hak_walk *walk, uintptr_t pc, uintptr_t sp, bool is_signal)
 {
     enum { SIGNALS_MAX = 64 };
-    uintptr_t sp = walk->registers.value[HAK_REGISTER_SP], next = caller->value[HAK_REGISTER_SP];
-    uintptr_t pc = caller->value[HAK_REGISTER_PC];
-    bool only_code = next == sp && !walk->is_return; /* a function that has not begun a frame */
-    bool gets_on = is_signal ? ++walk->signals <= SIGNALS_MAX : only_code || next - sp - 1 < FRAME_MAX;
+    struct hak_registers *registers = &walk->registers;
+    uintptr_t before = registers->value[HAK_REGISTER_SP];
+    bool only_code = sp == before && !walk->is_return; /* a function that has not begun a frame */
+    bool gets_on = is_signal ? ++walk->signals <= SIGNALS_MAX : only_code || sp - before - 1 < FRAME_MAX;
     if (pc == 0 || !gets_on)
         return false;
-    walk->registers = *caller;
+    registers->value[HAK_REGISTER_PC] = pc;
+    registers->value[HAK_REGISTER_SP] = sp;
+    registers->known |= bit(HAK_REGISTER_PC) | bit(HAK_REGISTER_SP);
     walk->is_return = !is_signal;
     return true;
 }
 
-static bool step_by_table(struct hak_walk *walk, const struct hak_cfi_file *file, const struct hak_cfi_row *row)
+static bool step_by_table(struct hak_walk *walk, const struct hak_cfi_row *row)
 {
-    uintptr_t frame = 0;
-    if (!find_frame(walk, file, row, &frame))
+    struct hak_registers *registers = &walk->registers;
+    uintptr_t frame = 0, value[HAK_REGISTERS]; /* the caller's, of those that have a rule */
+    uint64_t found = 0;
+    if (!find_frame(walk, row, &frame))
         return false;
-    struct hak_registers caller = walk->registers;
-    caller.known &= ~row->ruled;
     for (uint64_t left = row->ruled; left != 0; left &= left - 1) {
         int i = __builtin_ctzll(left);
-        if (apply(walk, file, row->rule[i], frame, &caller.value[i]))
-            caller.known |= left & -left;
+        if (apply(walk, row->rule[i], frame, &value[i]))
+            found |= left & -left;
     }
-    if (!hak__register_is_known(&caller, row->return_register))
-        return false;
-    caller.value[HAK_REGISTER_PC] = plain_address(caller.value[row->return_register]);
-    caller.known |= (uint64_t)1 << HAK_REGISTER_PC;
     /* where the stack pointer has no rule of its own, it is where the frame begins */
-    if ((row->ruled >> HAK_REGISTER_SP & 1) == 0) {
-        caller.value[HAK_REGISTER_SP] = frame;
-        caller.known |= (uint64_t)1 << HAK_REGISTER_SP;
+    if ((row->ruled & bit(HAK_REGISTER_SP)) == 0) {
+        value[HAK_REGISTER_SP] = frame;
+        found |= bit(HAK_REGISTER_SP);
     }
-    return hak__register_is_known(&caller, HAK_REGISTER_SP) && go_on(walk, &caller, row->is_signal);
+    unsigned by = row->return_register;
+    uintptr_t pc = (found & bit(by)) != 0 ? value[by] : registers->value[by];
+    registers->known = (registers->known & ~row->ruled) | found;
+    if (!hak__register_is_known(registers, by) || (found & bit(HAK_REGISTER_SP)) == 0 ||
+        !go_on(walk, plain_address(pc), value[HAK_REGISTER_SP], row->is_signal))
+        return false;
+    for (uint64_t left = found & ~bit(HAK_REGISTER_PC); left != 0; left &= left - 1)
+        registers->value[__builtin_ctzll(left)] = value[__builtin_ctzll(left)];
+    return true;
+}
+
+static bool step_by_usual(struct hak_walk *walk, const struct hak_cfi_usual *usual)
+{
+    static const uint8_t kept_by_calls[] = {HAK_KEPT_BY_CALLS};
+    struct hak_registers *registers = &walk->registers;
+    if (!hak__register_is_known(registers, usual->frame_register))
+        return false;
+    uintptr_t frame = registers->value[usual->frame_register] + (uintptr_t)(intptr_t)usual->frame_offset;
+    for (unsigned i = 0; i < HAK_COUNT_OF(kept_by_calls); i++) {
+        unsigned words = usual->kept[i / HAK_KEPT_A_WORD] >> i % HAK_KEPT_A_WORD * HAK_KEPT_BITS & HAK_KEPT_LOST;
+        unsigned number = kept_by_calls[i];
+        if (words == 0)
+            continue;
+        if (words != HAK_KEPT_LOST && read_word(walk, frame - words * sizeof(uintptr_t), &registers->value[number]))
+            registers->known |= bit(number);
+        else
+            registers->known &= ~bit(number);
+    }
+    return hak__register_is_known(registers, HAK_RETURN_REGISTER) &&
+           go_on(walk, plain_address(registers->value[HAK_RETURN_REGISTER]), frame, false);
 }
 
 /*
@@ -140,36 +174,33 @@ static bool step_by_table(struct hak_walk *walk, const struct hak_cfi_file *file
  */
 static bool step_from_nowhere(struct hak_walk *walk)
 {
-    struct hak_registers caller = walk->registers;
-    uintptr_t pc = caller.value[HAK_REGISTER_PC];
+    const struct hak_registers *registers = &walk->registers;
+    uintptr_t pc = registers->value[HAK_REGISTER_PC], sp = registers->value[HAK_REGISTER_SP], back = 0;
     struct hak_cfi_file file;
     if (!HAK_CALL_FRAMES || walk->is_return || hak__os_can_read((const void *)hak__align_down(pc, 4)))
         return false;
 #if defined(__aarch64__)
-    caller.value[HAK_REGISTER_PC] = plain_address(caller.value[30]);
+    back = plain_address(registers->value[30]);
 #else
-    uintptr_t sp = caller.value[HAK_REGISTER_SP];
-    if (!read_word(walk, sp, &caller.value[HAK_REGISTER_PC]))
+    if (!read_word(walk, sp, &back))
         return false;
-    caller.value[HAK_REGISTER_SP] = sp + sizeof(uintptr_t);
+    sp += sizeof(uintptr_t);
 #endif
-    return hak__cfi_locate(caller.value[HAK_REGISTER_PC] - 1, &file) && go_on(walk, &caller, false);
+    return hak__cfi_locate(back - 1, &file) && go_on(walk, back, sp, false);
 }
 
 /* A frame pointer points at the caller's, behind which stands where the call returns to. */
 static bool step_by_pointer(struct hak_walk *walk)
 {
-    const struct hak_registers *registers = &walk->registers;
-    uintptr_t frame = registers->value[HAK_REGISTER_FP], sp = registers->value[HAK_REGISTER_SP];
-    struct hak_registers caller = {.known = 0};
+    struct hak_registers *registers = &walk->registers;
+    uintptr_t frame = registers->value[HAK_REGISTER_FP], sp = registers->value[HAK_REGISTER_SP], next = 0, pc = 0;
     if (!hak__register_is_known(registers, HAK_REGISTER_FP) || frame - sp >= FRAME_MAX ||
-        !read_word(walk, frame, &caller.value[HAK_REGISTER_FP]) ||
-        !read_word(walk, frame + sizeof(uintptr_t), &caller.value[HAK_REGISTER_PC]))
+        !read_word(walk, frame, &next) || !read_word(walk, frame + sizeof(uintptr_t), &pc) ||
+        !go_on(walk, plain_address(pc), frame + 2 * sizeof(uintptr_t), false))
         return false;
-    caller.value[HAK_REGISTER_PC] = plain_address(caller.value[HAK_REGISTER_PC]);
-    caller.value[HAK_REGISTER_SP] = frame + 2 * sizeof(uintptr_t);
-    caller.known = (uint64_t)1 << HAK_REGISTER_FP | (uint64_t)1 << HAK_REGISTER_SP | (uint64_t)1 << HAK_REGISTER_PC;
-    return go_on(walk, &caller, false);
+    registers->value[HAK_REGISTER_FP] = next;
+    registers->known = bit(HAK_REGISTER_FP) | bit(HAK_REGISTER_SP) | bit(HAK_REGISTER_PC);
+    return true;
 }
 
 #if defined(__aarch64__)
@@ -179,10 +210,9 @@ static bool step_by_pointer(struct hak_walk *walk)
  */
 static bool step_by_signal(struct hak_walk *walk)
 {
-    const struct hak_registers *registers = &walk->registers;
-    uintptr_t pc = registers->value[HAK_REGISTER_PC], sp = registers->value[HAK_REGISTER_SP], code[2] = {0, 0};
-    uintptr_t from = sp + sizeof(siginfo_t) + offsetof(ucontext_t, uc_mcontext.regs);
-    struct hak_registers caller = {.known = ((uint64_t)1 << HAK_REGISTERS) - 1};
+    uintptr_t pc = walk->registers.value[HAK_REGISTER_PC], sp = walk->registers.value[HAK_REGISTER_SP];
+    uintptr_t from = sp + sizeof(siginfo_t) + offsetof(ucontext_t, uc_mcontext.regs), code[2] = {0, 0};
+    struct hak_registers caller = {.known = bit(HAK_REGISTERS) - 1};
     if (pc % 4 != 0 || !read_word(walk, pc & ~(uintptr_t)7, &code[0]) ||
         !read_word(walk, (pc & ~(uintptr_t)7) + 8, &code[1]) ||
         (pc % 8 == 0 ? code[0] : code[0] >> 32 | code[1] << 32) != 0xd4000001d2801168)
@@ -190,7 +220,10 @@ static bool step_by_signal(struct hak_walk *walk)
     for (unsigned i = 0; i < HAK_REGISTERS; i++) /* x0 to x30, sp, pc */
         if (!read_word(walk, from + i * sizeof(uintptr_t), &caller.value[i]))
             return false;
-    return go_on(walk, &caller, true);
+    if (!go_on(walk, caller.value[HAK_REGISTER_PC], caller.value[HAK_REGISTER_SP], true))
+        return false;
+    walk->registers = caller;
+    return true;
 }
 #else
 static bool step_by_signal(struct hak_walk *walk)
@@ -207,12 +240,25 @@ void hak__walk_begin(struct hak_walk *walk, const struct hak_registers *register
     walk->readable_end = walk->readable_start + size;
 }
 
+/* One file has many of the calls that follow one upon another. */
+static bool find_file(struct hak_walk *walk, uintptr_t place)
+{
+    return HAK_CALL_FRAMES &&
+           (place - walk->file.start < walk->file.end - walk->file.start || hak__cfi_locate(place, &walk->file));
+}
+
 bool hak__walk_step(struct hak_walk *walk)
 {
     uintptr_t place = hak__walk_place(walk);
-    struct hak_cfi_file file;
+    struct hak_cfi_usual usual;
     struct hak_cfi_row row;
-    if (HAK_CALL_FRAMES && hak__cfi_locate(place, &file) && hak__cfi_recall(&file, place, &row))
-        return step_by_table(walk, &file, &row);
+    if (find_file(walk, place)) {
+        if (hak__cfi_look(&walk->file, place, &usual))
+            return step_by_usual(walk, &usual);
+        if (hak__cfi_find(&walk->file, place, &row)) {
+            hak__cfi_keep(&walk->file, place, &row);
+            return step_by_table(walk, &row);
+        }
+    }
     return step_from_nowhere(walk) || step_by_signal(walk) || step_by_pointer(walk);
 }

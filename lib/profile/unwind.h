@@ -20,11 +20,13 @@
 #include <stdint.h>
 
 #include "os/registers.h"
+#include "profile/cfi.h"
 
 struct hak_walk {
     struct hak_registers registers;
     bool is_return; /* pc is where a call returns to: what calls stands before it */
     unsigned signals; /* that it has passed: they lead to any stack, and so might lead in a circle */
+    struct hak_cfi_file file; /* whose table was asked last */
     /* what of the stack is known to be readable: whole pages */
     uintptr_t readable_start, readable_end;
 };
