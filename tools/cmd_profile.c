@@ -30,6 +30,7 @@ static const char usage[] =
     "\n"
     "Output:\n"
     "  -v, --view=VIEW       in-use (default), allocated, peak, or age of the blocks in use\n"
+    "      --hide=REGEX      leave out functions whose names match this extended regular expression\n"
     "  -t, --text            table of the sites that allocate (default)\n"
     "  -f, --folded          folded stacks, for flamegraph.pl and speedscope\n"
     "  -g, --svg             flame graph, for a browser\n"
@@ -50,6 +51,7 @@ struct request {
     bool ages, diff, start, stop;
     double seconds;    /* 0: read at once */
     uint64_t interval; /* 0: not given */
+    const regex_t *hidden; /* NULL: no function is left out */
 };
 
 static const uint64_t default_interval = 512 * 1024;
@@ -203,6 +205,7 @@ static int show(struct profile *profile, struct profile *old, const struct reque
     } else if (open_symbols(&output, profile, old)) {
         if (!profile_debug_available && request->format != FORMAT_HEAP_V2)
             command_warning("this command was built without libdw: functions are shown by their addresses");
+        output.shown->hidden = request->hidden;
         make_title(&output, request);
         errno = 0;
         bool good = write_format(&output, request);
@@ -309,6 +312,9 @@ static int check_request(struct request *request, bool other_format)
     choose_format(request);
     if (request->ages && request->format != FORMAT_TEXT)
         return excluded("--view=age", "formats other than text");
+    if (request->hidden != NULL &&
+        (request->format == FORMAT_HEAP_V2 || request->format == FORMAT_PPROF))
+        return excluded("--hide", "the formats for pprof");
     if (request->ages && request->diff)
         return excluded("--view=age", "--diff");
     if (request->diff && request->format == FORMAT_HEAP_V2)
@@ -340,7 +346,20 @@ static int run(const struct request *request, char **arguments)
     return status;
 }
 
-enum { OPTION_START = 256, OPTION_STOP, OPTION_HEAP_V2 };
+enum { OPTION_START = 256, OPTION_STOP, OPTION_HEAP_V2, OPTION_HIDE };
+
+static int hide(struct request *request, const char *pattern)
+{
+    static regex_t hidden;
+    if (request->hidden != NULL) {
+        command_error("--hide is allowed once; join the patterns with '|'");
+        return COMMAND_USAGE;
+    }
+    if (*pattern == '\0' || regcomp(&hidden, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return bad("invalid regular expression:", pattern);
+    request->hidden = &hidden;
+    return COMMAND_OK;
+}
 
 static int set_option(struct request *request, int option, bool *other_format)
 {
@@ -360,6 +379,8 @@ static int set_option(struct request *request, int option, bool *other_format)
     case 'd':
         request->diff = true;
         return COMMAND_OK;
+    case OPTION_HIDE:
+        return hide(request, optarg);
     case OPTION_START:
         request->start = true;
         return COMMAND_OK;
@@ -393,6 +414,7 @@ int cmd_profile(int argc, char **argv)
                                             {"start", no_argument, NULL, OPTION_START},
                                             {"stop", no_argument, NULL, OPTION_STOP},
                                             {"view", required_argument, NULL, 'v'},
+                                            {"hide", required_argument, NULL, OPTION_HIDE},
                                             {"text", no_argument, NULL, 't'},
                                             {"folded", no_argument, NULL, 'f'},
                                             {"svg", no_argument, NULL, 'g'},

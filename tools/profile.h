@@ -12,6 +12,7 @@
 #ifndef HAK_TOOLS_PROFILE_H
 #define HAK_TOOLS_PROFILE_H
 
+#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +72,7 @@ struct profile {
     bool has_samples;       /* else there are no samples, in use or not */
     bool is_difference;     /* entries of OLD are negative, those of NEW are not */
     struct profile_symbols *symbols; /* see profile_place */
+    const regex_t *hidden;  /* functions that profile_lines leaves out; NULL: none */
     size_t room, used;      /* of the mapping that all this lies in, in bytes */
 };
 
@@ -171,8 +173,8 @@ bool profile_is_dropped(const char *function);
 
 /*
  * The functions that an entry's stack runs through, the innermost first and inlined ones in their
- * places, without those of the allocator at the leaf. Fills up to `most` and returns how many, at
- * least one.
+ * places, without those of the allocator at the leaf and without hidden ones. Fills up to `most` and
+ * returns how many, at least one.
  */
 enum { PROFILE_LINES_MOST = 1024 };
 size_t profile_lines(const struct profile *profile, const struct profile_entry *entry,

@@ -261,6 +261,11 @@ static bool is_in_allocator(const struct profile_place *place)
     return slash != NULL && strncmp(slash + 1, library, sizeof library - 1) == 0;
 }
 
+static bool is_hidden(const struct profile *profile, const char *function)
+{
+    return profile->hidden != NULL && regexec(profile->hidden, function, 0, NULL, 0) == 0;
+}
+
 size_t profile_lines(const struct profile *profile, const struct profile_entry *entry,
                      const struct profile_line **lines, size_t most)
 {
@@ -270,7 +275,9 @@ size_t profile_lines(const struct profile *profile, const struct profile_entry *
         for (size_t k = 0; k < place->line_count && count < most; k++) {
             const struct profile_line *line = &place->lines[k];
             bool last = i + 1 == entry->depth && k + 1 == place->line_count;
-            if (count > 0 || last || !(is_in_allocator(place) || profile_is_dropped(line->function)))
+            bool left_out = is_hidden(profile, line->function) ||
+                            (count == 0 && (is_in_allocator(place) || profile_is_dropped(line->function)));
+            if (!left_out || (last && count == 0))
                 lines[count++] = line;
         }
     }

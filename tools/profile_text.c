@@ -20,6 +20,7 @@ struct row {
     struct profile_sum flat; /* of stacks that end here */
     double cumulative;       /* bytes of stacks that pass through here */
     size_t last_entry;       /* the number plus one, so that recursion counts once */
+    size_t callers;          /* fewest frames above it in a stack */
     double youngest, median, oldest; /* in seconds; only for ages */
 };
 
@@ -80,7 +81,7 @@ static struct row *row_of(struct rows *rows, const struct profile_line *line)
         return NULL;
     uint32_t *slot = slot_of(rows, line);
     if (*slot == 0) {
-        rows->rows[rows->count] = (struct row){.line = line};
+        rows->rows[rows->count] = (struct row){.line = line, .callers = SIZE_MAX};
         *slot = (uint32_t)++rows->count;
     }
     return &rows->rows[*slot - 1];
@@ -227,6 +228,8 @@ static bool add_entries(struct rows *rows, const struct profile *profile, enum p
             if (row->last_entry != i + 1)
                 row->cumulative += sum->bytes;
             row->last_entry = i + 1;
+            if (count - 1 - k < row->callers)
+                row->callers = count - 1 - k;
         }
     }
     return true;
@@ -237,12 +240,15 @@ static int falling(double a, double b)
     return a > b ? -1 : a < b;
 }
 
+/* The largest first; of those with the same sums, callers before the functions that they call. */
 static int by_bytes(const void *a, const void *b)
 {
     const struct row *one = a, *other = b;
     int order = falling(fabs(one->flat.bytes), fabs(other->flat.bytes));
     if (order == 0)
         order = falling(fabs(one->cumulative), fabs(other->cumulative));
+    if (order == 0)
+        order = (one->callers > other->callers) - (one->callers < other->callers);
     if (order == 0)
         order = strcmp(one->line->function, other->line->function);
     return order != 0 ? order : (one->line->line > other->line->line) - (one->line->line < other->line->line);

@@ -91,6 +91,17 @@ else
     printf 'main;load_table 1048576\nmain;load_table;add_rows;grow_index 3145728\n' | diff - folded ||
         fail 'the folded stacks are others'
 
+    # callers stand before the functions that they call
+    "$hakmem" profile three.heap | awk '$NF ~ /stacks.c/ || / main / { print $8 }' | tr '\n' ' ' > order
+    [ "$(cat order)" = 'grow_index load_table main load_table add_rows ' ] || fail "the order is $(cat order)"
+
+    # the memory of functions that are left out is that of their callers
+    "$hakmem" profile --hide '^(grow_|add_rows$)' three.heap > text
+    shows '3.0 MiB 75.0% 3.0 MiB 75.0% 3 load_table ' text
+    ! grep -q 'add_rows\|grow_index' text || fail 'hidden functions are shown'
+    "$hakmem" profile --hide . --folded three.heap > folded
+    [ "$(wc -l < folded)" -eq 1 ] || fail 'stacks without functions are not one'
+
     # a difference, also of a program that lies elsewhere in memory
     "$hakmem" profile --diff three.heap five.heap > text
     shows 'Change of memory in use: from three.heap to five.heap' text
@@ -215,6 +226,9 @@ says 'usage:' 2 --diff three.heap
 says 'exclude each other' 2 --text --svg three.heap
 says 'exclude each other' 2 --start --stop 1
 says 'exclude each other' 2 --diff --heap-v2 three.heap five.heap
+says 'exclude each other' 2 --hide x --heap-v2 three.heap
+says 'invalid regular expression' 2 --hide '(' three.heap
+says 'allowed once' 2 --hide x --hide y three.heap
 says 'unknown view' 2 --view nothing three.heap
 says 'invalid interval' 2 --interval 5X 1
 says 'invalid number of seconds' 2 --seconds 0 1
