@@ -26,9 +26,10 @@ int hak_profile_start(size_t interval)
     hak__init(); /* or the option would be read later */
     if (hak__is_disabled())
         return fail(ENOTSUP);
-    if (interval == 0 || (uint64_t)interval > (uint64_t)HAK_PROFILE_INTERVAL_MOST)
+    uint64_t distance = interval;
+    if (distance == 0 || distance > (uint64_t)HAK_PROFILE_INTERVAL_MOST)
         return fail(EINVAL);
-    return hak__sample_switch(interval) ? 0 : fail(ENOMEM);
+    return hak__sample_switch(distance) ? 0 : fail(ENOMEM);
 }
 
 void hak_profile_stop(void)
