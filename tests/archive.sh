@@ -96,6 +96,7 @@ for flag in -static -static-pie; do
     build static program.c "$flag" || { cat "$work/log"; fail "does not link with $flag"; }
     expected=ours
     says "$work/static"
+    says env HAKMEM_CONF=profile=1 "$work/static"
     expected="hakmem[static]: not disabled: this program has no other malloc
 ours"
     says env HAKMEM_DISABLE=1 "$work/static"

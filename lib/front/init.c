@@ -87,10 +87,6 @@ static bool is_switched_off(void)
     return false;
 }
 
-/*
- * The configuration file first, so that the environment has the last word. The environment
- * is not there yet when ld.so allocates before libc has started.
- */
 static void begin_profile(void)
 {
     int64_t interval = hak__option(HAK_OPTION_PROFILE);
@@ -100,6 +96,10 @@ static void begin_profile(void)
         hak_store_relaxed(&hak__profile.interval, (uint64_t)interval);
 }
 
+/*
+ * The configuration file first, so that the environment has the last word. The environment
+ * is not there yet when ld.so allocates before libc has started.
+ */
 static void read_settings_locked(void)
 {
     if (settings_read || environ == NULL)

@@ -117,6 +117,8 @@ long hak__told6(long number, long a, long b, long c, long d, long e, long f);
 
 /* By the library's constructor. */
 void hak__call_libc_from_now_on(void);
+/* Whether that has run. */
+bool hak__libc_is_ready(void);
 
 HAK_INLINE bool hak__call_failed(long result)
 {

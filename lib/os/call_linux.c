@@ -14,6 +14,11 @@ void hak__call_libc_from_now_on(void)
     hak_store_relaxed(&libc_is_ready, true);
 }
 
+bool hak__libc_is_ready(void)
+{
+    return hak_load_relaxed(&libc_is_ready);
+}
+
 static long by_libc(long number, long a, long b, long c, long d, long e)
 {
     switch (number) {

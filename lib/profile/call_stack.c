@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "os/call.h"
 #include "profile/unwind.h"
 
 /*
@@ -29,12 +30,16 @@ static bool is_own(uintptr_t pc)
     return false;
 }
 
-/* What a signal has interrupted is told as if it had called, too. */
+/*
+ * What a signal has interrupted is told as if it had called, too. A static program allocates before the C
+ * library knows its tables (_dl_find_object); where the library is a file of its own, ld.so has begun first.
+ */
 uint32_t hak__call_stack(const struct hak_registers *from, uintptr_t *frames, uint32_t most)
 {
     struct hak_walk walk;
     uint32_t count = 0;
-    bool more = hak__register_is_known(from, HAK_REGISTER_PC);
+    bool begun = hak__own_file != NULL || hak__libc_is_ready();
+    bool more = begun && hak__register_is_known(from, HAK_REGISTER_PC);
     for (hak__walk_begin(&walk, from); more && count < most; more = hak__walk_step(&walk)) {
         uintptr_t pc = walk.registers.value[HAK_REGISTER_PC];
         if (count > 0 || !is_own(pc))
