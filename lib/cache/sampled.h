@@ -6,9 +6,8 @@
  *
  * The slabs serve nothing else and stay CURRENT from first to last, so that they never have holes, with
  * which a slab is shown as nobody's: nobody but the functions here takes blocks out, and these
- * give a slab back when its last block has come back. Of a class one slab serves; one more is known to
- * have room, the last to which a block came back, and serves next. Others are found again when a block
- * comes back to them.
+ * give slabs back of which all blocks have come back. Of a class one slab serves; others that have room
+ * are in a list, and serve before a new one does. So the slabs are about as many as were needed at once.
  */
 #ifndef HAK_CACHE_SAMPLED_H
 #define HAK_CACHE_SAMPLED_H

@@ -393,7 +393,7 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
         hak__profile_rename(span, now);
     if (!resized)
         return NULL;
-    hak__sample_resize_span(hak__heap, span, block, old, size);
+    hak__sample_resize_span(span, block, old, size);
     if (span->size < old)
         hak__heap_poll(hak__heap);
     return now;
@@ -422,7 +422,7 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
     }
     size_t now = span->size;
     if (now != old)
-        hak__sample_resize_span(hak__heap, span, block, old, now < max ? now : max);
+        hak__sample_resize_span(span, block, old, now < max ? now : max);
     if (now < old)
         hak__heap_poll(hak__heap);
     return now;

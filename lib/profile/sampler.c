@@ -152,12 +152,12 @@ static uint64_t heavier(uint64_t weight, size_t grown)
     return weight_of(p + (1 - p) * hak__probability((double)grown / (double)interval));
 }
 
-void hak__sample_resize_span(struct hak_heap *heap, struct hak_span *span, const void *from, size_t before,
-                             size_t size)
+void hak__sample_resize_span(struct hak_span *span, const void *from, size_t before, size_t size)
 {
     const void *block = hak__span_block(span);
     size_t grown = size > before ? size - before : 0;
-    bool due = grown != 0 && hak__sample_due(heap, grown);
+    bool due = grown != 0 && hak__sample_due(hak__heap, grown);
+    struct hak_heap *heap = hak__heap; /* which the thread may have had from then on */
     if (hak_load_relaxed(&span->sampled)) {
         if (hak__profile_resize(block, size, heavier, due || heap->sample_interval != 0 ? grown : 0))
             tell_again(from, block);

@@ -63,8 +63,7 @@ void hak__sample_resize(const void *block, size_t size);
  * The same of any block of a span, which had another size before, and perhaps another address. What it
  * has grown by counts as allocated: where a sample falls into it a block gets a record that had none.
  */
-void hak__sample_resize_span(struct hak_heap *heap, struct hak_span *span, const void *from, size_t before,
-                             size_t size);
+void hak__sample_resize_span(struct hak_span *span, const void *from, size_t before, size_t size);
 
 /* Sets the mean distance between samples, 0: off; false without memory for the tables. Any thread. */
 bool hak__sample_switch(uint64_t interval);

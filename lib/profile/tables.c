@@ -55,11 +55,24 @@ static struct hak_stack *stack_at(uint32_t at)
     return (struct hak_stack *)(void *)&tables.word[at];
 }
 
+static void hash_frame(uint64_t *hash, uint64_t frame)
+{
+    *hash = hash_of(frame ^ *hash << 7) ^ *hash << 32;
+}
+
 static uint32_t hash_of_stack(uint32_t at)
 {
     uint64_t hash = 0;
     for (uint32_t i = 0; i < stack_at(at)->depth; i++)
-        hash = hash_of(tables.word[at + 1 + i] ^ hash << 7) ^ hash << 32;
+        hash_frame(&hash, tables.word[at + 1 + i]);
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+static uint32_t hash_of_frames(const struct hak_profile_block *block)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < block->depth; i++)
+        hash_frame(&hash, block->frames[i]);
     return (uint32_t)(hash ^ hash >> 32);
 }
 
@@ -106,9 +119,11 @@ static void grow(enum kind kind)
     }
 }
 
+/* Records of samples serve again: there are never more buckets than records. */
 static void enter(enum kind kind, uint32_t record)
 {
-    grow(kind);
+    if (kind != BY_ADDRESS || tables.index[kind].buckets < hak__profile.samples.used)
+        grow(kind);
     uint32_t *first = bucket_of(kind, hash_of_record(kind, record));
     *next_of(kind, record) = *first;
     *first = record + 1;
@@ -228,22 +243,21 @@ static bool has_frames(uint32_t at, const struct hak_profile_block *block)
     return true;
 }
 
-/* The stack of a block, written behind the last one, and found there or among those that are known. */
+/* The stack of a block; one that is not known yet is written behind the last one. */
 static bool find_stack(const struct hak_profile_block *block, uint32_t *stack)
 {
     struct hak_profile_table *table = &hak__profile.stacks;
-    uint32_t at = table->used;
-    if (block->depth + 1 > table->most - at)
-        return false;
-    stack_at(at)->depth = block->depth;
-    for (uint32_t i = 0; i < block->depth; i++)
-        tables.word[at + 1 + i] = block->frames[i];
-    uint32_t known = *bucket_of(BY_FRAMES, hash_of_stack(at));
+    uint32_t known = *bucket_of(BY_FRAMES, hash_of_frames(block)), at = table->used;
     while (known != 0 && !has_frames(known - 1, block))
         known = stack_at(known - 1)->next;
     *stack = known != 0 ? known - 1 : at;
     if (known != 0)
         return true;
+    if (block->depth + 1 > table->most - at)
+        return false;
+    stack_at(at)->depth = block->depth;
+    for (uint32_t i = 0; i < block->depth; i++)
+        tables.word[at + 1 + i] = block->frames[i];
     table->used += block->depth + 1;
     enter(BY_FRAMES, at);
     hak__profile.stacks_cut += block->depth == HAK_PROFILE_DEPTH;

@@ -67,6 +67,7 @@ typedef struct TinySlabMeta {
     uint32_t inverse;  /* floor(2^32 / size) + 1: offset * inverse >> 32 is a block's number */
     uintptr_t base;
     _Atomic uint32_t lives; /* how often it began to serve a class; by whoever holds the slot alone */
+    uint32_t next_sampled;  /* of a slab of sampled blocks; under their lock (cache/sampled.c) */
     uint64_t link_key; /* of this life, in the links of free blocks; as class_idx */
 } TinySlabMeta;
 

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* What the heap profiler keeps: slabs of sampled blocks, records, call stacks. Each test is a process of its own. */
+#include "profile.h"
+
+#include <string.h>
+
+#include "base/atomic.h"
+#include "core/meta.h"
+#include "core/options.h"
+#include "os/registers.h"
+
+/* ---- slabs of sampled blocks ------------------------------------------- */
+
+/* Half of many blocks goes, by chance, and comes again: slabs that have room serve first. */
+START_TEST(slabs_with_room_serve_again)
+{
+    enum { MANY = 20000, ROUNDS = 60, SIZE = 200 };
+    static void *block[MANY];
+    hak_stats_t stats = {.struct_size = sizeof stats};
+    uint64_t random = 1, first = 0;
+    start_all();
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < MANY; i++)
+            if (block[i] == NULL)
+                block[i] = hak_malloc(SIZE);
+        ck_assert_int_eq(hak_stats_get(&stats), 0);
+        if (round == 0)
+            first = stats.live_bytes;
+        for (int i = 0; i < MANY; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            if (random >> 63 != 0) {
+                hak_free(block[i]);
+                block[i] = NULL;
+            }
+        }
+    }
+    ck_assert_uint_le(stats.live_bytes, first + first / 8);
+    for (int i = 0; i < MANY; i++)
+        hak_free(block[i]);
+    ck_assert_int_eq(hak_stats_get(&stats), 0);
+    ck_assert_uint_le(stats.live_bytes, first / 2);
+    check_heap();
+}
+END_TEST
+
+/* ---- tables ------------------------------------------------------------ */
+
+/* Against a plain array: whatever comes and goes in whatever order. */
+START_TEST(records_are_found_again)
+{
+    enum { ADDRESSES = 3000, STEPS = 200000 };
+    static size_t size[ADDRESSES];
+    uint64_t random = 42, bytes = 0;
+    ck_assert(hak__profile_prepare());
+    for (int step = 0; step < STEPS; step++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        size_t at = (random >> 33) % ADDRESSES;
+        const void *address = (const void *)(at * 16 + 4096);
+        if (size[at] == 0) {
+            uintptr_t frames[4] = {1 + (random >> 20) % 7, 2, 3 + (random >> 24) % 50, 4};
+            size[at] = 1 + (random >> 40) % 5000;
+            struct hak_profile_block block = {.address = address, .size = size[at], .frames = frames,
+                                              .weight = 1 << HAK_PROFILE_WEIGHT_SHIFT, .interval = 1,
+                                              .depth = 4};
+            ck_assert(hak__profile_add(&block));
+            bytes += size[at];
+        } else {
+            hak__profile_end(address);
+            bytes -= size[at];
+            size[at] = 0;
+        }
+        ck_assert_uint_eq(hak__profile.in_use.bytes, bytes);
+    }
+    struct hak_site site;
+    uint64_t frames[HAK_PROFILE_DEPTH], sum = 0;
+    for (uint32_t i = 0; hak__profile_site(i, &site, frames) != 0; i++) {
+        sum += site.in_use.bytes;
+        ck_assert_uint_eq(frames[1], 2);
+    }
+    ck_assert_uint_eq(sum, bytes);
+    ck_assert_uint_eq(hak__profile.stacks.used, 350 * 5); /* each stack once */
+}
+END_TEST
+
+static bool add_sample(uintptr_t address, uintptr_t frame)
+{
+    uintptr_t frames[100];
+    for (int i = 0; i < 100; i++)
+        frames[i] = frame;
+    struct hak_profile_block block = {.address = (const void *)address, .size = 100, .frames = frames, .depth = 100,
+                                      .weight = 1 << HAK_PROFILE_WEIGHT_SHIFT, .interval = 1};
+    return hak__profile_add(&block);
+}
+
+/* Samples that come and go need no more memory than those that are in use at once. */
+START_TEST(the_index_grows_with_its_table)
+{
+    ck_assert(hak__profile_prepare());
+    ck_assert(add_sample(4096, 1));
+    hak__profile_end((const void *)4096);
+    size_t before = hak_load_relaxed(&hak__metadata_bytes);
+    for (uintptr_t i = 0; i < 100000; i++) {
+        ck_assert(add_sample(i * 16 + 4096, 1));
+        hak__profile_end((const void *)(i * 16 + 4096));
+    }
+    ck_assert_uint_eq(hak_load_relaxed(&hak__metadata_bytes), before);
+}
+END_TEST
+
+/* Where stacks have no room any more, those that are known serve on. */
+START_TEST(known_stacks_need_no_room)
+{
+    hak__options[HAK_OPTION_PROFILE_MAX] = 1 << 20;
+    ck_assert(hak__profile_prepare());
+    uintptr_t stacks = 0;
+    while (stacks < 10000 && add_sample(4096 + stacks * 16, stacks + 1))
+        stacks++;
+    ck_assert_uint_gt(stacks, 100);
+    ck_assert_uint_lt(stacks, 10000);
+    ck_assert(add_sample(1 << 20, 1));
+    ck_assert(!add_sample(2 << 20, stacks + 1));
+}
+END_TEST
+
+static __attribute__((noinline, noclone)) void *deep(int depth, size_t size)
+{
+    void *block = depth > 0 ? deep(depth - 1, size) : hak_malloc(size);
+    __asm__ volatile("" : : : "memory"); /* not a jump */
+    return block;
+}
+
+START_TEST(full_tables_drop_and_say_so)
+{
+    hak__options[HAK_OPTION_PROFILE_MAX] = 1 << 20;
+    start_all();
+    enum { MANY = 20000 };
+    static void *block[MANY];
+    for (int i = 0; i < MANY; i++) {
+        block[i] = deep(i % 100, 64 + (size_t)i % 1000);
+        ck_assert_ptr_nonnull(block[i]);
+    }
+    ck_assert_uint_gt(hak__profile.samples_dropped, 10000);
+    ck_assert_uint_eq(hak__profile.samples_dropped + hak__profile.samples_taken, MANY);
+    check_heap();
+    for (int i = 0; i < MANY; i++)
+        hak_free(block[i]);
+    check_in_use(0, 0);
+    check_heap();
+}
+END_TEST
+
+#if HAK_CALL_FRAMES
+START_TEST(stacks_name_who_has_called)
+{
+    start_all();
+    void *block = deep(20, 777);
+    struct hak_site site;
+    uint64_t frames[HAK_PROFILE_DEPTH];
+    uint32_t depth = hak__profile_site(0, &site, frames), calls = 0;
+    ck_assert_uint_eq(site.in_use.bytes, 777);
+    for (uint32_t i = 0; i < depth; i++)
+        calls += frames[i] - (uint64_t)(uintptr_t)deep < 200;
+    ck_assert_uint_eq(calls, 21);
+    hak_free(block);
+}
+END_TEST
+#endif
+
+static void add(TCase *tests)
+{
+    tcase_add_checked_fixture(tests, unit_end_starter, NULL);
+    tcase_add_test(tests, slabs_with_room_serve_again);
+    tcase_add_test(tests, records_are_found_again);
+    tcase_add_test(tests, the_index_grows_with_its_table);
+    tcase_add_test(tests, known_stacks_need_no_room);
+    tcase_add_test(tests, full_tables_drop_and_say_so);
+#if HAK_CALL_FRAMES
+    tcase_add_test(tests, stacks_name_who_has_called);
+#endif
+}
+
+int main(void)
+{
+    return unit_run("profile_tables", add);
+}
