@@ -261,9 +261,14 @@ static bool is_in_allocator(const struct profile_place *place)
     return slash != NULL && strncmp(slash + 1, library, sizeof library - 1) == 0;
 }
 
-static bool is_hidden(const struct profile *profile, const char *function)
+/* As pprof does: by the name of the function, of its source file, or of the file of its code. */
+static bool is_hidden(const struct profile *profile, const struct profile_line *line)
 {
-    return profile->hidden != NULL && regexec(profile->hidden, function, 0, NULL, 0) == 0;
+    const char *names[] = {line->function, line->file, line->mapping != NULL ? line->mapping->path : NULL};
+    for (size_t i = 0; profile->hidden != NULL && i < sizeof names / sizeof names[0]; i++)
+        if (names[i] != NULL && regexec(profile->hidden, names[i], 0, NULL, 0) == 0)
+            return true;
+    return false;
 }
 
 size_t profile_lines(const struct profile *profile, const struct profile_entry *entry,
@@ -275,7 +280,7 @@ size_t profile_lines(const struct profile *profile, const struct profile_entry *
         for (size_t k = 0; k < place->line_count && count < most; k++) {
             const struct profile_line *line = &place->lines[k];
             bool last = i + 1 == entry->depth && k + 1 == place->line_count;
-            bool left_out = is_hidden(profile, line->function) ||
+            bool left_out = is_hidden(profile, line) ||
                             (count == 0 && (is_in_allocator(place) || profile_is_dropped(line->function)));
             if (!left_out || (last && count == 0))
                 lines[count++] = line;

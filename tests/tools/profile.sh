@@ -99,6 +99,8 @@ else
     "$hakmem" profile --hide '^(grow_|add_rows$)' three.heap > text
     shows '3.0 MiB 75.0% 3.0 MiB 75.0% 3 load_table ' text
     ! grep -q 'add_rows\|grow_index' text || fail 'hidden functions are shown'
+    "$hakmem" profile --hide 'libc\.|/libc-start' three.heap > text
+    ! grep -q 'libc_start' text || fail 'functions of a hidden file are shown'
     "$hakmem" profile --hide . --folded three.heap > folded
     [ "$(wc -l < folded)" -eq 1 ] || fail 'stacks without functions are not one'
 
