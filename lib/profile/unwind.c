@@ -189,6 +189,90 @@ static bool step_from_nowhere(struct hak_walk *walk)
     return hak__cfi_locate(back - 1, &file) && go_on(walk, back, sp, false);
 }
 
+#if defined(__x86_64__) || defined(__i386__)
+static bool read_code(struct hak_walk *walk, uintptr_t at, unsigned char *bytes, unsigned count)
+{
+    const unsigned size = sizeof(uintptr_t);
+    for (unsigned i = 0; i < count; i++) {
+        uintptr_t word = 0;
+        if (!read_word(walk, hak__align_down(at + i, size), &word))
+            return false;
+        bytes[i] = (unsigned char)(word >> (at + i) % size * 8);
+    }
+    return true;
+}
+
+/* Instructions that jump to, or push, a word in memory. */
+static bool is_jump(const unsigned char *code)
+{
+    return code[0] == 0xff && (code[1] == 0x25 || code[1] == 0xa3);
+}
+static bool is_push(const unsigned char *code)
+{
+    return code[0] == 0xff && (code[1] == 0x35 || code[1] == 0xb3);
+}
+
+/*
+ * How many words a stub by which one file calls into another has pushed:
+ *
+ *     jmp *slot; push number; jmp first
+ *     first: push word; jmp *word
+ */
+static bool is_stub(const unsigned char *before, const unsigned char *code, unsigned *pushed)
+{
+    enum { PUSH_NUMBER = 0x68, PUSH_NUMBER_SIZE = 5, JUMP = 0xe9, JUMP_SIZE = 6 };
+    bool is_begin = code[0] == 0xf3 && code[1] == 0x0f && code[2] == 0x1e; /* endbr */
+    if (is_jump(code))
+        *pushed = is_push(before + 6 - JUMP_SIZE) ? 2 : 0;
+    else if (is_push(code) || (code[0] == JUMP && before[6 - PUSH_NUMBER_SIZE] == PUSH_NUMBER))
+        *pushed = 1;
+    else
+        *pushed = 0;
+    return is_begin || is_jump(code) || code[0] == PUSH_NUMBER || *pushed != 0;
+}
+
+/* Some linkers write stubs without tables: interrupted there, what has called is on the stack. */
+static bool step_from_stub(struct hak_walk *walk)
+{
+    enum { BEFORE = 6, BEHIND = 3 };
+    unsigned char code[BEFORE + BEHIND];
+    uintptr_t pc = walk->registers.value[HAK_REGISTER_PC], sp = walk->registers.value[HAK_REGISTER_SP], back = 0;
+    struct hak_cfi_file file;
+    unsigned pushed = 0;
+    if (!HAK_CALL_FRAMES || walk->is_return || !read_code(walk, pc - BEFORE, code, sizeof code) ||
+        !is_stub(code, code + BEFORE, &pushed))
+        return false;
+    sp += pushed * sizeof(uintptr_t);
+    return read_word(walk, sp, &back) && hak__cfi_locate(back - 1, &file) &&
+           go_on(walk, back, sp + sizeof(uintptr_t), false);
+}
+#elif defined(__aarch64__)
+/*
+ * Stubs by which one file calls into another have no tables: adrp x16; ldr x17, [x16]; add x16, x16; br x17.
+ * Interrupted there, what has called is in its register.
+ */
+static bool step_from_stub(struct hak_walk *walk)
+{
+    const struct hak_registers *registers = &walk->registers;
+    uintptr_t pc = registers->value[HAK_REGISTER_PC], word = 0;
+    struct hak_cfi_file file;
+    if (!HAK_CALL_FRAMES || walk->is_return || pc % 4 != 0 || !hak__register_is_known(registers, 30) ||
+        !read_word(walk, hak__align_down(pc, 8), &word))
+        return false;
+    uint32_t code = (uint32_t)(word >> pc % 8 * 8);
+    bool is_stub = code == 0xd503245f || (code & 0x9f00001f) == 0x90000010 || (code & 0xffc003ff) == 0xf9400211 ||
+                   (code & 0xffc003ff) == 0x91000210 || code == 0xd61f0220;
+    uintptr_t back = plain_address(registers->value[30]);
+    return is_stub && hak__cfi_locate(back - 1, &file) && go_on(walk, back, registers->value[HAK_REGISTER_SP], false);
+}
+#else
+static bool step_from_stub(struct hak_walk *walk)
+{
+    (void)walk;
+    return false;
+}
+#endif
+
 /* A frame pointer points at the caller's, behind which stands where the call returns to. */
 static bool step_by_pointer(struct hak_walk *walk)
 {
@@ -259,6 +343,9 @@ bool hak__walk_step(struct hak_walk *walk)
             hak__cfi_keep(&walk->file, place, &row);
             return step_by_table(walk, &row);
         }
+        /* nothing calls, but a function begins: the end of a stack that makecontext has made */
+        if (walk->is_return && hak__cfi_find(&walk->file, place + 1, &row))
+            return false;
     }
-    return step_from_nowhere(walk) || step_by_signal(walk) || step_by_pointer(walk);
+    return step_from_nowhere(walk) || step_by_signal(walk) || step_from_stub(walk) || step_by_pointer(walk);
 }

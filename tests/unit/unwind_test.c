@@ -381,6 +381,58 @@ START_TEST(code_made_at_run_time)
     munmap(code, 4096);
 }
 END_TEST
+
+/* ---- stubs without tables ----------------------------------------------------- */
+
+START_TEST(stub_without_tables)
+{
+    static const unsigned char stubs[] = {0xff, 0x35, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0, 0x0f, 0x1f, 0x40, 0x00, /* the first */
+                                          0xff, 0x25, 0, 0, 0, 0, 0x68, 1, 0, 0, 0, 0xe9, 0, 0, 0, 0,
+                                          0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0, 0, 0, 0};
+    static const struct { unsigned at, pushed; } places[] = {{0, 1}, {6, 2}, {16, 0}, {22, 0}, {27, 1}, {32, 0}, {36, 0}};
+    unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memcpy(code + 64, stubs, sizeof stubs);
+    for (size_t i = 0; i < HAK_COUNT_OF(places); i++) {
+        uintptr_t stack[4] = {1, 1, 1, 1};
+        stack[places[i].pushed] = (uintptr_t)busy + 5;
+        struct hak_registers registers = {.known = ((uint64_t)1 << HAK_REGISTERS) - 1};
+        registers.value[HAK_REGISTER_PC] = (uintptr_t)code + 64 + places[i].at;
+        registers.value[HAK_REGISTER_SP] = (uintptr_t)stack;
+        struct hak_walk walk;
+        hak__walk_begin(&walk, &registers);
+        ck_assert_msg(hak__walk_step(&walk), "place %zu", i);
+        ck_assert_uint_eq(walk.registers.value[HAK_REGISTER_PC], (uintptr_t)busy + 5);
+        ck_assert_uint_eq(walk.registers.value[HAK_REGISTER_SP], (uintptr_t)&stack[places[i].pushed + 1]);
+    }
+    munmap(code, 4096);
+}
+END_TEST
+
+/* ---- a coroutine whose maker kept something else in its frame pointer ---------- */
+
+static struct found in_last;
+static APART void in_last_coroutine(void)
+{
+    follow_here(&in_last);
+    STAY();
+}
+
+START_TEST(coroutine_with_a_frame_pointer)
+{
+    static struct { char stack[32768]; uintptr_t frame[2]; } area;
+    static ucontext_t returns, runs;
+    area.frame[1] = (uintptr_t)busy + 5;
+    getcontext(&runs);
+    runs.uc_stack.ss_sp = area.stack;
+    runs.uc_stack.ss_size = sizeof area.stack;
+    runs.uc_link = &returns;
+    makecontext(&runs, in_last_coroutine, 0);
+    runs.uc_mcontext.gregs[REG_RBP] = (greg_t)(uintptr_t)area.frame;
+    swapcontext(&returns, &runs);
+    ck_assert_int_eq(times(&in_last, (void *)in_last_coroutine), 1);
+    ck_assert_int_eq(times(&in_last, (void *)busy), 0);
+}
+END_TEST
 #endif
 
 /* ---- other stacks ---------------------------------------------------------- */
@@ -519,6 +571,8 @@ static void add(TCase *tests)
         tcase_add_test(tests, signals_in_a_circle);
         tcase_add_test(tests, never_a_fault);
         tcase_add_test(tests, code_made_at_run_time);
+        tcase_add_test(tests, stub_without_tables);
+        tcase_add_test(tests, coroutine_with_a_frame_pointer);
     }
 #endif
     tcase_add_test(tests, coroutine_ends_where_it_began);
