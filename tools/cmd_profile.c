@@ -205,7 +205,8 @@ static int show(struct profile *profile, struct profile *old, const struct reque
         command_error("%s: %s", output.name, strerror(errno));
     } else if (open_symbols(&output, profile, old)) {
         if (!profile_debug_available && request->format != FORMAT_HEAP_V2)
-            command_warning("this command was built without libdw: functions are shown by their addresses");
+            command_warning("this command was built without libdw: functions are shown by their "
+                            "addresses");
         output.shown->hidden = request->hidden;
         make_title(&output, request);
         errno = 0;

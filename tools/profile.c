@@ -11,8 +11,6 @@
 
 #include "command.h"
 
-const char *const profile_view_names[PROFILE_VIEWS] = {"in use", "allocated", "in use at the peak"};
-
 /* ---- memory ------------------------------------------------------------ */
 
 /* Enough for the largest tables of a process; only what is used takes memory. */
@@ -59,16 +57,18 @@ void *profile_room(struct profile *profile, size_t count, size_t size)
 /* The length of the valid and printable UTF-8 character that a text begins with; 0: there is none. */
 static size_t character_length(const unsigned char *text)
 {
-    static const uint32_t least[] = {0, 0x20, 0xa0 /* after the control characters C1 */, 0x800, 0x10000};
-    size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    /* by length; those of two bytes begin with control characters */
+    static const uint32_t least[] = {0, 0x20, 0xa0, 0x800, 0x10000};
+    static const unsigned char length_of[16] = {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 2, 2, 3, 4};
+    size_t length = length_of[text[0] >> 4];
     uint32_t code = length == 1 ? text[0] : text[0] & (0xffu >> (length + 1));
     for (size_t i = 1; i < length; i++) {
         if ((text[i] & 0xc0) != 0x80)
             return 0;
         code = code << 6 | (text[i] & 0x3f);
     }
-    bool allowed = length > 0 && code >= least[length] && code != 0x7f && code <= 0x10ffff &&
-                   !(code >= 0xd800 && code < 0xe000) && (code & 0xfffe) != 0xfffe;
+    bool allowed = length > 0 && text[0] < 0xf5 && code >= least[length] && code <= 0x10ffff &&
+                   code != 0x7f && !(code >= 0xd800 && code < 0xe000) && (code & 0xfffe) != 0xfffe;
     return allowed ? length : 0;
 }
 

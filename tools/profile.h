@@ -130,9 +130,6 @@ struct profile *profile_difference(const struct profile *new, const struct profi
 /* Writes a number of bytes with its unit: 31.2 MiB. */
 void profile_format_bytes(char *text, size_t size, double bytes);
 
-/* "in use", "allocated", "in use at the peak" */
-extern const char *const profile_view_names[PROFILE_VIEWS];
-
 /* ---- where profiles come from ------------------------------------------ */
 
 /* Reads the profile of a process; false after a message. */
@@ -168,7 +165,7 @@ void profile_symbols_close(struct profile *profile);
 /* The names of a frame of an entry. Never NULL; valid as long as the symbols are open. */
 const struct profile_place *profile_place(const struct profile *profile, uint64_t frame);
 
-/* Whether a function belongs to the allocator: text, folded stacks and flame graphs leave it out at the leaf. */
+/* Whether a function belongs to the allocator, and is left out where it is the innermost. */
 bool profile_is_dropped(const char *function);
 
 /*

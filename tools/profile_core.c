@@ -309,9 +309,9 @@ bool profile_is_core(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return false;
-    bool is_elf = pread(fd, start, sizeof start, 0) == sizeof start && memcmp(start, ELFMAG, SELFMAG) == 0;
+    ssize_t length = pread(fd, start, sizeof start, 0);
     close(fd);
-    return is_elf;
+    return length == sizeof start && memcmp(start, ELFMAG, SELFMAG) == 0;
 }
 
 bool profile_read_core(struct profile *profile, const char *path)

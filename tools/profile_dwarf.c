@@ -189,7 +189,8 @@ static char *qualified_name(Dwarf_Die *die)
     int count = dwarf_getscopes_die(&declaration, &scopes);
     for (int i = count - 1; i > 0; i--) {
         int tag = dwarf_tag(&scopes[i]);
-        bool is_class = tag == DW_TAG_class_type || tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
+        bool is_class = tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
+                        tag == DW_TAG_union_type;
         const char *around = dwarf_diename(&scopes[i]);
         if (is_class && around == NULL)
             around = strcmp(name, "operator()") == 0 ? "{lambda}" : "{unnamed}";

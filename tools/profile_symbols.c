@@ -102,7 +102,7 @@ static struct profile_debug *try_file(const char *path, const struct profile_map
     return fd >= 0 ? profile_debug_open(fd, path, mapping) : NULL;
 }
 
-/* In the folder that a process has as its root; by the mapping itself, which leads to a deleted file, too. */
+/* Below the process's root, or by the mapping itself, which leads to a deleted file, too. */
 static struct profile_debug *find_file_of_process(pid_t pid, const struct profile_mapping *mapping)
 {
     char path[PATH_MAX];
@@ -186,7 +186,7 @@ static struct profile_place *make_place(const struct profile *profile, uint64_t 
 /* Where a frame is in the table, or belongs. */
 static struct place *look_up(struct place *places, size_t room, uint64_t frame)
 {
-    size_t at = (frame * 0x9e3779b97f4a7c15u >> 20) & (room - 1);
+    size_t at = (size_t)(frame * 0x9e3779b97f4a7c15u >> 20) & (room - 1);
     while (places[at].place != NULL && places[at].frame != frame)
         at = (at + 1) & (room - 1);
     return &places[at];
@@ -236,9 +236,10 @@ bool profile_is_dropped(const char *function)
         "__rust_realloc"};
     static const char *const beginnings[] = {
         "hak_", "operator new", "std::allocator<", "std::allocator_traits<", "std::__new_allocator<",
-        "__gnu_cxx::new_allocator<", "std::__allocate_guarded<", "std::__1::allocator<", "std::__1::allocator_traits<",
-        "std::__1::__libcpp_", "std::__1::__allocate_at_least", "__rdl_", "alloc::alloc::",
-        "<alloc::alloc::Global", "alloc::raw_vec::", "<alloc::raw_vec::", "alloc::boxed::box_new"};
+        "__gnu_cxx::new_allocator<", "std::__allocate_guarded<", "std::__1::allocator<",
+        "std::__1::allocator_traits<", "std::__1::__libcpp_", "std::__1::__allocate_at_least",
+        "__rdl_", "alloc::alloc::", "<alloc::alloc::Global", "alloc::raw_vec::",
+        "<alloc::raw_vec::", "alloc::boxed::box_new"};
     static const char *const methods[] = {"::_M_allocate", "::_M_get_node", "::_M_allocate_node",
                                           "::_M_create"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

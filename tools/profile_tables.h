@@ -19,7 +19,10 @@ enum profile_tables_result {
     PROFILE_TABLES_TOO_LARGE   /* for the memory of the profile */
 };
 
-/* Reads the tables from where struct hak_profile is. now: CLOCK_MONOTONIC in tenths of a second; 0: not known. */
+/*
+ * Reads the tables from where struct hak_profile is. now: CLOCK_MONOTONIC in tenths of a second;
+ * 0: not known.
+ */
 enum profile_tables_result profile_tables_read(struct profile *profile,
                                                const struct remote_memory *memory,
                                                uintptr_t address, uint64_t now);

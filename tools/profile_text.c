@@ -45,7 +45,7 @@ static uint64_t hash_of(const struct profile_line *line)
 
 static uint32_t *slot_of(const struct rows *rows, const struct profile_line *line)
 {
-    size_t at = hash_of(line) & (rows->table_room - 1);
+    size_t at = (size_t)hash_of(line) & (rows->table_room - 1);
     for (; rows->table[at] != 0; at = (at + 1) & (rows->table_room - 1)) {
         const struct profile_line *other = rows->rows[rows->table[at] - 1].line;
         if (other->line == line->line && same_text(other->function, line->function) &&
@@ -182,7 +182,9 @@ static void write_basis(FILE *out, const struct profile *profile, enum profile_v
         fprintf(out, "; profile begun %.0f s ago", profile->seconds);
     fputs(".\n", out);
     if (profile->samples_dropped > 0)
-        fprintf(out, "%" PRIu64 " samples were dropped for lack of room in the profile.\n",
+        fprintf(out,
+                "%" PRIu64 " samples were dropped, most often for lack of room: see profile_max in "
+                "hakmem(7).\n",
                 profile->samples_dropped);
     if (profile->samples_taken > 0 && !profile->running)
         fputs("The profiler is off: blocks allocated since it was stopped are missing.\n", out);
@@ -251,7 +253,7 @@ static int by_bytes(const void *a, const void *b)
         order = (one->callers > other->callers) - (one->callers < other->callers);
     if (order == 0)
         order = strcmp(one->line->function, other->line->function);
-    return order != 0 ? order : (one->line->line > other->line->line) - (one->line->line < other->line->line);
+    return order != 0 ? order : falling(other->line->line, one->line->line);
 }
 
 static void sort_rows(struct rows *rows)
@@ -285,7 +287,8 @@ bool profile_write_text(FILE *out, const struct profile *profile, enum profile_v
     size_t shown = 0;
     sort_rows(&rows);
     if (rows.count > 0)
-        fprintf(out, "%11s %6s %11s %6s %10s  %s\n", "flat", "flat%", "cum", "cum%", "blocks", "function");
+        fprintf(out, "%11s %6s %11s %6s %10s  %s\n", "flat", "flat%", "cum", "cum%", "blocks",
+                "function");
     for (size_t i = 0; i < rows.count && shown < ROWS_MOST; i++) {
         const struct row *row = &rows.rows[i];
         if (fabs(row->flat.bytes) < share_least * whole && fabs(row->cumulative) < share_least * whole)

@@ -19,7 +19,7 @@
 #include "profile/tables.h"
 #include "profile_tables.h"
 
-enum { ROUNDS = 20000, SAMPLES = 16, SITES = 8, WORDS = 64, DEPTH = 5 };
+enum { ROUNDS = 10000, SAMPLES = 16, SITES = 8, WORDS = 64, DEPTH = 5 };
 
 /* A process: its memory begins at address 0x1000. */
 static struct image {
