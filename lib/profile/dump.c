@@ -65,32 +65,35 @@ static bool is_wanted(void)
            !hak__os_is_secure();
 }
 
-void hak__dump_at_exit(void)
-{
-    if (!is_wanted() || hak_swap_acq_rel(&writing, true))
-        return;
-    write_whole("", HAK_PROFILE_OF_IN_USE);
-    hak_store_release(&writing, false);
-}
-
-static void write_peak(void)
+/* At exit the last peak is written, however near to the one before it was. */
+static void write_peak(bool at_exit)
 {
     enum { PART = 10, TENTHS = 10 };
     struct hak_profile profile;
     hak__profile_copy(&profile);
-    if (profile.at_peak.bytes < peak_written + peak_written / PART || profile.at_peak.bytes == peak_written ||
-        profile.peak_tenths < peak_tenths + TENTHS)
+    bool is_due = profile.at_peak.bytes >= peak_written + peak_written / PART &&
+                  profile.peak_tenths >= peak_tenths + TENTHS;
+    if (profile.at_peak.bytes <= peak_written || !(is_due || at_exit))
         return;
     peak_written = profile.at_peak.bytes;
     peak_tenths = profile.peak_tenths;
     write_whole(".peak", HAK_PROFILE_OF_PEAK);
 }
 
+void hak__dump_at_exit(void)
+{
+    if (!is_wanted() || hak_swap_acq_rel(&writing, true))
+        return;
+    write_whole("", HAK_PROFILE_OF_IN_USE);
+    write_peak(true);
+    hak_store_release(&writing, false);
+}
+
 void hak__dump_at_peak(void)
 {
     if (hak_likely(hak__option(HAK_OPTION_PROFILE_DUMP) == 0) || !is_wanted() || hak_swap_acq_rel(&writing, true))
         return;
-    write_peak();
+    write_peak(false);
     hak_store_release(&writing, false);
 }
 

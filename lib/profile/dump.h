@@ -9,7 +9,7 @@ void hak__dump_at_exit(void);
 /*
  * What was in use at the peak, under that name and ".peak"; called after each sample. Written anew when
  * the peak is higher by a tenth than the one that was written, and not oftener than once a second:
- * whoever is killed for his size leaves the file.
+ * whoever is killed for his size leaves the file. At exit it is brought up to date.
  */
 void hak__dump_at_peak(void);
 

@@ -393,6 +393,29 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
     most "$grow_table" stranger.txt 90
 fi
 
+# files that a program leaves when it ends: what it has then, and what it had at the peak
+cat > leaving.c << 'END'
+#include <stdlib.h>
+
+enum { BLOCKS = 20 };
+
+int main(void)
+{
+    static void *volatile kept[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++)
+        kept[i] = malloc(1 << 20);
+    for (int i = 1; i < BLOCKS; i++)
+        free(kept[i]);
+    return 0;
+}
+END
+$CC -g -O1 -o leaving leaving.c || fail 'the program does not compile'
+HAKMEM_CONF=profile=1K,profile_dump=left.heap LD_PRELOAD=$HAK_LIBRARY ./leaving || fail 'a program fails'
+"$hakmem" profile left.heap > text 2> message
+shows '1.0 MiB in 1 block. ' text
+"$hakmem" profile left.heap.peak > text 2> message
+grep -q '^\(19.0 MiB in 19\|20.0 MiB in 20\) blocks' text || { cat text; fail 'another peak'; }
+
 # a process that deceives; profile_damaged has more
 for pattern in circle zeros ones nowhere waits; do
     begin env LD_PRELOAD="$HAK_LIBRARY" "$builddir/tests/tools/hostile" "$pattern" profile
