@@ -273,15 +273,25 @@ static bool step_from_stub(struct hak_walk *walk)
 }
 #endif
 
-/* A frame pointer points at the caller's, behind which stands where the call returns to. */
-static bool step_by_pointer(struct hak_walk *walk)
+/*
+ * A frame pointer points at the caller's, behind which stands where the call returns to. Code that has
+ * no table in a file that has one may have changed stacks by hand, as Go does to call C: its frame
+ * pointer is still one of the other stack, and believed if it leads to a file's code.
+ */
+static bool step_by_pointer(struct hak_walk *walk, bool in_file)
 {
     struct hak_registers *registers = &walk->registers;
     uintptr_t frame = registers->value[HAK_REGISTER_FP], sp = registers->value[HAK_REGISTER_SP], next = 0, pc = 0;
-    if (!hak__register_is_known(registers, HAK_REGISTER_FP) || frame - sp >= FRAME_MAX ||
-        !read_word(walk, frame, &next) || !read_word(walk, frame + sizeof(uintptr_t), &pc) ||
-        !go_on(walk, plain_address(pc), frame + 2 * sizeof(uintptr_t), false))
+    bool far = frame - sp >= FRAME_MAX;
+    struct hak_cfi_file other;
+    if (!hak__register_is_known(registers, HAK_REGISTER_FP) || (far && !in_file) ||
+        !read_word(walk, frame, &next) || !read_word(walk, frame + sizeof(uintptr_t), &pc))
         return false;
+    pc = plain_address(pc);
+    if ((far && !(HAK_CALL_FRAMES && hak__cfi_locate(pc - 1, &other))) ||
+        !go_on(walk, pc, frame + 2 * sizeof(uintptr_t), far))
+        return false;
+    walk->is_return = true;
     registers->value[HAK_REGISTER_FP] = next;
     registers->known = bit(HAK_REGISTER_FP) | bit(HAK_REGISTER_SP) | bit(HAK_REGISTER_PC);
     return true;
@@ -336,7 +346,8 @@ bool hak__walk_step(struct hak_walk *walk)
     uintptr_t place = hak__walk_place(walk);
     struct hak_cfi_usual usual;
     struct hak_cfi_row row;
-    if (find_file(walk, place)) {
+    bool in_file = find_file(walk, place);
+    if (in_file) {
         if (hak__cfi_look(&walk->file, place, &usual))
             return step_by_usual(walk, &usual);
         if (hak__cfi_find(&walk->file, place, &row)) {
@@ -347,5 +358,5 @@ bool hak__walk_step(struct hak_walk *walk)
         if (walk->is_return && hak__cfi_find(&walk->file, place + 1, &row))
             return false;
     }
-    return step_from_nowhere(walk) || step_by_signal(walk) || step_from_stub(walk) || step_by_pointer(walk);
+    return step_from_nowhere(walk) || step_by_signal(walk) || step_from_stub(walk) || step_by_pointer(walk, in_file);
 }

@@ -25,7 +25,7 @@
 struct hak_walk {
     struct hak_registers registers;
     bool is_return; /* pc is where a call returns to: what calls stands before it */
-    unsigned signals; /* that it has passed: they lead to any stack, and so might lead in a circle */
+    unsigned signals; /* and changes of stacks that it has passed: they lead anywhere, and so perhaps in a circle */
     struct hak_cfi_file file; /* whose table was asked last */
     /* what of the stack is known to be readable: whole pages */
     uintptr_t readable_start, readable_end;

@@ -16,6 +16,7 @@
 
 #include "base/compiler.h"
 #include "unit.h"
+#include "unwind_far.h"
 
 /* Functions stand so far apart (tests/Makemodule.am): by its address one tells which one a place is in. */
 enum { APART_SIZE = 2048 };
@@ -575,6 +576,8 @@ static void add(TCase *tests)
         tcase_add_test(tests, coroutine_with_a_frame_pointer);
     }
 #endif
+    if (!UNIT_SANITIZED)
+        add_far_tests(tests);
     tcase_add_test(tests, coroutine_ends_where_it_began);
     tcase_add_test(tests, from_an_alternate_stack);
     tcase_add_test(tests, small_thread);
