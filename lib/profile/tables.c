@@ -433,6 +433,15 @@ void hak__profile_end(const void *address)
     unlock();
 }
 
+/* What a block has grown by was allocated; where it weighs less than before it stands for fewer blocks. */
+static void count_grown(struct hak_site *site, const struct hak_sample *before, const struct hak_sample *now)
+{
+    uint64_t blocks = now->weight - before->weight; /* wraps as intended */
+    uint64_t bytes = hak__profile_bytes(now->size, now->weight) - hak__profile_bytes(before->size, before->weight);
+    add(&site->allocated, blocks, bytes);
+    add(&hak__profile.allocated, blocks, bytes);
+}
+
 bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *weigh, size_t grown)
 {
     if (!lock())
@@ -440,12 +449,15 @@ bool hak__profile_resize(const void *address, size_t size, hak__profile_weigh *w
     uint32_t *link = link_to((uintptr_t)address);
     bool known = *link != 0;
     if (known) {
-        struct hak_sample *sample = &tables.sample[*link - 1];
-        uncount_in_use(&tables.site[sample->site], sample);
+        struct hak_sample *sample = &tables.sample[*link - 1], before = *sample;
+        struct hak_site *site = &tables.site[sample->site];
+        uncount_in_use(site, sample);
         sample->size = size;
         if (grown != 0)
             sample->weight = weigh(sample->weight, grown);
-        count_in_use(&tables.site[sample->site], sample);
+        count_in_use(site, sample);
+        if (size > before.size)
+            count_grown(site, &before, sample);
         look_at_peak();
     }
     unlock();

@@ -174,17 +174,23 @@ END_TEST
 START_TEST(growth_in_place_is_sampled)
 {
     enum { INTERVAL_OF_GROWTH = 100000, ROUNDS = 400 };
-    double found = 0;
+    double found = 0, allocated = 0;
+    hak__sample_seed = 12345;
     ck_assert_int_eq(hak_profile_start(INTERVAL_OF_GROWTH), 0);
     for (int round = 0; round < ROUNDS; round++) {
         char *block = hak_malloc(70000);
-        for (size_t size = 70000; size <= 270000; size += 4000)
+        allocated += 70000;
+        for (size_t size = 74000; size <= 270000; size += 4000) {
+            char *before = block;
             block = hak_realloc(block, size);
+            allocated += block == before ? 4000 : (double)size; /* one that moves is a new block */
+        }
         found += (double)hak__profile.in_use.bytes;
         hak_free(block);
         check_in_use(0, 0);
     }
     ck_assert_double_eq_tol(found / ROUNDS / 270000, 1, 0.15);
+    ck_assert_double_eq_tol((double)hak__profile.allocated.bytes / allocated, 1, 0.1);
 }
 END_TEST
 
