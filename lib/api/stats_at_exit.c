@@ -4,24 +4,15 @@
 #include <string.h>
 
 #include "api/stats_print.h"
+#include "api/stderr_at_exit.h"
 #include "core/file_name.h"
 #include "core/options.h"
 #include "front/front.h"
 #include "os/os.h"
 
-/* Standard error as it was at the start, for programs that close it before they end. */
-static int first_stderr = -1;
-
 static bool prints_at_exit(void)
 {
     return hak__option(HAK_OPTION_STATS) != 0 && !hak__is_disabled();
-}
-
-/* Behind the constructor that reads the options. */
-static __attribute__((constructor(102))) void keep_stderr(void)
-{
-    if (prints_at_exit())
-        first_stderr = hak__os_duplicate(2);
 }
 
 static int print(int fd)
@@ -70,6 +61,6 @@ static __attribute__((destructor)) void print_at_exit(void)
     const char *file = hak__os_is_secure() ? NULL : hak__os_environment("HAKMEM_STATS_FILE");
     if (file != NULL && file[0] != '\0')
         print_to_file(file);
-    else if (print(2) == EBADF && first_stderr >= 0)
-        print(first_stderr);
+    else
+        print(hak__stderr_at_exit());
 }

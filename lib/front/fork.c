@@ -31,6 +31,7 @@
 #include "front/front.h"
 #include "front/locks.h"
 #include "os/guest.h"
+#include "profile/dump.h"
 #include "slab/slab_freelist_atomic.h"
 #include "page/locked.h"
 #include "slab/superslab.h"
@@ -124,6 +125,7 @@ static void child(void)
     hak__locked_no_more();
     hak__heap_fork_child();
     hak__purger_fork_child();
+    hak__dump_fork_child();
 }
 
 /* Under a name that no program can take; only where this library defines malloc. */

@@ -30,7 +30,7 @@ bool hak__maps_next(struct hak_maps *maps, struct hak_mapping *mapping);
 
 void hak__maps_close(struct hak_maps *maps);
 
-/* Writes the file to another as it is; 0, or an errno value. */
+/* Writes the file to another as it is; 0, or an errno value. Leaves errno alone, and is no place to cancel a thread. */
 int hak__maps_write(int fd);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/call.h"
 #include "os/os.h"
 
 /* The number at the start of a text, which then is behind it and the byte that ends it. */
@@ -88,11 +89,11 @@ int hak__maps_write(int fd)
 {
     char bytes[1024];
     int error = 0;
-    int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    if (maps < 0)
+    long maps = hak__call(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    if (hak__call_failed(maps))
         return 0;
-    for (ssize_t got; error == 0 && (got = read(maps, bytes, sizeof bytes)) > 0;)
+    for (long got; error == 0 && (got = hak__call(SYS_read, maps, bytes, sizeof bytes)) > 0;)
         error = hak__os_write(fd, bytes, (size_t)got);
-    close(maps);
+    hak__os_close((int)maps);
     return error;
 }

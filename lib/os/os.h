@@ -98,9 +98,14 @@ int hak__os_thread(void);
 const char *hak__os_program_name(void);
 /* Opens a file to write at its end, a new one if there is none; or an errno value, negated. */
 int hak__os_append(const char *path);
-/* The same for a file that is written anew, which a second one then takes the name of. */
+/* The same for a new file; one that has the name goes away. */
 int hak__os_create(const char *path);
-bool hak__os_rename(const char *from, const char *to);
+/* The same for what is there and is no file, like a device or a FIFO: never waits. -ENOENT for others. */
+int hak__os_open_special(const char *path);
+/* The file from takes the name of to; 0, or an errno value. */
+int hak__os_rename(const char *from, const char *to);
+void hak__os_unlink(const char *path);
+bool hak__os_is_open(int fd);
 void hak__os_close(int fd);
 /* Where the dynamic linker begins, or 0. */
 uintptr_t hak__os_linker(void);

@@ -102,12 +102,32 @@ int hak__os_append(const char *path)
 
 int hak__os_create(const char *path)
 {
-    return open_to_write(path, O_TRUNC);
+    hak__os_unlink(path);
+    return open_to_write(path, O_EXCL);
 }
 
-bool hak__os_rename(const char *from, const char *to)
+int hak__os_open_special(const char *path)
 {
-    return !hak__call_failed(hak__call(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+    struct statx status;
+    bool there = hak__call(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0;
+    if (!there || (status.stx_mode & S_IFMT) == S_IFREG || (status.stx_mode & S_IFMT) == S_IFDIR)
+        return -ENOENT;
+    return (int)hak__call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+int hak__os_rename(const char *from, const char *to)
+{
+    return (int)-hak__call(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+void hak__os_unlink(const char *path)
+{
+    hak__call(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+bool hak__os_is_open(int fd)
+{
+    return hak__call(SYS_fcntl, fd, F_GETFD) >= 0;
 }
 
 void hak__os_close(int fd)

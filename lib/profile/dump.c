@@ -13,12 +13,39 @@
 #include "profile/heap_v2.h"
 #include "profile/tables.h"
 
-enum { SUFFIX_SIZE = 16 };
+enum { SUFFIX_SIZE = 32 };
 
 /* One file is written at a time; the names are the writer's. */
 static _Atomic bool writing;
 static HAK_SPARSE char path[PATH_MAX + SUFFIX_SIZE], unfinished[PATH_MAX + SUFFIX_SIZE];
 static uint64_t peak_written, peak_tenths; /* by the writer */
+
+static bool begin(void)
+{
+    return !hak_swap_acq_rel(&writing, true);
+}
+
+/* Another thread may be writing; one that a signal handler has interrupted is not waited for in vain. */
+static bool begin_patiently(void)
+{
+    enum { TRIES = 1000, PAUSE_US = 1000 };
+    bool begun = begin();
+    for (int i = 0; i < TRIES && !begun; i++) {
+        hak__os_sleep_us(PAUSE_US);
+        begun = begin();
+    }
+    return begun;
+}
+
+static void end(void)
+{
+    hak_store_release(&writing, false);
+}
+
+void hak__dump_fork_child(void)
+{
+    end();
+}
 
 static void complain(int error)
 {
@@ -32,37 +59,66 @@ static void complain(int error)
     hak__text_end(&text);
 }
 
-static int write_file(enum hak_profile_of view)
+static int write_to(int fd, enum hak_profile_of view)
 {
-    int fd = hak__os_create(unfinished);
     if (fd < 0)
         return -fd;
     int error = hak__heap_v2_write(fd, view);
     hak__os_close(fd);
-    return error == 0 && !hak__os_rename(unfinished, path) ? EIO : error;
+    return error;
 }
 
-/* A file is whole or not there: it is written under another name. A program with more rights writes none. */
-static void write_whole(const char *suffix, enum hak_profile_of view)
+/* A file is whole or not there: it is written under a name that no other process has, and renamed. */
+static int write_whole(enum hak_profile_of view)
 {
-    if (!hak__file_name(hak__options_file, path)) {
-        memcpy(path, hak__options_file, strlen(hak__options_file) + 1);
-        complain(ENAMETOOLONG);
-        return;
-    }
-    memcpy(path + strlen(path), suffix, strlen(suffix) + 1);
+    struct hak_text name;
+    hak__text_begin(&name, -1);
+    hak__text_string(&name, ".");
+    hak__text_signed(&name, hak__os_process());
+    hak__text_string(&name, ".new");
     size_t length = strlen(path);
     memcpy(unfinished, path, length);
-    memcpy(unfinished + length, ".new", sizeof ".new");
-    int error = write_file(view);
+    memcpy(unfinished + length, name.bytes, name.used);
+    unfinished[length + name.used] = '\0';
+    int error = write_to(hak__os_create(unfinished), view);
+    if (error == 0)
+        error = hak__os_rename(unfinished, path);
+    if (error != 0)
+        hak__os_unlink(unfinished);
+    return error;
+}
+
+/* A device or a FIFO stays what it is: it gets what there is at exit, and nothing else does. */
+static void write_out(const char *suffix, enum hak_profile_of view)
+{
+    bool fits = hak__file_name(hak__options_file, path);
+    int special = fits ? hak__os_open_special(path) : -ENAMETOOLONG, error = -special;
+    if (!fits)
+        memcpy(path, hak__options_file, strlen(hak__options_file) + 1);
+    if (fits && special != -ENOENT && suffix[0] != '\0') {
+        if (special >= 0)
+            hak__os_close(special);
+        return;
+    }
+    if (special == -ENOENT) {
+        memcpy(path + strlen(path), suffix, strlen(suffix) + 1);
+        error = write_whole(view);
+    } else if (special >= 0) {
+        error = write_to(special, view);
+    }
     if (error != 0)
         complain(error);
 }
 
+/* A program with more rights than its user writes none. */
 static bool is_wanted(void)
 {
-    return hak__option(HAK_OPTION_PROFILE_DUMP) != 0 && hak_load_relaxed(&hak__profile.interval) != 0 &&
-           !hak__os_is_secure();
+    return hak__option(HAK_OPTION_PROFILE_DUMP) != 0 && !hak__os_is_secure();
+}
+
+static bool is_on(void)
+{
+    return hak_load_relaxed(&hak__profile.interval) != 0;
 }
 
 /* At exit the last peak is written, however near to the one before it was. */
@@ -77,31 +133,36 @@ static void write_peak(bool at_exit)
         return;
     peak_written = profile.at_peak.bytes;
     peak_tenths = profile.peak_tenths;
-    write_whole(".peak", HAK_PROFILE_OF_PEAK);
+    write_out(".peak", HAK_PROFILE_OF_PEAK);
 }
 
+/* Also of a profiler that was switched off. */
 void hak__dump_at_exit(void)
 {
-    if (!is_wanted() || hak_swap_acq_rel(&writing, true))
+    struct hak_profile profile;
+    hak__profile_copy(&profile);
+    if (!is_wanted() || (!is_on() && profile.began_tenths == 0) || !begin_patiently())
         return;
-    write_whole("", HAK_PROFILE_OF_IN_USE);
+    write_out("", HAK_PROFILE_OF_IN_USE);
     write_peak(true);
-    hak_store_release(&writing, false);
+    end();
 }
 
 void hak__dump_at_peak(void)
 {
-    if (hak_likely(hak__option(HAK_OPTION_PROFILE_DUMP) == 0) || !is_wanted() || hak_swap_acq_rel(&writing, true))
+    if (hak_likely(hak__option(HAK_OPTION_PROFILE_DUMP) == 0) || !is_wanted() || !is_on() || !begin())
         return;
     write_peak(false);
-    hak_store_release(&writing, false);
+    end();
 }
 
 void hak__dump_at_limit(void)
 {
-    static _Atomic bool done;
-    if (!is_wanted() || hak_swap_acq_rel(&done, true) || hak_swap_acq_rel(&writing, true))
+    static bool done; /* by the writer */
+    if (!is_wanted() || !is_on() || !begin())
         return;
-    write_whole(".limit", HAK_PROFILE_OF_IN_USE);
-    hak_store_release(&writing, false);
+    if (!done)
+        write_out(".limit", HAK_PROFILE_OF_IN_USE);
+    done = true;
+    end();
 }

@@ -13,6 +13,9 @@ void hak__dump_at_exit(void);
  */
 void hak__dump_at_peak(void);
 
+/* In the child of a fork: the thread that was writing, if one was, is not there. */
+void hak__dump_fork_child(void);
+
 /* What is in use when limit_hard refuses memory for the first time, under that name and ".limit". */
 void hak__dump_at_limit(void);
 
