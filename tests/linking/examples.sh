@@ -30,6 +30,10 @@ prints_well() {
         grep -q '^{"version":"' json || fail "statistics: no JSON"
         ! command -v python3 > /dev/null || python3 -m json.tool json > /dev/null
         ;;
+    profile)
+        says '^20000 items, the last one of 10 characters$'
+        grep -q '^heap profile: [1-9]' json || fail "profile: no profile"
+        ;;
     batches) says '^the last one: message 32 of burst 4$' '^128 messages freed$' ;;
     in-place) says '^16000000 bytes: grew [1-9][0-9]* times in place, moved [1-9]' ;;
     intent)

@@ -23,6 +23,8 @@ static const char *name_of(hak_option_type_t type)
         return "size";
     case HAK_OPTION_TYPE_WORD:
         return "word";
+    case HAK_OPTION_TYPE_FILE:
+        return "file";
     }
     return "of a later version";
 }
@@ -30,7 +32,7 @@ static const char *name_of(hak_option_type_t type)
 int main(void)
 {
     hak_option_info_t option;
-    char value[24];
+    char value[4096]; /* the longest is a path */
 
     option.struct_size = sizeof option;
     if (hak_option_set("retain_min", "4M") != 0) {
