@@ -163,6 +163,8 @@ static bool parse_first_line(struct reader *reader, const char *line)
         reader->of_jemalloc = true;
         return parse_interval(reader, line + sizeof jemalloc - 1);
     }
+    if (line[0] == '\x1f') /* the beginning of a compressed file */
+        return wrong(reader, "a compressed file, such as one for pprof; use pprof, or save the profile as .heap");
     if (strncmp(line, gperftools, sizeof gperftools - 1) != 0)
         return wrong(reader, "not a heap profile in the format heap_v2");
     const char *text = parse_sums(line + sizeof gperftools - 1, &in_use, &allocated);

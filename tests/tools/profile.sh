@@ -145,6 +145,10 @@ head -n 1 again.heap | tr -s ' ' | grep -qx 'heap profile: 4: 4194304 \[ 8: 8388
 "$hakmem" profile --folded three.heap 2> message | cmp - text.folded || fail 'not folded by its name'
 "$hakmem" profile -o heap.pb.gz three.heap 2> message
 [ "$(od -An -tx1 -N2 heap.pb.gz | tr -d ' ')" = 1f8b ] || fail 'no file for pprof'
+status=0
+"$hakmem" profile heap.pb.gz > text 2> message || status=$?
+[ "$status" -eq 1 ] && grep -q 'heap.pb.gz:1: a compressed file.*use pprof' message ||
+    fail "a file for pprof: status $status, $(cat message)"
 "$hakmem" profile -o heap.svg three.heap 2> message
 grep -q '<svg' heap.svg || fail 'no picture'
 "$hakmem" profile --diff -o diff.svg three.heap five.heap 2> message
