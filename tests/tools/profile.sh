@@ -291,8 +291,10 @@ int main(void)
     }
 }
 END
-$CC -g -O1 -o hak-running running.c || fail 'the program does not compile'
-cp hak-running stranger
+# a name that no other run of this test has at the same time
+running=hak-run-$$
+$CC -g -O1 -o "$running" running.c || fail 'the program does not compile'
+cp "$running" stranger
 
 # begin COMMAND ...: waits until it says that it is ready; its process is $pid
 begin() {
@@ -317,9 +319,9 @@ is_off() {
     grep -q "the profiler of process $pid is not running" text || fail "the profiler was left on: $(cat text)"
 }
 grow_table=grow_table
-[ ! -e skipped ] || grow_table=hak-running+0x
+[ ! -e skipped ] || grow_table=$running+0x
 
-begin env LD_PRELOAD="$HAK_LIBRARY" ./hak-running
+begin env LD_PRELOAD="$HAK_LIBRARY" "./$running"
 status=0
 "$hakmem" profile "$pid" > text 2> message || status=$?
 if grep -q 'may not be read' message; then
@@ -330,16 +332,16 @@ fi
     fail "a process that was not profiled: status $status, $(cat message)"
 "$hakmem" profile --seconds 1.5 --interval 64K "$pid" > text 2> message || fail "fails: $(cat message)"
 most "$grow_table" text 90
-shows "Memory in use: hak-running (process $pid)" text
+shows "Memory in use: $running (process $pid)" text
 is_off
 "$hakmem" profile --view allocated "$pid" > text 2> message
-most "$([ -e skipped ] && echo hak-running || echo convert)" text 60
+most "$([ -e skipped ] && echo "$running" || echo convert)" text 60
 shows 'The profiler is off' text
 "$hakmem" profile --view peak "$pid" > text 2> message
 most "$grow_table" text 60
 "$hakmem" profile --view age "$pid" > text 2> message
 most "$grow_table" text 90
-"$hakmem" profile --folded hak-running 2> message | grep -q "main.*$grow_table" ||
+"$hakmem" profile --folded "$running" 2> message | grep -q "main.*$grow_table" ||
     [ -e skipped ] || fail 'not found by its name'
 "$hakmem" profile -o heap.pb.gz "$pid" 2> message
 [ "$(od -An -tx1 -N2 heap.pb.gz | tr -d ' ')" = 1f8b ] || fail 'no file for pprof of a process'
@@ -373,14 +375,14 @@ is_off
 # a core, and a program whose file is gone
 if command -v gcore > /dev/null && gcore -o core "$pid" > gcore.log 2>&1; then
     "$hakmem" profile "./core.$pid" > text 2> message || fail "a core: $(cat message)"
-    shows 'Memory in use: hak-running' text
+    shows "Memory in use: $running" text
     most "$grow_table" text 90
     head -c 100000 "core.$pid" > cut
     says 'hakmem: ./cut: ' 1 ./cut
 fi
 says 'is no core file' 1 ./stacks
 if [ "$(id -u)" -eq 0 ]; then
-    rm hak-running
+    rm "$running"
     "$hakmem" profile "$pid" > text 2> message
     most "$grow_table" text 90
 fi
@@ -389,9 +391,9 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
     other=$(mktemp -d)
     chmod 755 "$other"
     cp "$HAK_LIBRARY" "$other/libhakmem.so"
-    cp stranger "$other/hak-running"
+    cp stranger "$other/$running"
     begin env LD_PRELOAD="$other/libhakmem.so" \
-        setpriv --reuid=65534 --regid=65534 --clear-groups "$other/hak-running"
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$other/$running"
     "$hakmem" profile --seconds 0.5 --interval 64K -o stranger.txt "$pid" 2> message ||
         fail "another user's process: $(cat message)"
     most "$grow_table" stranger.txt 90
