@@ -90,10 +90,14 @@ static bool record(const struct hak_heap *heap, const void *block, size_t size, 
     return true;
 }
 
+/*
+ * A signal handler that has interrupted the profiler could not record the block: it does not wait for
+ * one, which who forks may keep it from until the profiler goes on.
+ */
 HAK_NOINLINE void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, size_t size)
 {
     struct hak_registers here;
-    void *block = hak__sampled_take(class_idx);
+    void *block = hak__lock_is_mine(&hak__profile_lock) ? NULL : hak__sampled_take(class_idx);
     hak__registers_here(&here);
     if (block == NULL)
         hak__profile_drop();

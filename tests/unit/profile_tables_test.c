@@ -2,9 +2,12 @@
 /* What the heap profiler keeps: slabs of sampled blocks, records, call stacks. Each test is a process of its own. */
 #include "profile.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
+#include "cache/sampled.h"
 #include "core/meta.h"
 #include "core/options.h"
 #include "os/registers.h"
@@ -166,6 +169,38 @@ START_TEST(stacks_name_who_has_called)
 END_TEST
 #endif
 
+/* ---- signal handlers that allocate ------------------------------------- */
+
+static _Atomic int held; /* 1: the other thread holds the lock; 2: it shall let go */
+
+static void *hold_sampled(void *unused)
+{
+    hak__lock_acquire(&hak__sampled_lock);
+    hak_store_release(&held, 1);
+    while (hak_load_acquire(&held) != 2)
+        usleep(1000);
+    hak__lock_release(&hak__sampled_lock);
+    return unused;
+}
+
+/* As if one had interrupted the holder of the lock, for which a fork waits that has the other one already. */
+START_TEST(what_interrupts_the_profiler_does_not_wait)
+{
+    pthread_t thread;
+    start_all();
+    pthread_create(&thread, NULL, hold_sampled, NULL);
+    while (hak_load_acquire(&held) == 0)
+        usleep(1000);
+    hak__lock_acquire(&hak__profile_lock);
+    void *block = hak_malloc(1000);
+    hak__lock_release(&hak__profile_lock);
+    hak_store_release(&held, 2);
+    pthread_join(thread, NULL);
+    ck_assert_ptr_nonnull(block);
+    hak_free(block);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_checked_fixture(tests, unit_end_starter, NULL);
@@ -174,6 +209,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, the_index_grows_with_its_table);
     tcase_add_test(tests, known_stacks_need_no_room);
     tcase_add_test(tests, full_tables_drop_and_say_so);
+    tcase_add_test(tests, what_interrupts_the_profiler_does_not_wait);
 #if HAK_CALL_FRAMES
     tcase_add_test(tests, stacks_name_who_has_called);
 #endif
