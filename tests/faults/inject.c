@@ -54,6 +54,8 @@ static const struct {
     {SYS_brk, ANY, {0}},
     {SYS_getpid, ANY, {0}},
     {SYS_getppid, ANY, {0}},
+    {SYS_gettid, ANY, {0}},
+    {SYS_renameat2, ANY, {EACCES, ENOENT, ENOSPC, EROFS, ENOSYS}},
     {SYS_getsid, ANY, {0}},
     {SYS_sched_yield, ANY, {0}},
 };

@@ -392,7 +392,9 @@ static void rest(uint32_t seed)
         hak__os_program_file(text, sizeof text);
         hak__os_mark_file("/etc/passwd");
         hak__os_process();
-        int file = hak__os_append("/dev/null");
+        hak__os_thread();
+        hak__os_rename("/no such file", "/no such name");
+        int file = i % 2 != 0 ? hak__os_append("/dev/null") : hak__os_create("/dev/null");
         if (file >= 0)
             hak__os_close(file);
         hak__os_random();

@@ -281,6 +281,12 @@ static void questions(void)
     REQUIRE(hak_error_handler_set(NULL) == NULL && hak_version()[0] != '\0');
     int nowhere = open("/dev/null", O_WRONLY);
     REQUIRE(hak_stats_print(nowhere, HAK_STATS_JSON) == 0);
+    errno = 0;
+    REQUIRE((hak_profile_start(1) == 0) == ours && (ours || errno == ENOTSUP));
+    hak_profile_reset();
+    REQUIRE(hak_profile_write(nowhere, HAK_PROFILE_IN_USE, HAK_PROFILE_HEAP_V2) == 0);
+    free(filled(1000));
+    hak_profile_stop();
     free(block);
 }
 
@@ -331,7 +337,8 @@ int main(int count, char **arguments)
         "hak_stats_print", "hak_option_get", "hak_option_set", "hak_version", "hak_resize_in_place",
         "hak_block_info", "hak_heap_walk", "hak_check", "hak_thread_flush", "hak_limit_set",
         "hak_limit_get", "hak_oom_handler_set", "hak_error_handler_set", "hak_stats_get",
-        "hak_class_stats_get", "hak_option_info"};
+        "hak_class_stats_get", "hak_option_info", "hak_profile_start", "hak_profile_stop",
+        "hak_profile_reset", "hak_profile_write"};
     const char *who = count > 1 ? arguments[1] : "";
     if (strcmp(who, "--list") == 0) {
         for (unsigned i = 0; i < MAKERS; i++)

@@ -21,6 +21,8 @@ static const char *name_of(hak_option_type_t type)
         return "number";
     case HAK_OPTION_TYPE_SIZE:
         return "size";
+    case HAK_OPTION_TYPE_FILE:
+        return "file";
     case HAK_OPTION_TYPE_WORD:
         return "word";
     case HAK_OPTION_TYPE_FILE:
