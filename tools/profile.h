@@ -59,6 +59,7 @@ struct profile {
     char name[32];    /* of the program, printable; may be empty */
     uint64_t interval; /* mean distance between samples, in bytes; 0: every block was recorded */
     double seconds;   /* for how long it was sampled; 0: not known */
+    bool of_text;     /* of a heap_v2 file: the first address of a stack is within its call already */
     struct profile_entry *entries;
     size_t entry_count;
     struct profile_sample *samples;

@@ -279,6 +279,7 @@ bool profile_read_heap_v2(struct profile *profile, const char *path)
         fclose(file);
     profile_sort_mappings(profile);
     set_name(profile, path);
+    profile->of_text = true;
     return good;
 }
 
@@ -302,6 +303,7 @@ static void write_mapping(FILE *out, const struct profile_mapping *mapping)
     putc('\n', out);
 }
 
+/* google-pprof looks in front of all addresses of a stack but the first; others of all of them. */
 bool profile_write_heap_v2(FILE *out, const struct profile *profile, enum profile_view view)
 {
     enum profile_view first = view == PROFILE_AT_PEAK ? PROFILE_AT_PEAK : PROFILE_IN_USE;
@@ -325,7 +327,7 @@ bool profile_write_heap_v2(FILE *out, const struct profile *profile, enum profil
             continue;
         write_sums(out, in_use, allocated);
         for (size_t k = 0; k < entry->depth; k++)
-            fprintf(out, " 0x%08" PRIx64, entry->frames[k]);
+            fprintf(out, " 0x%08" PRIx64, entry->frames[k] - (k == 0 && entry->frames[k] != 0 && !profile->of_text));
         putc('\n', out);
     }
     fputs("\nMAPPED_LIBRARIES:\n", out);

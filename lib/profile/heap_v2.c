@@ -78,7 +78,7 @@ int hak__heap_v2_write(int fd, enum hak_profile_of view)
         for (uint32_t frame = 0; frame < depth; frame++) {
             hak__text_string(&text, " ");
             /* pprof looks in front of all addresses but the first, in some of its versions of all */
-            hak__text_pointer(&text, (void *)(uintptr_t)(frames[frame] - (frame == 0)));
+            hak__text_pointer(&text, (void *)(uintptr_t)(frames[frame] - (frame == 0 && frames[0] != 0)));
         }
         hak__text_string(&text, "\n");
     }

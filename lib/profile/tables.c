@@ -9,6 +9,7 @@
 #include "core/meta.h"
 #include "core/options.h"
 #include "os/os.h"
+#include "page/locked.h"
 
 HAK_WRITTEN_OFTEN struct hak_lock hak__profile_lock;
 HAK_WRITTEN_OFTEN struct hak_profile hak__profile;
@@ -211,10 +212,15 @@ static void unlock(void)
 
 bool hak__profile_prepare(void)
 {
+    enum { LOCKED = 1 << 20 };
     if (hak_likely(hak_load_acquire(&prepared)))
         return true;
     size_t size = hak__align_up((size_t)hak__option(HAK_OPTION_PROFILE_MAX), hak__os_page_size());
+    if (hak__locked_in_future() && size > LOCKED)
+        size = LOCKED; /* all of it gets memory at once */
     char *memory = hak__os_map(size);
+    if (memory != NULL)
+        hak__os_huge_pages(memory, size, false);
     if (memory == NULL || !lock())
         return false;
     bool first = !hak_load_relaxed(&prepared);

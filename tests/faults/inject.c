@@ -56,6 +56,7 @@ static const struct {
     {SYS_getppid, ANY, {0}},
     {SYS_gettid, ANY, {0}},
     {SYS_renameat2, ANY, {EACCES, ENOENT, ENOSPC, EROFS, ENOSYS}},
+    {SYS_unlinkat, ANY, {EACCES, ENOENT, EROFS, ENOSYS}},
     {SYS_getsid, ANY, {0}},
     {SYS_sched_yield, ANY, {0}},
 };

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cache/reclaim.h"
+#include "os/maps.h"
 #include "os/os.h"
 #include "os/thread.h"
 #include "page/locked.h"
@@ -376,6 +377,21 @@ static void bursts(uint32_t seed)
     end_all();
 }
 
+/* As profile_dump does it. The first name is free: whatever has it is taken away. */
+static void write_file(int number)
+{
+    char first[64], second[64];
+    snprintf(first, sizeof first, "/tmp/hakmem-faults-%d-%d.new", (int)getpid(), number);
+    snprintf(second, sizeof second, "/tmp/hakmem-faults-%d-%d", (int)getpid(), number);
+    int file = hak__os_create(first);
+    if (file >= 0)
+        hak__os_close(file);
+    hak__os_rename(first, second);
+    unlink(first);
+    unlink(second);
+    errno = UNTOUCHED;
+}
+
 /*
  * Whole SuperSlabs as huge pages, files, statistics, sleep. What stays resident is not steady: of
  * a SuperSlab in huge pages nothing is purged while a block lives in it.
@@ -393,10 +409,15 @@ static void rest(uint32_t seed)
         hak__os_mark_file("/etc/passwd");
         hak__os_process();
         hak__os_thread();
-        hak__os_rename("/no such file", "/no such name");
-        int file = i % 2 != 0 ? hak__os_append("/dev/null") : hak__os_create("/dev/null");
+        int file = hak__os_append("/dev/null");
         if (file >= 0)
             hak__os_close(file);
+        write_file(i);
+        hak__maps_write(fd);
+        hak__os_is_open(fd);
+        int special = hak__os_open_special("/dev/null");
+        if (special >= 0)
+            hak__os_close(special);
         hak__os_random();
         int copy = hak__os_duplicate(fd);
         if (errno != UNTOUCHED)

@@ -25,8 +25,6 @@ static const char *name_of(hak_option_type_t type)
         return "file";
     case HAK_OPTION_TYPE_WORD:
         return "word";
-    case HAK_OPTION_TYPE_FILE:
-        return "file";
     }
     return "of a later version";
 }
