@@ -125,7 +125,14 @@ START_TEST(known_stacks_need_no_room)
 }
 END_TEST
 
-static __attribute__((noinline, noclone)) void *deep(int depth, size_t size)
+/* gcc would make several functions of it. */
+#if defined(__clang__)
+#define ONE_FUNCTION __attribute__((noinline))
+#else
+#define ONE_FUNCTION __attribute__((noinline, noclone))
+#endif
+
+static ONE_FUNCTION void *deep(int depth, size_t size)
 {
     void *block = depth > 0 ? deep(depth - 1, size) : hak_malloc(size);
     __asm__ volatile("" : : : "memory"); /* not a jump */
