@@ -112,9 +112,7 @@ static void *aligned_bypass(size_t alignment, size_t size)
                    ? hak__large_fresh(size, alignment, false)
                    : NULL;
     struct hak_heap *heap = hak__heap;
-    void *block = NULL;
-    if (hak_unlikely(hak__sample_due(heap, size)))
-        block = hak__sampled_malloc(class_idx, size);
+    void *block = hak__sampled_malloc(class_idx, size);
     if (block != NULL || !hak__heap_is_real(heap))
         return block;
     block = hak__cache_bypass(heap, class_idx);

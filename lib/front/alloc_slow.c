@@ -104,13 +104,10 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
     return block;
 }
 
-static void *alloc_small(size_t size)
+static void *alloc_small(unsigned class_idx, size_t size, bool may_borrow)
 {
-    unsigned class_idx = hak__class_of(size);
-    void *block = NULL;
-    if (hak_unlikely(hak__sample_due(hak__heap, size)))
-        block = hak__sampled_malloc(class_idx, size);
-    return block != NULL ? block : alloc_class(class_idx, true);
+    void *block = hak__sampled_malloc(class_idx, size);
+    return hak_likely(block == NULL) ? alloc_class(class_idx, may_borrow) : block;
 }
 
 HAK_NOINLINE void *hak__malloc_slow(size_t size)
@@ -121,7 +118,7 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
     void *block = NULL;
     do {
         if (hak_likely(size <= HAK_SMALL_MAX))
-            block = alloc_small(size);
+            block = alloc_small(hak__class_of(size), size, true);
         else if (size <= PTRDIFF_MAX)
             block = hak__large_fresh(size, HAK_ALIGNMENT, false);
     } while (hak_unlikely(block == NULL) && hak__try_again(size));
@@ -140,10 +137,7 @@ HAK_NOINLINE void *hak__malloc_large(size_t size)
 
 HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx, size_t size)
 {
-    void *block = NULL;
-    if (hak_unlikely(hak__sample_due(hak__heap, size)))
-        block = hak__sampled_malloc(class_idx, size);
-    return block != NULL ? block : alloc_class(class_idx, false);
+    return alloc_small(class_idx, size, false);
 }
 
 void *hak__large_zeroed(size_t size, size_t alignment)

@@ -59,10 +59,15 @@ HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx, si
     return hak__cache_pop(heap, class_idx, top);
 }
 
-/* A sampled block of a class for so many bytes, live once it has been recorded; NULL when it is not after all. */
+/*
+ * Counts a block of a class for so many bytes, unless that was done; if it is to be sampled, one that is live once
+ * it has been recorded. NULL: it comes from where it would have otherwise.
+ */
 HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size)
 {
-    struct hak_heap *heap = hak__heap;
+    if (hak_likely(!hak__sample_due(hak__heap, size)))
+        return NULL;
+    struct hak_heap *heap = hak__heap; /* which the thread may have had from then on */
     void *block = hak__sample_take(heap, class_idx, size);
     if (block != NULL)
         hak__block_begin(block, class_idx, heap);

@@ -34,7 +34,7 @@ static bool is_own(uintptr_t pc)
  * What a signal has interrupted is told as if it had called, too. A static program allocates before the C
  * library knows its tables (_dl_find_object); where the library is a file of its own, ld.so has begun first.
  */
-uint32_t hak__call_stack(const struct hak_registers *from, uintptr_t *frames, uint32_t most)
+uint32_t hak__call_stack(const struct hak_registers *from, uint64_t *frames, uint32_t most)
 {
     struct hak_walk walk;
     uint32_t count = 0;

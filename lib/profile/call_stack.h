@@ -12,6 +12,6 @@
  * nothing is known, 0. Those of the library itself are left out where it is a file of its own. As
  * profile/unwind.h: in any thread, without locks, without allocating.
  */
-uint32_t hak__call_stack(const struct hak_registers *from, uintptr_t *frames, uint32_t most);
+uint32_t hak__call_stack(const struct hak_registers *from, uint64_t *frames, uint32_t most);
 
 #endif

@@ -75,7 +75,7 @@ static uint64_t weight_of(double probability)
  */
 static bool record(const struct hak_heap *heap, const void *block, size_t size, const struct hak_registers *from)
 {
-    uintptr_t frames[HAK_PROFILE_DEPTH];
+    uint64_t frames[HAK_PROFILE_DEPTH];
     double bytes = size != 0 ? (double)size : 1;
     struct hak_profile_block added = {
         .address = block,

@@ -56,32 +56,25 @@ static struct hak_stack *stack_at(uint32_t at)
     return (struct hak_stack *)(void *)&tables.word[at];
 }
 
-static void hash_frame(uint64_t *hash, uint64_t frame)
-{
-    *hash = hash_of(frame ^ *hash << 7) ^ *hash << 32;
-}
-
-static uint32_t hash_of_stack(uint32_t at)
+static uint32_t hash_of_frames(const uint64_t *frames, uint32_t depth)
 {
     uint64_t hash = 0;
-    for (uint32_t i = 0; i < stack_at(at)->depth; i++)
-        hash_frame(&hash, tables.word[at + 1 + i]);
+    for (uint32_t i = 0; i < depth; i++)
+        hash = hash_of(frames[i] ^ hash << 7) ^ hash << 32;
     return (uint32_t)(hash ^ hash >> 32);
 }
 
-static uint32_t hash_of_frames(const struct hak_profile_block *block)
+/* Of the stack at a place: they follow its record. */
+static uint64_t *frames_of(uint32_t at)
 {
-    uint64_t hash = 0;
-    for (uint32_t i = 0; i < block->depth; i++)
-        hash_frame(&hash, block->frames[i]);
-    return (uint32_t)(hash ^ hash >> 32);
+    return &tables.word[at + 1];
 }
 
 static uint32_t hash_of_record(enum kind kind, uint32_t record)
 {
     return kind == BY_ADDRESS ? hash_of(tables.sample[record].address)
            : kind == BY_PLACE ? hash_of_place(tables.site[record].stack, tables.site[record].bucket)
-                              : hash_of_stack(record);
+                              : hash_of_frames(frames_of(record), stack_at(record)->depth);
 }
 
 static uint32_t *next_of(enum kind kind, uint32_t record)
@@ -241,19 +234,15 @@ bool hak__profile_prepare(void)
 
 static bool has_frames(uint32_t at, const struct hak_profile_block *block)
 {
-    if (stack_at(at)->depth != block->depth)
-        return false;
-    for (uint32_t i = 0; i < block->depth; i++)
-        if (tables.word[at + 1 + i] != block->frames[i])
-            return false;
-    return true;
+    return stack_at(at)->depth == block->depth &&
+           memcmp(frames_of(at), block->frames, block->depth * sizeof *block->frames) == 0;
 }
 
 /* The stack of a block; one that is not known yet is written behind the last one. */
 static bool find_stack(const struct hak_profile_block *block, uint32_t *stack)
 {
     struct hak_profile_table *table = &hak__profile.stacks;
-    uint32_t known = *bucket_of(BY_FRAMES, hash_of_frames(block)), at = table->used;
+    uint32_t known = *bucket_of(BY_FRAMES, hash_of_frames(block->frames, block->depth)), at = table->used;
     while (known != 0 && !has_frames(known - 1, block))
         known = stack_at(known - 1)->next;
     *stack = known != 0 ? known - 1 : at;
@@ -262,8 +251,7 @@ static bool find_stack(const struct hak_profile_block *block, uint32_t *stack)
     if (block->depth + 1 > table->most - at)
         return false;
     stack_at(at)->depth = block->depth;
-    for (uint32_t i = 0; i < block->depth; i++)
-        tables.word[at + 1 + i] = block->frames[i];
+    memcpy(frames_of(at), block->frames, block->depth * sizeof *block->frames);
     table->used += block->depth + 1;
     enter(BY_FRAMES, at);
     hak__profile.stacks_cut += block->depth == HAK_PROFILE_DEPTH;
@@ -330,8 +318,8 @@ static void uncount_in_use(struct hak_site *site, const struct hak_sample *sampl
 }
 
 /*
- * A peak that is higher by a twentieth than the last is written down. So what is written down is within
- * a twentieth of the highest, and costs a constant for each sample as long as sites are no more.
+ * The peak is recorded again when use is a twentieth above the last record. So the record is never more
+ * than a twentieth too low, and costs a constant for each sample while the number of sites stays the same.
  */
 static void look_at_peak(void)
 {
@@ -528,7 +516,7 @@ uint32_t hak__profile_site(uint32_t number, struct hak_site *site, uint64_t fram
     if (number < hak__profile.sites.used) {
         *site = tables.site[number];
         depth = stack_at(site->stack)->depth;
-        memcpy(frames, &tables.word[site->stack + 1], depth * sizeof *frames);
+        memcpy(frames, frames_of(site->stack), depth * sizeof *frames);
     }
     unlock();
     return depth;

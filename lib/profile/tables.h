@@ -103,7 +103,7 @@ struct hak_profile_block {
     const void *address;
     size_t size;
     uint64_t weight, interval; /* what it weighs at this mean distance */
-    const uintptr_t *frames;
+    const uint64_t *frames;
     uint32_t depth;
 };
 

@@ -60,7 +60,7 @@ START_TEST(records_are_found_again)
         size_t at = (random >> 33) % ADDRESSES;
         const void *address = (const void *)(at * 16 + 4096);
         if (size[at] == 0) {
-            uintptr_t frames[4] = {1 + (random >> 20) % 7, 2, 3 + (random >> 24) % 50, 4};
+            uint64_t frames[4] = {1 + (random >> 20) % 7, 2, 3 + (random >> 24) % 50, 4};
             size[at] = 1 + (random >> 40) % 5000;
             struct hak_profile_block block = {.address = address, .size = size[at], .frames = frames,
                                               .weight = 1 << HAK_PROFILE_WEIGHT_SHIFT, .interval = 1,
@@ -87,7 +87,7 @@ END_TEST
 
 static bool add_sample(uintptr_t address, uintptr_t frame)
 {
-    uintptr_t frames[100];
+    uint64_t frames[100];
     for (int i = 0; i < 100; i++)
         frames[i] = frame;
     struct hak_profile_block block = {.address = (const void *)address, .size = 100, .frames = frames, .depth = 100,
