@@ -172,7 +172,8 @@ AC_DEFUN([HAK_BASH_COMPLETION], [
     AC_SUBST([bashcompletiondir])
 ])
 
-# HAK_COMMAND_LIBRARIES: what `hakmem profile` finds names of functions with, and packs profiles with.
+# HAK_COMMAND_LIBRARIES: what `hakmem profile` finds names of functions with, and packs profiles with, and what
+# `hakmem top` draws with.
 AC_DEFUN([HAK_COMMAND_LIBRARIES], [
     AC_ARG_WITH([libdw],
         [AS_HELP_STRING([--with-libdw], [show names of functions in hakmem profile, by elfutils (default: if found)])],
@@ -180,7 +181,10 @@ AC_DEFUN([HAK_COMMAND_LIBRARIES], [
     AC_ARG_WITH([zlib],
         [AS_HELP_STRING([--with-zlib], [compress the files that hakmem profile writes (default: if found)])],
         [], [with_zlib=auto])
-    have_libdw=no have_libiberty=no have_zlib=no
+    AC_ARG_WITH([ncurses],
+        [AS_HELP_STRING([--with-ncurses], [live table of hakmem top (default: if found)])],
+        [], [with_ncurses=auto])
+    have_libdw=no have_libiberty=no have_zlib=no have_ncurses=no
     AS_IF([test "x$with_libdw" != xno],
         [PKG_CHECK_MODULES([LIBDW], [libdw], [have_libdw=yes], [have_libdw=no])])
     AS_IF([test "x$with_libdw$have_libdw" = xyesno],
@@ -189,10 +193,16 @@ AC_DEFUN([HAK_COMMAND_LIBRARIES], [
         [PKG_CHECK_MODULES([ZLIB], [zlib], [have_zlib=yes], [have_zlib=no])])
     AS_IF([test "x$with_zlib$have_zlib" = xyesno],
         [AC_MSG_ERROR([--with-zlib needs the development files of zlib: zlib1g-dev, zlib-devel])])
+    AS_IF([test "x$with_ncurses" != xno],
+        [PKG_CHECK_MODULES([NCURSES], [ncursesw], [have_ncurses=yes],
+            [PKG_CHECK_MODULES([NCURSES], [ncurses], [have_ncurses=yes], [have_ncurses=no])])])
+    AS_IF([test "x$with_ncurses$have_ncurses" = xyesno],
+        [AC_MSG_ERROR([--with-ncurses needs the development files of ncurses: libncurses-dev, ncurses-devel])])
     AS_IF([test "x$have_libdw" = xyes], [HAK_LIBIBERTY])
     AM_CONDITIONAL([LIBDW], [test "x$have_libdw" = xyes])
     AM_CONDITIONAL([LIBIBERTY], [test "x$have_libiberty" = xyes])
     AM_CONDITIONAL([ZLIB], [test "x$have_zlib" = xyes])
+    AM_CONDITIONAL([NCURSES], [test "x$have_ncurses" = xyes])
 ])
 
 # HAK_LIBIBERTY: the demangler for C++ and Rust; systems have its header in different folders.

@@ -71,4 +71,6 @@ for how in open close; do
     with leaks=1 "$how"
     grep -q 'in use at exit: about 1[3-6][0-9]* bytes in [45][0-9] blocks' "$work/said" || fail "$how: $(cat "$work/said")"
     grep -q '#0 .*program+0x' "$work/said" || fail "$how: no call: $(cat "$work/said")"
+    tail -n 1 "$work/said" | grep -q 'hakmem\[program:.*: for functions and lines, add profile_dump=FILE to HAKMEM_CONF' ||
+        fail "$how: no advice: $(cat "$work/said")"
 done

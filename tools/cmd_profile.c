@@ -13,13 +13,14 @@
 #include "profile.h"
 #include "profile_debug.h"
 #include "profile_source.h"
+#include "reader/snapshot_file.h"
 
 static const char usage[] =
     "usage: hakmem profile [OPTION...] PID|NAME|FILE\n"
     "       hakmem profile --diff [OPTION...] OLD NEW\n"
     "Shows which code allocated the memory of a process, estimated from samples. Reads a running\n"
-    "process from outside, which is neither stopped nor signalled; or a core file, or a file in the\n"
-    "format heap_v2.\n"
+    "process from outside, which is neither stopped nor signalled; or a snapshot, a core file, or a\n"
+    "file in the format heap_v2.\n"
     "\n"
     "Recording:\n"
     "  -s, --seconds=N       record for N seconds first; switches the process's profiler on for that\n"
@@ -32,7 +33,9 @@ static const char usage[] =
     "  -v, --view=VIEW       in-use (default), allocated, peak, or age of the blocks in use\n"
     "      --hide=REGEX      leave out functions of which the name, the source file, or the program file\n"
     "                        matches this extended regular expression\n"
-    "  -t, --text            table of the sites that allocate (default)\n"
+    "  -t, --text            table of the sites that allocate (default), a row for each line of a\n"
+    "                        function\n"
+    "      --functions       the same with a row for each function\n"
     "  -f, --folded          folded stacks, for flamegraph.pl and speedscope\n"
     "  -g, --svg             flame graph, for a browser\n"
     "      --heap-v2         text that pprof and google-pprof read, and this command\n"
@@ -49,7 +52,7 @@ struct request {
     enum format format;
     const char *output; /* NULL: standard output */
     enum profile_view view;
-    bool ages, diff, start, stop;
+    bool ages, by_function, diff, start, stop;
     double seconds;    /* 0: read at once */
     uint64_t interval; /* 0: not given */
     const regex_t *hidden; /* NULL: no function is left out */
@@ -84,8 +87,9 @@ static struct profile *read_source(const char *argument, const struct request *r
     if (profile != NULL && source.path != NULL && request->seconds != 0)
         command_error("%s is a file; --seconds is for running processes", source.path);
     else if (profile != NULL && source.path != NULL)
-        read = profile_is_core(source.path) ? profile_read_core(profile, source.path)
-                                            : profile_read_heap_v2(profile, source.path);
+        read = profile_is_core(source.path)      ? profile_read_core(profile, source.path)
+               : snapshot_is_one(source.path) ? profile_read_snapshot(profile, source.path)
+                                              : profile_read_heap_v2(profile, source.path);
     else if (profile != NULL)
         read = request->seconds != 0 ? record(profile, source.pid, request)
                                      : profile_read_process(profile, source.pid);
@@ -144,8 +148,9 @@ static bool write_format(struct output *output, const struct request *request)
         return profile_write_pprof(out, output->profile, output->old);
     default:
         profile_write_summary(out, output->shown, request->view, output->title);
-        return request->ages ? profile_write_ages(out, output->shown)
-                             : profile_write_text(out, output->shown, request->view);
+        return request->ages
+                   ? profile_write_ages(out, output->shown, request->by_function)
+                   : profile_write_text(out, output->shown, request->view, request->by_function);
     }
 }
 
@@ -224,6 +229,14 @@ static int bad(const char *what, const char *text)
 {
     command_error("%s '%s'; see hakmem profile --help", what, text);
     return COMMAND_USAGE;
+}
+
+/* argument: the one that getopt(3) was at; of several letters in one it may be the one before. */
+static int bad_option(int option, const char *argument)
+{
+    const char letter[] = {'-', (char)optopt, '\0'};
+    return bad(option == ':' ? "missing value of option" : "unknown option",
+               strncmp(argument, "--", 2) == 0 ? argument : letter);
 }
 
 static int excluded(const char *one, const char *other)
@@ -312,8 +325,8 @@ static int check_request(struct request *request, bool other_format)
         return COMMAND_USAGE;
     }
     choose_format(request);
-    if (request->ages && request->format != FORMAT_TEXT)
-        return excluded("--view=age", "formats other than text");
+    if ((request->ages || request->by_function) && request->format != FORMAT_TEXT)
+        return excluded(request->ages ? "--view=age" : "--functions", "formats other than text");
     if (request->hidden != NULL &&
         (request->format == FORMAT_HEAP_V2 || request->format == FORMAT_PPROF))
         return excluded("--hide", "the formats for pprof");
@@ -322,6 +335,20 @@ static int check_request(struct request *request, bool other_format)
     if (request->diff && request->format == FORMAT_HEAP_V2)
         return excluded("--diff", "--heap-v2");
     return COMMAND_OK;
+}
+
+static int check_arguments(const struct request *request, char **arguments)
+{
+    int wanted = request->diff ? 2 : 1, count = 0;
+    while (arguments[count] != NULL)
+        count++;
+    if (count > wanted)
+        return bad("unexpected argument", arguments[wanted]);
+    if (count == wanted)
+        return COMMAND_OK;
+    command_error(request->diff ? "--diff needs two profiles, OLD and NEW; see hakmem profile --help"
+                                : "no process ID, name or file given; see hakmem profile --help");
+    return COMMAND_USAGE;
 }
 
 static int run(const struct request *request, char **arguments)
@@ -348,7 +375,7 @@ static int run(const struct request *request, char **arguments)
     return status;
 }
 
-enum { OPTION_START = 256, OPTION_STOP, OPTION_HEAP_V2, OPTION_HIDE };
+enum { OPTION_START = 256, OPTION_STOP, OPTION_FUNCTIONS, OPTION_HEAP_V2, OPTION_HIDE };
 
 static int hide(struct request *request, const char *pattern)
 {
@@ -389,6 +416,9 @@ static int set_option(struct request *request, int option, bool *other_format)
     case OPTION_STOP:
         request->stop = true;
         return COMMAND_OK;
+    case OPTION_FUNCTIONS:
+        request->by_function = true;
+        return COMMAND_OK;
     case 't':
         format = FORMAT_TEXT;
         break;
@@ -401,8 +431,6 @@ static int set_option(struct request *request, int option, bool *other_format)
     case OPTION_HEAP_V2:
         format = FORMAT_HEAP_V2;
         break;
-    default:
-        return COMMAND_USAGE;
     }
     *other_format |= request->format != FORMAT_NONE && request->format != format;
     request->format = format;
@@ -418,6 +446,7 @@ int cmd_profile(int argc, char **argv)
                                             {"view", required_argument, NULL, 'v'},
                                             {"hide", required_argument, NULL, OPTION_HIDE},
                                             {"text", no_argument, NULL, 't'},
+                                            {"functions", no_argument, NULL, OPTION_FUNCTIONS},
                                             {"folded", no_argument, NULL, 'f'},
                                             {"svg", no_argument, NULL, 'g'},
                                             {"heap-v2", no_argument, NULL, OPTION_HEAP_V2},
@@ -427,21 +456,19 @@ int cmd_profile(int argc, char **argv)
                                             {0}};
     struct request request = {.view = PROFILE_IN_USE};
     bool other_format = false;
-    for (int option; (option = getopt_long(argc, argv, "s:i:v:tfgo:dh", options, NULL)) != -1;) {
+    /* the colon: no messages of its own */
+    for (int option; (option = getopt_long(argc, argv, ":s:i:v:tfgo:dh", options, NULL)) != -1;) {
         if (option == 'h') {
             fputs(usage, stdout);
             return command_end_output(COMMAND_OK);
         }
-        int status = set_option(&request, option, &other_format);
+        int status = option == '?' || option == ':' ? bad_option(option, argv[optind - 1])
+                                                    : set_option(&request, option, &other_format);
         if (status != COMMAND_OK)
             return status;
     }
     int status = check_request(&request, other_format);
-    if (status != COMMAND_OK)
-        return status;
-    if (argc - optind != (request.diff ? 2 : 1)) {
-        fputs(usage, stderr);
-        return COMMAND_USAGE;
-    }
-    return run(&request, argv + optind);
+    if (status == COMMAND_OK)
+        status = check_arguments(&request, argv + optind);
+    return status == COMMAND_OK ? run(&request, argv + optind) : status;
 }

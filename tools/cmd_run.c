@@ -13,7 +13,9 @@
 #include "elf_file.h"
 #include "library.h"
 #include "program.h"
+#include "run_leaks.h"
 #include "settings.h"
+#include "suppressions.h"
 
 static const char usage[] =
     "usage: hakmem run [OPTION...] [--] CMD [ARG...]\n"
@@ -25,6 +27,9 @@ static const char usage[] =
     "                         for the process ID, %n for the name of the program, %% for %\n"
     "  -c, --conf=K=V,...     set options, see hakmem(7)\n"
     "  -l, --library=FILE     on this library\n"
+    "  -k, --leaks[=FORMAT]   search it for leaks when it ends, and write them to standard error: text or\n"
+    "                         json; the exit status is 1 if there are any\n"
+    "  -S, --suppressions=FILE  leave out known leaks, see hakmem-leaks(1)\n"
     "  -h, --help             this\n";
 
 /* Puts an addition behind or in front of what a variable has. */
@@ -185,8 +190,38 @@ static int start(const struct program *program, int argc, char **command)
     return error == ENOENT ? COMMAND_NOT_FOUND : COMMAND_NOT_EXECUTABLE;
 }
 
-static int run(int argc, char **command, const char *library, bool debug)
+/* What to do about leaks. */
+struct leaks_wanted {
+    bool wanted;
+    const char *suppressions; /* a file, or NULL */
+    struct run_leaks how;
+};
+
+static bool choose_leaks(struct leaks_wanted *leaks, const char *format)
 {
+    leaks->wanted = true;
+    leaks->how.json = format != NULL && strcmp(format, "json") == 0;
+    if (format == NULL || leaks->how.json || strcmp(format, "text") == 0)
+        return true;
+    command_error("--leaks takes text or json, not '%s'", format);
+    return false;
+}
+
+static bool check_leaks(struct leaks_wanted *leaks)
+{
+    if (leaks->suppressions == NULL)
+        return true;
+    if (!leaks->wanted) {
+        command_error("--suppressions needs --leaks");
+        return false;
+    }
+    leaks->how.suppressions = suppressions_read(leaks->suppressions);
+    return leaks->how.suppressions != NULL;
+}
+
+static int run(int argc, char **command, const char *library, bool debug, const struct leaks_wanted *leaks)
+{
+    int status;
     static struct program program;
     int error = program_find(command[0], &program);
     if (error != 0) {
@@ -195,6 +230,8 @@ static int run(int argc, char **command, const char *library, bool debug)
     }
     if (!preload(command[0], &program, library, debug))
         return COMMAND_RUN_FAILED;
+    if (leaks->wanted && run_leaks(&leaks->how, &status))
+        return status;
     return start(&program, argc, command);
 }
 
@@ -203,12 +240,14 @@ static const struct option known[] = {{"debug", no_argument, NULL, 'd'},
                                       {"stats-file", required_argument, NULL, 'o'},
                                       {"conf", required_argument, NULL, 'c'},
                                       {"library", required_argument, NULL, 'l'},
+                                      {"leaks", optional_argument, NULL, 'k'},
+                                      {"suppressions", required_argument, NULL, 'S'},
                                       {"help", no_argument, NULL, 'h'},
                                       {NULL, 0, NULL, 0}};
 
 static int next_option(int argc, char **argv)
 {
-    return getopt_long(argc, argv, "+ds::o:c:l:h", known, NULL);
+    return getopt_long(argc, argv, "+ds::o:c:l:k::S:h", known, NULL);
 }
 
 /* The settings that are good depend on the variant, wherever in the line that is named. */
@@ -226,6 +265,7 @@ static bool is_for_debug(int argc, char **argv)
 int cmd_run(int argc, char **argv)
 {
     const char *library = NULL, *format = NULL, *file = NULL;
+    struct leaks_wanted leaks = {0};
     bool debug = is_for_debug(argc, argv), good = true;
     for (int c; good && (c = next_option(argc, argv)) != -1;) {
         switch (c) {
@@ -244,6 +284,12 @@ int cmd_run(int argc, char **argv)
         case 'c':
             good = add_settings(optarg, debug);
             break;
+        case 'k':
+            good = choose_leaks(&leaks, optarg);
+            break;
+        case 'S':
+            leaks.suppressions = optarg;
+            break;
         case 'h':
             fputs(usage, stdout);
             return command_end_output(COMMAND_OK);
@@ -254,5 +300,6 @@ int cmd_run(int argc, char **argv)
     if (good && optind == argc)
         fputs(usage, stderr);
     good = good && optind < argc && (file == NULL || format != NULL || add_statistics(NULL, &format));
-    return good ? run(argc - optind, argv + optind, library, debug) : COMMAND_RUN_FAILED;
+    good = good && check_leaks(&leaks);
+    return good ? run(argc - optind, argv + optind, library, debug, &leaks) : COMMAND_RUN_FAILED;
 }

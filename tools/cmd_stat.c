@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* hakmem stat: the statistics of a running process, read from outside. */
+/* hakmem stat: the statistics of running processes, read from outside. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "api/stats_print.h"
 #include "command.h"
-#include "process.h"
+#include "process_pass.h"
+#include "snapshot.h"
+#include "stat_parts.h"
+#include "stat_text.h"
+#include "threads_text.h"
 
 static const char usage[] =
-    "usage: hakmem stat [OPTION...] PID|NAME...\n"
-    "Shows the statistics of running processes, given by their IDs or by the name of a program. Reads\n"
-    "their memory from outside: the processes are neither stopped nor signalled.\n"
+    "usage: hakmem stat [OPTION...] PID|NAME|FILE...\n"
+    "       hakmem stat [OPTION...] --all\n"
+    "Shows how much memory running processes use, and for what. Give process IDs, program names, or\n"
+    "files that hakmem snapshot has written.\n"
+    "Reads the memory of the processes from outside; they are neither stopped nor signalled.\n"
     "\n"
-    "  -j, --json            JSON: an object, or with a name or several IDs an array of objects\n"
-    "  -p, --prometheus      metrics in the text format of Prometheus; not with --watch\n"
-    "  -w, --watch=SECONDS   repeat at this interval, until the processes have ended\n"
+    "  -a, --all             show all processes that run on libhakmem and that you may read\n"
+    "  -c, --counters        show event counters and locks, too; several processes are each shown in full\n"
+    "  -t, --threads         show the threads of each process, with their caches and what they have\n"
+    "                        requested, in place of size classes; also as JSON and metrics\n"
+    "  -j, --json            print JSON: an object, or for a name or several IDs an array of objects\n"
+    "  -p, --prometheus      print metrics in the text format of Prometheus\n"
+    "  -o, --output=FILE     write to FILE, which is replaced as a whole each time\n"
+    "  -w, --watch=SECONDS   repeat at this interval while they run; for a single process, show changes\n"
+    "  -s, --seconds=N       read the processes twice, N seconds apart, and show changes and rates\n"
     "  -h, --help            show this help\n"
     "\n"
     "The exit status is 0 when all processes were read, 1 when one could not be, 2 for wrong usage.\n";
@@ -32,6 +46,10 @@ struct request {
     enum format format;
     double seconds; /* 0: once */
     bool array;     /* JSON of other than one process */
+    bool all;       /* also those that begin meanwhile */
+    bool counters, threads;
+    bool twice;     /* and no more; only the second time is shown */
+    const char *output; /* NULL: standard output */
     struct process *processes;
     size_t count;
 };
@@ -46,74 +64,285 @@ static double number_of(const char *text, double most)
     return plain && errno == 0 && *end == '\0' && number > 0 && number <= most ? number : 0;
 }
 
-/* Forgets processes that cannot be read; false when one was left out that should not have been. */
-static bool read_all(struct request *request, bool again)
+/* ---- which processes --------------------------------------------------- */
+
+/* All of a pass, which is to be ended; NULL after a message. */
+static struct process_pass *read_all(const struct process_wanted *wanted, size_t count)
 {
-    bool good = true;
+    struct process_pass *pass = process_pass_begin(wanted, count);
+    while (pass != NULL && !process_pass_step(pass))
+        continue;
+    return pass;
+}
+
+/* Once more; forgets processes that cannot be read. False when one was left out that has not ended. */
+static bool read_again(struct request *request)
+{
+    struct process_wanted *wanted = calloc(request->count + 1, sizeof *wanted);
+    for (size_t i = 0; wanted != NULL && i < request->count; i++) {
+        const struct process *process = &request->processes[i];
+        wanted[i] = (struct process_wanted){
+            .pid = process->pid, .silent = process->silent, .threads = request->threads, .block = process->block};
+    }
+    struct process_pass *pass = wanted != NULL ? read_all(wanted, request->count) : NULL;
+    bool good = pass != NULL;
     size_t kept = 0;
-    for (size_t i = 0; i < request->count; i++) {
-        enum process_result result = process_read(&request->processes[i]);
-        if (result == PROCESS_READ) {
+    for (size_t i = 0; pass != NULL && i < request->count; i++) {
+        const struct process_pass_item *item = process_pass_item(pass, i);
+        if (item->result == PROCESS_READ) {
             if (kept != i)
                 request->processes[kept] = request->processes[i];
-            kept++;
-        } else if (!(again && result == PROCESS_ENDED)) {
-            good = good && request->processes[i].silent;
+            process_take(&request->processes[kept++], item);
+        } else {
+            process_forget(&request->processes[i]);
+            good = good && (item->result == PROCESS_ENDED || wanted[i].silent);
         }
     }
     request->count = kept;
+    if (pass != NULL)
+        process_pass_end(pass);
+    free(wanted);
     return good;
 }
 
-static struct hak_stats_source source_of(const struct process *process)
+static bool add(struct request *request, const struct process *process)
 {
-    return (struct hak_stats_source){process->version, process->name, process->pid};
-}
-
-static void print_metrics(struct hak_text *text, const struct request *request)
-{
-    struct hak_stats_report *reports = calloc(request->count, sizeof *reports);
-    if (reports == NULL) {
-        text->error = ENOMEM;
-        return;
+    struct process *more = reallocarray(request->processes, request->count + 1, sizeof *more);
+    if (more == NULL) {
+        command_error("%s", strerror(errno));
+        return false;
     }
-    for (size_t i = 0; i < request->count; i++)
-        reports[i] = (struct hak_stats_report){source_of(&request->processes[i]),
-                                               &request->processes[i].snapshot};
-    hak__stats_print_metrics(text, reports, request->count);
-    free(reports);
+    request->processes = more;
+    more[request->count++] = *process;
+    return true;
 }
 
-static void print_each(struct hak_text *text, const struct request *request)
+static bool keep(struct request *request, const struct process_pass_item *item, bool silent)
 {
-    bool array = request->format == JSON && request->array;
-    hak_stats_printer *print = request->format == JSON ? hak__stats_print_json
-                                                       : hak__stats_print_text;
-    hak__text_string(text, array ? "[" : "");
+    struct process process = {.silent = silent};
+    process_take(&process, item);
+    return add(request, &process);
+}
+
+static int add_snapshot(struct request *request, const char *path)
+{
+    struct process process = {.snapshot_path = path};
+    if (request->seconds != 0) {
+        command_error("%s is a file; --watch and --seconds are for running processes", path);
+        return COMMAND_FAILED;
+    }
+    return snapshot_read_process(path, &process, request->threads) && add(request, &process) ? COMMAND_OK : COMMAND_FAILED;
+}
+
+static bool has_process(const struct request *request, pid_t pid)
+{
+    for (size_t i = 0; i < request->count; i++)
+        if (request->processes[i].snapshot_path == NULL && request->processes[i].pid == pid)
+            return true;
+    return false;
+}
+
+/* Reads processes that are not there yet; *found: how many were read, or are there. */
+static bool add_processes(struct request *request, const pid_t *pids, size_t count, bool silent, size_t *found)
+{
+    struct process_wanted *wanted = calloc(count + 1, sizeof *wanted);
+    size_t fresh = 0;
+    for (size_t i = 0; wanted != NULL && i < count; i++) {
+        if (has_process(request, pids[i]))
+            ++*found;
+        else
+            wanted[fresh++] = (struct process_wanted){.pid = pids[i], .silent = silent, .threads = request->threads};
+    }
+    struct process_pass *pass = wanted != NULL ? read_all(wanted, fresh) : NULL;
+    bool good = pass != NULL;
+    for (size_t i = 0; pass != NULL && i < fresh; i++) {
+        const struct process_pass_item *item = process_pass_item(pass, i);
+        bool kept = item->result == PROCESS_READ && keep(request, item, silent);
+        *found += kept;
+        good = good && (kept || silent);
+    }
+    if (pass != NULL)
+        process_pass_end(pass);
+    free(wanted);
+    return good;
+}
+
+/* NULL names all processes. */
+static int add_named(struct request *request, const char *name)
+{
+    pid_t *pids;
+    size_t found = 0;
+    int count = process_list(name, &pids);
+    bool good = count >= 0 && add_processes(request, pids, (size_t)count, true, &found);
+    free(pids);
+    if (good && found == 0 && name != NULL)
+        command_error("no process named '%s' runs on libhakmem and may be read", name);
+    return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;
+}
+
+static int bad(const char *what, const char *text)
+{
+    command_error("%s '%s'; see hakmem stat --help", what, text);
+    return COMMAND_USAGE;
+}
+
+static int add_argument(struct request *request, const char *argument)
+{
+    if (strchr(argument, '/') != NULL || snapshot_is_one(argument))
+        return add_snapshot(request, argument);
+    if (strspn(argument, "-.0123456789") != strlen(argument)) {
+        request->array = true;
+        return add_named(request, argument);
+    }
+    pid_t pid = (pid_t)number_of(argument, INT_MAX);
+    if (pid == 0 || strchr(argument, '.') != NULL)
+        return bad("invalid process ID:", argument);
+    size_t found = 0;
+    return add_processes(request, &pid, 1, false, &found) ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* ---- what is shown ----------------------------------------------------- */
+
+/* What hakmem stat --threads --json is: an object a process. */
+static void print_threads_json(FILE *out, const struct request *request)
+{
+    fputs(request->array ? "[" : "", out);
     for (size_t i = 0; i < request->count; i++) {
-        if (i > 0)
-            hak__text_string(text, array ? "," : "\n");
-        print(text, &request->processes[i].snapshot, source_of(&request->processes[i]));
+        fputs(i > 0 ? "," : "", out);
+        if (request->processes[i].threads != NULL)
+            threads_write_json(out, &request->processes[i]);
+    }
+    fputs(request->array ? "]\n" : "", out);
+}
+
+static void print_json(struct hak_text *text, const struct hak_stats_report *reports, size_t count, bool array)
+{
+    hak__text_string(text, array ? "[" : "");
+    for (size_t i = 0; i < count; i++) {
+        hak__text_string(text, i > 0 ? "," : "");
+        hak__stats_print_json(text, reports[i].snapshot, reports[i].source);
     }
     hak__text_string(text, array ? "]\n" : "");
 }
 
-/* Nothing where there is nothing to say. */
-static bool show(const struct request *request)
+/* For programs; returns an errno, or 0. */
+static int print_reports(int fd, const struct request *request)
 {
+    struct hak_stats_report *reports = calloc(request->count + 1, sizeof *reports);
+    struct hak_stats_found(*found)[STAT_ROWS] = calloc(request->count + 1, sizeof *found);
     struct hak_text text;
-    if (request->count == 0)
-        return true;
-    hak__text_begin(&text, STDOUT_FILENO);
-    if (request->format == METRICS)
-        print_metrics(&text, request);
+    int error = ENOMEM;
+    for (size_t i = 0; reports != NULL && found != NULL && i < request->count; i++) {
+        const struct process *process = &request->processes[i];
+        reports[i].snapshot = &process->snapshot;
+        reports[i].source = (struct hak_stats_source){process->version, process->name, process->pid, found[i],
+                                                      stat_parts_found(process, found[i])};
+    }
+    if (reports != NULL && found != NULL) {
+        hak__text_begin(&text, fd);
+        if (request->format == METRICS)
+            hak__stats_print_metrics(&text, reports, request->count);
+        if (request->format == METRICS && request->threads)
+            threads_write_metrics(&text, request->processes, request->count);
+        else if (request->format == JSON)
+            print_json(&text, reports, request->count, request->array);
+        error = hak__text_end(&text);
+    }
+    free(found);
+    free(reports);
+    return error;
+}
+
+static void print_each(FILE *out, const struct request *request, const struct stat_text_options *options)
+{
+    for (size_t i = 0; i < request->count; i++) {
+        fputs(i > 0 ? "\n" : "", out);
+        stat_text_process(out, &request->processes[i], options);
+    }
+}
+
+/* By stdio; returns an errno, or 0. */
+static int print_text(int fd, const struct request *request, double seconds)
+{
+    const struct stat_text_options options = {request->counters, request->threads, seconds};
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    FILE *out = copy >= 0 ? fdopen(copy, "w") : NULL;
+    if (out == NULL)
+        return errno;
+    if (request->format == JSON)
+        print_threads_json(out, request);
+    else if (request->counters || request->threads || (request->count == 1 && !request->all))
+        print_each(out, request, &options);
     else
-        print_each(&text, request);
-    int error = hak__text_end(&text);
+        stat_text_table(out, request->processes, request->count);
+    bool good = !ferror(out);
+    errno = good ? 0 : EIO;
+    return fclose(out) != 0 || !good ? errno : 0;
+}
+
+static bool write_to(int fd, const char *name, const struct request *request, double seconds)
+{
+    bool text = request->format == TEXT || (request->format == JSON && request->threads);
+    int error = text ? print_text(fd, request, seconds) : print_reports(fd, request);
     if (error != 0)
-        command_error("standard output: %s", strerror(error));
+        command_error("%s: %s", name, strerror(error));
     return error == 0;
 }
+
+/* Where a link leads to is for open(2) to decide, which heeds fs.protected_symlinks. */
+static bool write_in_place(const struct request *request, double seconds)
+{
+    int fd = open(request->output, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        command_error("%s: %s", request->output, strerror(errno));
+        return false;
+    }
+    bool good = write_to(fd, request->output, request, seconds);
+    close(fd);
+    return good;
+}
+
+/* A new file takes the place of the old one: its readers never see an incomplete file. */
+static bool replace_file(mode_t mode, const struct request *request, double seconds)
+{
+    char *beside = NULL;
+    if (asprintf(&beside, "%s.XXXXXX", request->output) < 0)
+        return false;
+    int fd = mkostemp(beside, O_CLOEXEC);
+    bool good = fd >= 0 && fchmod(fd, mode) == 0;
+    if (!good)
+        command_error("%s: %s", request->output, strerror(errno));
+    good = good && write_to(fd, request->output, request, seconds);
+    if (fd >= 0)
+        close(fd);
+    if (good && rename(beside, request->output) != 0) {
+        command_error("%s: %s", request->output, strerror(errno));
+        good = false;
+    }
+    if (fd >= 0 && !good)
+        unlink(beside);
+    free(beside);
+    return good;
+}
+
+static bool write_file(const struct request *request, double seconds)
+{
+    struct stat old = {.st_mode = S_IFREG | 0644};
+    if (lstat(request->output, &old) == 0 && !S_ISREG(old.st_mode))
+        return write_in_place(request, seconds);
+    return replace_file(old.st_mode & 0777, request, seconds);
+}
+
+/* Nothing where there is nothing to say. */
+static bool show(const struct request *request, double seconds)
+{
+    if (request->count == 0 && request->output == NULL)
+        return true;
+    return request->output != NULL ? write_file(request, seconds)
+                                   : write_to(STDOUT_FILENO, "standard output", request, seconds);
+}
+
+/* ---- again and again --------------------------------------------------- */
 
 static void wait_for(double seconds)
 {
@@ -123,109 +352,116 @@ static void wait_for(double seconds)
         continue;
 }
 
-static int bad(const char *what, const char *text)
+static double seconds_now(void)
 {
-    command_error("%s '%s'; see hakmem stat --help", what, text);
-    return COMMAND_USAGE;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static int excluded(const char *one, const char *other)
+static int watch(struct request *request, int status)
 {
-    command_error("%s and %s exclude each other; see hakmem stat --help", one, other);
-    return COMMAND_USAGE;
-}
-
-static bool add_process(struct request *request, pid_t pid, bool silent)
-{
-    for (size_t i = 0; i < request->count; i++)
-        if (request->processes[i].pid == pid)
-            return true;
-    struct process *more =
-        reallocarray(request->processes, request->count + 1, sizeof *request->processes);
-    if (more == NULL) {
-        command_error("%s", strerror(errno));
-        return false;
+    double last = seconds_now();
+    bool done = false;
+    while (!done && (request->count > 0 || request->all)) {
+        wait_for(request->seconds);
+        if (!read_again(request))
+            status = COMMAND_FAILED;
+        if (request->all)
+            add_named(request, NULL);
+        double now = seconds_now();
+        done = request->twice;
+        if (request->format == TEXT && request->output == NULL && request->count > 0 && !done)
+            puts("");
+        fflush(stdout);
+        if (!show(request, now - last))
+            return COMMAND_FAILED;
+        last = now;
     }
-    request->processes = more;
-    more[request->count++] = (struct process){.pid = pid, .silent = silent};
-    return true;
-}
-
-/* Those of its processes that run without the library are not meant. */
-static int add_named(struct request *request, const char *name)
-{
-    pid_t *pids;
-    int count = process_named(name, &pids), found = 0;
-    bool good = count >= 0;
-    for (int i = 0; good && i < count; i++) {
-        struct process process = {.pid = pids[i], .silent = true};
-        if (process_read(&process) != PROCESS_READ)
-            continue;
-        found++;
-        good = add_process(request, pids[i], true);
-    }
-    free(pids);
-    if (good && found == 0)
-        command_error("no process named '%s' runs on libhakmem and may be read", name);
-    return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;
-}
-
-static int add_argument(struct request *request, const char *argument)
-{
-    if (strspn(argument, "-.0123456789") != strlen(argument)) {
-        request->array = true;
-        return add_named(request, argument);
-    }
-    pid_t pid = (pid_t)number_of(argument, INT_MAX);
-    if (pid == 0 || strchr(argument, '.') != NULL)
-        return bad("invalid process ID:", argument);
-    return add_process(request, pid, false) ? COMMAND_OK : COMMAND_FAILED;
+    return status;
 }
 
 static int run(struct request *request, int argc, char **argv)
 {
-    int status = COMMAND_OK;
-    request->array = argc > 1;
+    int status = request->all ? add_named(request, NULL) : COMMAND_OK;
+    if (request->all && request->count == 0)
+        command_error("no process runs on libhakmem and may be read");
+    request->array = request->all || argc > 1;
     for (int i = 0; i < argc && status != COMMAND_USAGE; i++) {
         int added = add_argument(request, argv[i]);
         status = added != COMMAND_OK ? added : status;
     }
     if (status == COMMAND_USAGE)
         return status;
-    if (!read_all(request, false))
-        status = COMMAND_FAILED;
-    if (!show(request))
+    if (!request->twice && !show(request, 0))
         return COMMAND_FAILED;
-    while (request->seconds != 0 && request->count > 0) {
-        wait_for(request->seconds);
-        if (!read_all(request, true))
-            status = COMMAND_FAILED;
-        if (!show(request))
-            return COMMAND_FAILED;
-    }
-    return status;
+    return request->seconds != 0 ? watch(request, status) : status;
 }
 
-int cmd_stat(int argc, char **argv)
+/* ---- arguments --------------------------------------------------------- */
+
+static int wrong(const char *what)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+    command_error("%s; see hakmem stat --help", what);
+    return COMMAND_USAGE;
+}
+
+static int check(const struct request *request, bool json, int operands)
+{
+    if (json && request->format == METRICS)
+        return wrong("--json and --prometheus exclude each other");
+    if (request->seconds != 0 && !request->twice && request->format == METRICS && request->output == NULL)
+        return wrong("--prometheus with --watch needs --output=FILE: metrics are one text, not several");
+    if (request->counters && (json || request->format == METRICS))
+        return wrong("--counters is for the text form; the others have the counters");
+    if (request->all && operands > 0)
+        return wrong("--all and processes exclude each other");
+    if (!request->all && operands == 0)
+        return wrong("no process ID or name given");
+    return COMMAND_OK;
+}
+
+/* Returns an exit status, or -1 to go on. */
+static int parse(struct request *request, int argc, char **argv)
+{
+    static const struct option options[] = {{"all", no_argument, NULL, 'a'},
+                                            {"counters", no_argument, NULL, 'c'},
+                                            {"threads", no_argument, NULL, 't'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"json", no_argument, NULL, 'j'},
                                             {"prometheus", no_argument, NULL, 'p'},
+                                            {"output", required_argument, NULL, 'o'},
                                             {"watch", required_argument, NULL, 'w'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    struct request request = {.format = TEXT};
     bool json = false;
-    for (int option; (option = getopt_long(argc, argv, "jpw:h", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "actjpo:w:s:h", options, NULL)) != -1;) {
         switch (option) {
+        case 'a':
+            request->all = true;
+            break;
+        case 'c':
+            request->counters = true;
+            break;
+        case 't':
+            request->threads = true;
+            break;
         case 'j':
             json = true;
             break;
         case 'p':
-            request.format = METRICS;
+            request->format = METRICS;
             break;
+        case 'o':
+            request->output = optarg;
+            break;
+        case 's':
         case 'w':
-            request.seconds = number_of(optarg, INT_MAX);
-            if (request.seconds == 0)
+            if (request->seconds != 0 && request->twice != (option == 's'))
+                return wrong("--watch and --seconds exclude each other");
+            request->twice = option == 's';
+            request->seconds = number_of(optarg, INT_MAX);
+            if (request->seconds == 0)
                 return bad("invalid number of seconds:", optarg);
             break;
         case 'h':
@@ -235,17 +471,20 @@ int cmd_stat(int argc, char **argv)
             return COMMAND_USAGE;
         }
     }
-    if (json && request.format == METRICS)
-        return excluded("--json", "--prometheus");
-    if (request.seconds != 0 && request.format == METRICS)
-        return excluded("--prometheus", "--watch");
+    int status = check(request, json, argc - optind);
     if (json)
-        request.format = JSON;
-    if (optind == argc) {
-        fputs(usage, stderr);
-        return COMMAND_USAGE;
-    }
-    int status = run(&request, argc - optind, argv + optind);
+        request->format = JSON;
+    return status == COMMAND_OK ? -1 : status;
+}
+
+int cmd_stat(int argc, char **argv)
+{
+    struct request request = {.format = TEXT};
+    int status = parse(&request, argc, argv);
+    if (status < 0)
+        status = run(&request, argc - optind, argv + optind);
+    for (size_t i = 0; i < request.count; i++)
+        process_forget(&request.processes[i]);
     free(request.processes);
     return status;
 }

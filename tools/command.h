@@ -16,7 +16,12 @@ enum {
 /* The subcommands: argv[0] is "hakmem NAME"; each returns the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_profile(int argc, char **argv);
+int cmd_heap(int argc, char **argv);
+int cmd_leaks(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
+int cmd_map(int argc, char **argv);
 int cmd_conf(int argc, char **argv);
 int cmd_preload(int argc, char **argv);
 int cmd_selftest(int argc, char **argv);

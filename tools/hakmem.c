@@ -9,19 +9,27 @@
 #include "config.h"
 
 static const char usage[] =
-    "usage: hakmem run [--debug] [--stats[=text|json]] [--stats-file FILE] [--conf K=V,...] [--] CMD [ARG...]\n"
-    "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID|NAME...\n"
+    "usage: hakmem run [--debug] [--stats[=text|json]] [--stats-file FILE] [--conf K=V,...] [--leaks] [--] CMD [ARG...]\n"
+    "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID|NAME|FILE...\n"
+    "       hakmem top [--once | --json] [--delay SECONDS] [--sort COLUMN] [--filter TEXT]\n"
     "       hakmem profile [OPTION...] PID|NAME|FILE\n"
+    "       hakmem heap [OPTION...] PID|NAME|FILE\n"
+    "       hakmem leaks [OPTION...] PID|NAME\n"
+    "       hakmem snapshot [OPTION...] --output FILE PID|NAME\n"
+    "       hakmem map [--text | --svg | --json] [--output FILE] PID|NAME\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"
     "       hakmem bug-report\n"
     "       hakmem --help | --version\n"
     "\n"
-    "run runs a program on the allocator, stat shows the statistics of a running process, profile\n"
-    "shows which code allocated its memory, conf shows the options that a program started now would\n"
-    "use, preload puts the allocator under all programs of the machine or takes it away, selftest\n"
-    "tests the allocator that it runs on, bug-report prints what a report of a fault needs.\n"
+    "run runs a program on the allocator, stat shows the statistics of a running process, top those\n"
+    "of all processes in a live table, profile shows which code allocated the memory of a process,\n"
+    "heap counts its blocks by type and size, leaks finds those that it has lost, snapshot writes a\n"
+    "file that stat, profile and heap take in place of a process, map draws the heap of a process,\n"
+    "conf shows the options that a program started now would use, preload puts the allocator under all\n"
+    "programs of the machine or takes it away, selftest tests the allocator that it runs on, bug-report\n"
+    "prints what a report of a fault needs.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
 static struct {
@@ -30,7 +38,12 @@ static struct {
     int (*run)(int argc, char **argv);
 } subcommands[] = {{"run", "hakmem run", cmd_run},
                    {"stat", "hakmem stat", cmd_stat},
+                   {"top", "hakmem top", cmd_top},
                    {"profile", "hakmem profile", cmd_profile},
+                   {"heap", "hakmem heap", cmd_heap},
+                   {"leaks", "hakmem leaks", cmd_leaks},
+                   {"snapshot", "hakmem snapshot", cmd_snapshot},
+                   {"map", "hakmem map", cmd_map},
                    {"conf", "hakmem conf", cmd_conf},
                    {"preload", "hakmem preload", cmd_preload},
                    {"selftest", "hakmem selftest", cmd_selftest},

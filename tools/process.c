@@ -12,24 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
-#include "remote_block.h"
+#include "reader/remote_block.h"
 
 /* Enough for 2 TiB of small blocks, or for 50,000 threads with all their chains; a few seconds. */
-enum { READS_MAX = 1 << 20, SECONDS_MAX = 10 };
-
-static bool peek(const void *context, const void *from, void *to, size_t size)
-{
-    struct iovec here = {to, size}, there = {(void *)from, size};
-    ssize_t got = process_vm_readv(*(const pid_t *)context, &here, 1, &there, 1, 0);
-    if (got >= 0 && got != (ssize_t)size)
-        errno = EFAULT;
-    return got == (ssize_t)size;
-}
+enum { READS_MAX = 1 << 20 };
 
 struct search {
     struct remote_memory memory;
@@ -65,6 +55,7 @@ enum process_result process_complain(const struct process *process, enum process
 {
     char text[200];
     va_list arguments;
+    alarm(0); /* a look that has come to a result is not ended before it can tell */
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -88,6 +79,24 @@ enum process_result process_complain_of(const struct process *process, int error
     return process_complain(process, PROCESS_FAILED, "cannot be read: %s", strerror(error));
 }
 
+enum process_result process_complain_of_stop(const struct process *process, int error)
+{
+    if (error != EPERM)
+        return process_complain_of(process, error);
+    return process_complain(process, PROCESS_FAILED,
+                            "cannot be stopped, as another program traces it; use --no-stop");
+}
+
+/* Not when it has ended, even while its parent has not asked for its status: then a list of mappings stops short. */
+static bool has_memory(const char *maps_path)
+{
+    FILE *maps = fopen(maps_path, "re");
+    bool any = maps != NULL && fgetc(maps) != EOF;
+    if (maps != NULL)
+        fclose(maps);
+    return any;
+}
+
 static enum process_result find_block(struct process *process, struct search *search)
 {
     char path[40];
@@ -103,13 +112,13 @@ static enum process_result find_block(struct process *process, struct search *se
         return PROCESS_READ;
     if (error != 0)
         return process_complain_of(process, error);
-    if (!search->any)
+    if (!search->any || !has_memory(path))
         return process_complain(process, PROCESS_ENDED,
                                 "has no memory: it has ended, or is the kernel's");
     if (search->other_class)
         return process_complain(process, PROCESS_WITHOUT,
                                 "has another word size: use the hakmem command of its architecture");
-    return process_complain(process, PROCESS_WITHOUT, "does not run on libhakmem");
+    return process_complain(process, PROCESS_WITHOUT, "does not run on libhakmem; start its program with hakmem run");
 }
 
 /* The kernel's name for it; the program chose that, so only what prints is kept. */
@@ -129,16 +138,32 @@ static void read_name(struct process *process)
             *byte = '?';
 }
 
-/* Anew each time: the process may have executed another program meanwhile. */
+/*
+ * Where the block was found before, it is looked for first. The process may have executed another program
+ * meanwhile, or be another one: then there is no block, or one that is as good.
+ */
+static enum process_result find_again(struct process *process, const struct remote_memory *memory,
+                                      struct hak_stats_block *block, enum remote_result *found)
+{
+    struct search search = {.memory = *memory};
+    *found = process->block != 0 ? remote_block_read(memory, process->block, block) : REMOTE_NONE;
+    if (*found == REMOTE_FOUND)
+        return PROCESS_READ;
+    enum process_result result = find_block(process, &search);
+    process->block = search.block;
+    if (result == PROCESS_READ)
+        *found = remote_block_read(memory, search.block, block);
+    return result;
+}
+
 enum process_result process_find(struct process *process, struct remote_memory *memory,
                                  struct hak_stats_block *block)
 {
-    *memory = (struct remote_memory){peek, &process->pid};
-    struct search search = {.memory = *memory};
-    enum process_result result = find_block(process, &search);
+    enum remote_result found;
+    *memory = remote_memory_of(&process->pid);
+    enum process_result result = find_again(process, memory, block, &found);
     if (result != PROCESS_READ)
         return result;
-    enum remote_result found = remote_block_read(memory, search.block, block);
     if (found == REMOTE_UNREADABLE)
         return process_complain_of(process, errno);
     if (found == REMOTE_DISABLED)
@@ -153,21 +178,29 @@ enum process_result process_find(struct process *process, struct remote_memory *
     return PROCESS_READ;
 }
 
-static enum process_result read_statistics(struct process *process, void *context)
+enum process_result process_read_statistics(struct process *process, struct remote_memory *memory,
+                                            struct hak_stats_block *block, struct threads *threads)
 {
-    struct remote_memory memory;
-    struct hak_stats_block block;
-    enum process_result result = process_find(process, &memory, &block);
-    (void)context;
+    enum process_result result = process_find(process, memory, block);
     if (result != PROCESS_READ)
         return result;
     errno = 0;
-    if (hak__snapshot_read(&block, peek, &process->pid, READS_MAX, &process->snapshot))
+    if (hak__snapshot_read_heaps(block, memory->read, memory->context, READS_MAX, &process->snapshot,
+                                 threads != NULL ? threads_add_heap : NULL, threads)) {
+        if (threads != NULL)
+            threads_find(threads, process->pid, process->snapshot.value[HAK_STAT_REQUESTED_BYTES]);
         return PROCESS_READ;
+    }
     if (errno != 0)
         return process_complain_of(process, errno);
     return process_complain(process, PROCESS_FAILED,
                             "has damaged statistics: a list leads back to itself, or is too long");
+}
+
+void process_forget(struct process *process)
+{
+    free(process->threads);
+    process->threads = NULL;
 }
 
 /* ---- within a time ----------------------------------------------------- */
@@ -179,23 +212,29 @@ struct look {
     bool done;
 };
 
-static _Noreturn void be_reader(struct look *look, process_look *function, void *context)
+static unsigned seconds_of(const struct process *process)
+{
+    return process->seconds != 0 ? process->seconds : PROCESS_SECONDS_MOST;
+}
+
+void process_limit_time(unsigned seconds)
 {
     sigset_t alarms;
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);
     signal(SIGALRM, SIG_DFL);
     sigprocmask(SIG_UNBLOCK, &alarms, NULL);
-    alarm(SECONDS_MAX);
+    alarm(seconds);
+}
+
+static _Noreturn void be_reader(struct look *look, process_look *function, void *context)
+{
+    process_limit_time(seconds_of(&look->process));
     look->result = function(&look->process, context);
     look->done = true;
     _exit(0);
 }
 
-/*
- * A process can let those wait who read its memory, for ever: by userfaultfd(2), or with a file of a
- * file system of its own. Only a signal that kills ends such a read, so a child does it.
- */
 enum process_result process_look_in_time(struct process *process, process_look *function,
                                          void *context)
 {
@@ -214,16 +253,25 @@ enum process_result process_look_in_time(struct process *process, process_look *
     if (child > 0 && !look->done)
         look->result =
             process_complain(process, PROCESS_FAILED,
-                             "cannot be read within %d seconds", SECONDS_MAX);
+                             "cannot be read within %u seconds", seconds_of(process));
     enum process_result result = look->result;
     *process = look->process;
     munmap(look, sizeof *look);
     return result;
 }
 
-enum process_result process_read(struct process *process)
+static enum process_result find_library(struct process *process, void *context)
 {
-    return process_look_in_time(process, read_statistics, NULL);
+    struct remote_memory memory;
+    struct hak_stats_block block;
+    (void)context;
+    return process_find(process, &memory, &block);
+}
+
+static bool has_library(pid_t pid)
+{
+    struct process process = {.pid = pid, .silent = true};
+    return process_look_in_time(&process, find_library, NULL) == PROCESS_READ;
 }
 
 /* ---- by name ----------------------------------------------------------- */
@@ -232,6 +280,8 @@ static bool is_named(pid_t pid, const char *name)
 {
     char path[64], program[PATH_MAX];
     struct process process = {.pid = pid};
+    if (name == NULL)
+        return true;
     read_name(&process);
     if (strcmp(process.name, name) == 0)
         return true;
@@ -242,27 +292,45 @@ static bool is_named(pid_t pid, const char *name)
     return slash != NULL && strcmp(slash + 1, name) == 0;
 }
 
-int process_named(const char *name, pid_t **pids)
+static bool add_pid(pid_t **pids, int count, pid_t pid)
+{
+    /* there is room for the next power of two */
+    if (count == 0 || (count >= 16 && (count & (count - 1)) == 0)) {
+        pid_t *more = reallocarray(*pids, count == 0 ? 16 : 2 * (size_t)count, sizeof **pids);
+        if (more == NULL)
+            return false;
+        *pids = more;
+    }
+    (*pids)[count] = pid;
+    return true;
+}
+
+int process_list(const char *name, pid_t **pids)
 {
     DIR *folder = opendir("/proc");
-    int count = 0, room = 0;
+    int count = 0;
     *pids = NULL;
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+    if (folder == NULL) {
+        command_error("/proc: %s", strerror(errno));
+        return -1;
+    }
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         if (pid <= 0 || pid == getpid() || !is_named(pid, name))
             continue;
-        if (count == room) {
-            room = room == 0 ? 16 : 2 * room;
-            pid_t *more = reallocarray(*pids, (size_t)room, sizeof **pids);
-            if (more == NULL)
-                break;
-            *pids = more;
-        }
-        (*pids)[count++] = pid;
+        if (!add_pid(pids, count, pid))
+            break;
+        count++;
     }
-    if (folder == NULL)
-        command_error("/proc: %s", strerror(errno));
-    else
-        closedir(folder);
-    return folder == NULL ? -1 : count;
+    closedir(folder);
+    return count;
+}
+
+int process_named(const char *name, pid_t **pids)
+{
+    int count = process_list(name, pids), kept = 0;
+    for (int i = 0; i < count; i++)
+        if (has_library((*pids)[i]))
+            (*pids)[kept++] = (*pids)[i];
+    return count < 0 ? count : kept;
 }

@@ -8,14 +8,30 @@
 #include <sys/types.h>
 
 #include "api/snapshot.h"
-#include "remote_block.h"
+#include "reader/remote_block.h"
+#include "reader/residency.h"
+#include "threads.h"
 
 struct process {
     pid_t pid;
+    const char *snapshot_path; /* it is in that file; NULL: it runs */
+    unsigned seconds;  /* that a look may take; 0: 10 */
     bool silent;       /* no message when it is not there, or without the library */
     char name[32];     /* the kernel's, printable */
     char version[24];  /* the library's */
+    uintptr_t block;   /* where its statistics block was found; 0: nowhere yet */
     struct hak_snapshot snapshot;
+    struct residency residency; /* not known where it could not be read in time */
+    struct threads *threads;    /* to be freed by process_forget; NULL: not asked for */
+    struct {
+        bool is_on;
+        uint64_t allocated; /* bytes since it began, an estimate */
+    } profiler; /* only of process_pass */
+    struct {
+        bool is_known;
+        struct hak_snapshot snapshot;
+        uint64_t rss;
+    } before; /* what the last look has found */
 };
 
 enum process_result {
@@ -25,13 +41,12 @@ enum process_result {
     PROCESS_FAILED
 };
 
-/* Reads the statistics of process->pid. Anything but PROCESS_READ comes after a message. */
-enum process_result process_read(struct process *process);
-
 /*
- * The processes of that name, of the process or of its program's file; a list to be freed. Negative
- * after a message when the processes cannot be listed.
+ * The processes of that name, of the process or of its program's file; of any name for NULL. A list to be
+ * freed. Negative after a message when the processes cannot be listed.
  */
+int process_list(const char *name, pid_t **pids);
+/* Only those of them that run on the library and may be read. */
 int process_named(const char *name, pid_t **pids);
 
 /* ---- other looks at a process ------------------------------------------ */
@@ -44,13 +59,31 @@ typedef enum process_result process_look(struct process *process, void *context)
 enum process_result process_look_in_time(struct process *process, process_look *look,
                                          void *context);
 
+/*
+ * How long looks take at most, unless `seconds` says another time: a process can let those wait who read its
+ * memory, for ever, by userfaultfd(2), or with a file of a file system of its own. Only a signal that kills
+ * ends such a read, so a child does it.
+ */
+enum { PROCESS_SECONDS_MOST = 10 };
+/* In a child that reads: an alarm ends it after so many seconds from now on. */
+void process_limit_time(unsigned seconds);
+
 /* In a look: how to read the process's memory, and a copy of its statistics block. */
 enum process_result process_find(struct process *process, struct remote_memory *memory,
                                  struct hak_stats_block *block);
 
+/* The same, and what the statistics are; the threads, too, if that is not NULL but empty. */
+enum process_result process_read_statistics(struct process *process, struct remote_memory *memory,
+                                            struct hak_stats_block *block, struct threads *threads);
+
+/* Frees what the process has; the rest stays. */
+void process_forget(struct process *process);
+
 /* Writes "hakmem: process PID …" unless the process is silent, and returns the result. */
 __attribute__((format(printf, 3, 4))) enum process_result
 process_complain(const struct process *process, enum process_result result, const char *format, ...);
+/* The same when its threads could not be stopped. */
+enum process_result process_complain_of_stop(const struct process *process, int error);
 /* The same for the errno of a failed system call. */
 enum process_result process_complain_of(const struct process *process, int error);
 

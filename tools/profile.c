@@ -279,7 +279,7 @@ struct profile *profile_difference(const struct profile *new, const struct profi
         return NULL;
     profile->pid = new->pid;
     memcpy(profile->name, new->name, sizeof profile->name);
-    profile->interval = new->interval;
+    profile->interval = new->interval > old->interval ? new->interval : old->interval;
     profile->seconds = new->seconds;
     profile->has_peak = new->has_peak && old->has_peak;
     profile->is_difference = true;

@@ -36,6 +36,7 @@ struct profile_entry {
 
 /* A sampled block in use; only of a process. */
 struct profile_sample {
+    uint64_t address;
     size_t entry; /* the number of it */
     uint64_t size;
     double blocks;  /* for how many it stands */
@@ -57,7 +58,8 @@ struct profile_mapping {
 struct profile {
     pid_t pid;        /* 0: not known, or not of this machine */
     char name[32];    /* of the program, printable; may be empty */
-    uint64_t interval; /* mean distance between samples, in bytes; 0: every block was recorded */
+    uint64_t interval; /* mean distance between samples, in bytes; 0: every block was recorded; of a
+                         difference the larger one */
     double seconds;   /* for how long it was sampled; 0: not known */
     bool of_text;     /* of a heap_v2 file: the first address of a stack is within its call already */
     struct profile_entry *entries;
@@ -149,6 +151,12 @@ enum profile_switched profile_switch(pid_t pid, uint64_t expected, uint64_t *int
 /* Reads a file in the format heap_v2 of gperftools or jemalloc; false after a message. */
 bool profile_read_heap_v2(struct profile *profile, const char *path);
 
+/* How many blocks and bytes were sampled of so many estimated ones: what such a file has. */
+struct profile_sum profile_sampled(struct profile_sum all, uint64_t interval);
+
+/* Reads the profile in a snapshot; false after a message. */
+bool profile_read_snapshot(struct profile *profile, const char *path);
+
 /* Whether a file is an ELF file, as cores are. */
 bool profile_is_core(const char *path);
 /* Reads the profile of a process from its core; false after a message. */
@@ -165,6 +173,12 @@ void profile_symbols_close(struct profile *profile);
 
 /* The names of a frame of an entry. Never NULL; valid as long as the symbols are open. */
 const struct profile_place *profile_place(const struct profile *profile, uint64_t frame);
+
+/*
+ * The name of the virtual table that an object with this first word has, to be freed, or NULL. Of a
+ * profile whose mappings are whole files as they were loaded.
+ */
+char *profile_table_name(const struct profile *profile, uint64_t word);
 
 /* Whether a function belongs to the allocator, and is left out where it is the innermost. */
 bool profile_is_dropped(const char *function);
@@ -183,9 +197,15 @@ size_t profile_lines(const struct profile *profile, const struct profile_entry *
 /* The title, what the estimate is based on, and an empty line. */
 void profile_write_summary(FILE *out, const struct profile *profile, enum profile_view view,
                            const char *title);
-/* A table of sites; percentages are of the total, or of OLD's total in a difference. */
-bool profile_write_text(FILE *out, const struct profile *profile, enum profile_view view);
-bool profile_write_ages(FILE *out, const struct profile *profile);
+/*
+ * A table of sites, which are lines of functions, or functions; percentages are of the total, or of
+ * OLD's total in a difference.
+ */
+bool profile_write_text(FILE *out, const struct profile *profile, enum profile_view view,
+                        bool by_function);
+/* So many of the sites that allocate most, in 80 columns with names that are not too long. */
+bool profile_write_sites(FILE *out, const struct profile *profile, enum profile_view view, size_t most);
+bool profile_write_ages(FILE *out, const struct profile *profile, bool by_function);
 /* Lines "outermost;...;innermost BYTES"; of a difference "... OLD NEW". */
 bool profile_write_folded(FILE *out, const struct profile *profile, enum profile_view view);
 bool profile_write_heap_v2(FILE *out, const struct profile *profile, enum profile_view view);

@@ -278,10 +278,11 @@ static void set_name(const struct core *core, struct profile *profile)
 
 static bool read_core(struct core *core, struct profile *profile)
 {
-    struct remote_memory memory = {peek, core};
+    struct remote_memory memory = {.read = peek, .context = core};
     struct hak_stats_block block;
     if (!read_segments(core) || !read_notes(core))
-        return complain(core, "is no core file of this architecture, or is damaged");
+        return complain(core, "is no core file of this architecture, or is damaged; for a running "
+                              "program, give its process ID");
     if (!find_block(core, &memory, &block))
         return false;
     switch (profile_tables_read(profile, &memory, (uintptr_t)block.profile, 0)) {

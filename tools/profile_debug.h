@@ -25,6 +25,12 @@ void profile_debug_close(struct profile_debug *debug);
 size_t profile_debug_lines(struct profile_debug *debug, uint64_t offset, struct profile_line *lines,
                            size_t most);
 
+/*
+ * The name of the virtual table in which an address lies that objects may begin with, to be freed, or
+ * NULL. distance: of the address from where the file's start is mapped.
+ */
+char *profile_debug_table(struct profile_debug *debug, uint64_t distance);
+
 /* Whether this command can find names at all. */
 extern const bool profile_debug_available;
 

@@ -24,6 +24,12 @@ struct range {
     Dwarf_Die unit;
 };
 
+/* A virtual table. */
+struct table {
+    Dwarf_Addr start, end;
+    const char *symbol;
+};
+
 struct profile_debug {
     Dwfl *dwfl;
     Dwfl_Module *module;
@@ -34,6 +40,10 @@ struct profile_debug {
     struct range *ranges;
     size_t range_count, range_room;
     Dwarf_Addr range_bias;
+    /* likewise of the virtual tables */
+    bool has_tables;
+    struct table *tables;
+    size_t table_count, table_room;
 };
 
 static const Dwfl_Callbacks callbacks = {
@@ -80,6 +90,7 @@ void profile_debug_close(struct profile_debug *debug)
     if (debug == NULL)
         return;
     free(debug->ranges);
+    free(debug->tables);
     dwfl_end(debug->dwfl);
     free(debug);
 }
@@ -380,4 +391,68 @@ size_t profile_debug_lines(struct profile_debug *debug, uint64_t offset, struct 
     Dwarf_Die *unit = unit_of(debug, address, &bias);
     size_t found = unit != NULL ? lines_of_unit(unit, address - bias, lines, most) : 0;
     return found > 0 ? found : line_of_symbol(debug, address, lines);
+}
+
+/* ---- virtual tables ---------------------------------------------------- */
+
+static int by_table_start(const void *a, const void *b)
+{
+    const struct table *one = a, *other = b;
+    return one->start < other->start ? -1 : one->start > other->start;
+}
+
+static bool add_table(struct profile_debug *debug, Dwarf_Addr start, Dwarf_Addr size, const char *symbol)
+{
+    if (debug->table_count == debug->table_room) {
+        size_t room = debug->table_room == 0 ? 256 : 2 * debug->table_room;
+        struct table *more = reallocarray(debug->tables, room, sizeof *more);
+        if (more == NULL)
+            return false;
+        debug->tables = more;
+        debug->table_room = room;
+    }
+    debug->tables[debug->table_count++] = (struct table){start, start + size, symbol};
+    return true;
+}
+
+static void find_tables(struct profile_debug *debug)
+{
+    int count = dwfl_module_getsymtab(debug->module);
+    for (int i = 0; i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr address;
+        const char *name = dwfl_module_getsym_info(debug->module, i, &symbol, &address, NULL, NULL, NULL);
+        if (name != NULL && strncmp(name, "_ZTV", 4) == 0 && symbol.st_shndx != SHN_UNDEF &&
+            !add_table(debug, address, symbol.st_size, name))
+            break;
+    }
+    debug->has_tables = true;
+    if (debug->table_count > 0)
+        qsort(debug->tables, debug->table_count, sizeof *debug->tables, by_table_start);
+}
+
+/*
+ * Objects point behind the first two words, or further in where bases are virtual. The last of several
+ * symbols for one address counts.
+ */
+char *profile_debug_table(struct profile_debug *debug, uint64_t distance)
+{
+    GElf_Addr start;
+    if (!address_of(debug, 0, &start))
+        return NULL;
+    if (!debug->has_tables)
+        find_tables(debug);
+    GElf_Addr address = start + distance;
+    size_t low = 0, high = debug->table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (debug->tables[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct table *table = low > 0 ? &debug->tables[low - 1] : NULL;
+    if (table == NULL || address >= table->end || address - table->start < 2 * sizeof(void *))
+        return NULL;
+    return profile_name_of_symbol(table->symbol);
 }

@@ -42,7 +42,7 @@ static struct profile_sum scaled(struct profile_sum sampled, uint64_t interval)
     return (struct profile_sum){sampled.blocks / share, sampled.bytes / share};
 }
 
-static struct profile_sum unscaled(struct profile_sum all, uint64_t interval)
+struct profile_sum profile_sampled(struct profile_sum all, uint64_t interval)
 {
     double share = all.blocks > 0 ? probability(all.bytes / all.blocks, interval) : 1;
     struct profile_sum sampled = {rint(all.blocks * share), rint(all.bytes * share)};
@@ -166,7 +166,7 @@ static bool parse_first_line(struct reader *reader, const char *line)
     if (line[0] == '\x1f') /* the beginning of a compressed file */
         return wrong(reader, "a compressed file, such as one for pprof; use pprof, or save the profile as .heap");
     if (strncmp(line, gperftools, sizeof gperftools - 1) != 0)
-        return wrong(reader, "not a heap profile in the format heap_v2");
+        return wrong(reader, "not a heap profile; hakmem profile -o NAME.heap PID saves one");
     const char *text = parse_sums(line + sizeof gperftools - 1, &in_use, &allocated);
     text = text != NULL ? skip_blanks(text) : NULL;
     if (text == NULL || *text != '@')
@@ -311,7 +311,7 @@ bool profile_write_heap_v2(FILE *out, const struct profile *profile, enum profil
     struct profile_sum total[2] = {{0, 0}, {0, 0}};
     for (size_t i = 0; i < profile->entry_count; i++)
         for (int k = 0; k < 2; k++) {
-            struct profile_sum sum = unscaled(
+            struct profile_sum sum = profile_sampled(
                 profile->entries[i].sum[k == 0 ? first : PROFILE_ALLOCATED], interval);
             total[k].blocks += sum.blocks;
             total[k].bytes += sum.bytes;
@@ -321,8 +321,8 @@ bool profile_write_heap_v2(FILE *out, const struct profile *profile, enum profil
     fprintf(out, " heap_v2/%" PRIu64 "\n", interval);
     for (size_t i = 0; i < profile->entry_count; i++) {
         const struct profile_entry *entry = &profile->entries[i];
-        struct profile_sum in_use = unscaled(entry->sum[first], interval);
-        struct profile_sum allocated = unscaled(entry->sum[PROFILE_ALLOCATED], interval);
+        struct profile_sum in_use = profile_sampled(entry->sum[first], interval);
+        struct profile_sum allocated = profile_sampled(entry->sum[PROFILE_ALLOCATED], interval);
         if (in_use.blocks <= 0 && allocated.blocks <= 0)
             continue;
         write_sums(out, in_use, allocated);

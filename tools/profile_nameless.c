@@ -31,3 +31,10 @@ size_t profile_debug_lines(struct profile_debug *debug, uint64_t offset, struct 
     (void)most;
     return 0;
 }
+
+char *profile_debug_table(struct profile_debug *debug, uint64_t distance)
+{
+    (void)debug;
+    (void)distance;
+    return NULL;
+}

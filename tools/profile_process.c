@@ -12,6 +12,7 @@
 
 #include "process.h"
 #include "profile.h"
+#include "profile_maps.h"
 #include "profile/tables.h"
 #include "profile_tables.h"
 
@@ -39,8 +40,8 @@ static bool add_mapping(struct profile *profile, const struct remote_memory *mem
     return true;
 }
 
-static enum process_result read_mappings(struct process *process, const struct remote_memory *memory,
-                                         struct profile *profile)
+enum process_result profile_read_code(struct process *process, const struct remote_memory *memory,
+                                      struct profile *profile)
 {
     char path[40], *line = NULL;
     size_t length = 0, room = 0;
@@ -113,7 +114,7 @@ static enum process_result read_profile(struct process *process, void *context)
         profile_tables_read(profile, &memory, (uintptr_t)block.profile, now_in_tenths());
     if (tables != PROFILE_TABLES_READ)
         return complain_of_tables(process, tables);
-    return read_mappings(process, &memory, profile);
+    return profile_read_code(process, &memory, profile);
 }
 
 bool profile_read_process(struct profile *profile, pid_t pid)

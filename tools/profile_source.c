@@ -20,18 +20,6 @@
 
 /* ---- which one --------------------------------------------------------- */
 
-/* Leaves those that run on the library; returns how many. */
-static int keep_ours(pid_t *pids, int count)
-{
-    int kept = 0;
-    for (int i = 0; i < count; i++) {
-        struct process process = {.pid = pids[i], .silent = true};
-        if (process_read(&process) == PROCESS_READ)
-            pids[kept++] = pids[i];
-    }
-    return kept;
-}
-
 static bool complain_of_many(const char *name, const pid_t *pids, int count)
 {
     char list[100] = "";
@@ -47,17 +35,16 @@ static bool find_named(const char *name, struct profile_source *source)
 {
     pid_t *pids;
     int count = process_named(name, &pids);
-    int ours = count > 0 ? keep_ours(pids, count) : 0;
-    bool found = ours == 1;
+    bool found = count == 1;
     if (found)
         source->pid = pids[0];
-    else if (ours > 1)
-        complain_of_many(name, pids, ours);
+    else if (count > 1)
+        complain_of_many(name, pids, count);
     else if (access(name, F_OK) == 0)
         source->path = name;
     else if (count >= 0)
         command_error("no process named '%s' runs on libhakmem and may be read, and no file has that "
-                      "name", name);
+                      "name; start the program with hakmem run", name);
     free(pids);
     return found || source->path != NULL;
 }

@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "profile_svg_files.h"
+#include "svg_files.h"
 #include "profile_tree.h"
 #include "svg_text.h"
 

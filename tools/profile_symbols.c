@@ -134,6 +134,22 @@ static struct profile_debug *find_file(const struct profile *profile,
     return debug != NULL || mapping->deleted ? debug : try_file(mapping->path, mapping);
 }
 
+static struct profile_debug *debug_of(const struct profile *profile, const struct profile_mapping *mapping)
+{
+    struct file *file = &profile->symbols->files[mapping - profile->mappings];
+    if (!file->tried)
+        file->debug = find_file(profile, mapping);
+    file->tried = true;
+    return file->debug;
+}
+
+char *profile_table_name(const struct profile *profile, uint64_t word)
+{
+    const struct profile_mapping *mapping = profile_mapping_of(profile, word);
+    struct profile_debug *debug = mapping != NULL ? debug_of(profile, mapping) : NULL;
+    return debug != NULL ? profile_debug_table(debug, word - mapping->start) : NULL;
+}
+
 /* ---- frames ------------------------------------------------------------ */
 
 static char *nameless(const struct profile_mapping *mapping, uint64_t offset)
@@ -157,13 +173,10 @@ static struct profile_place *make_place(const struct profile *profile, uint64_t 
     uint64_t offset = 0;
     size_t count = 0;
     if (place->mapping != NULL) {
-        struct file *file = &profile->symbols->files[place->mapping - profile->mappings];
+        struct profile_debug *debug = debug_of(profile, place->mapping);
         offset = place->address - place->mapping->start + place->mapping->offset;
-        if (!file->tried)
-            file->debug = find_file(profile, place->mapping);
-        file->tried = true;
-        if (file->debug != NULL)
-            count = profile_debug_lines(file->debug, offset, lines, INLINED_MOST);
+        if (debug != NULL)
+            count = profile_debug_lines(debug, offset, lines, INLINED_MOST);
     }
     if (count == 0) {
         lines[0].function = nameless(place->mapping, offset);
@@ -239,7 +252,9 @@ bool profile_is_dropped(const char *function)
         "__gnu_cxx::new_allocator<", "std::__allocate_guarded<", "std::__1::allocator<",
         "std::__1::allocator_traits<", "std::__1::__libcpp_", "std::__1::__allocate_at_least",
         "__rdl_", "alloc::alloc::", "<alloc::alloc::Global", "alloc::raw_vec::",
-        "<alloc::raw_vec::", "alloc::boxed::box_new"};
+        "<alloc::raw_vec::", "alloc::boxed::box_new",
+        /* jemalloc, whose files have its own functions too, in a program or under another name */
+        "je_", "_rjem_je_", "prof_backtrace", "prof_alloc_prep", "imalloc"};
     static const char *const methods[] = {"::_M_allocate", "::_M_get_node", "::_M_allocate_node",
                                           "::_M_create"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -257,9 +272,12 @@ bool profile_is_dropped(const char *function)
 
 static bool is_in_allocator(const struct profile_place *place)
 {
-    static const char library[] = "libhakmem";
+    static const char *const libraries[] = {"libhakmem", "libjemalloc.", "libtcmalloc"};
     const char *slash = place->mapping != NULL ? strrchr(place->mapping->path, '/') : NULL;
-    return slash != NULL && strncmp(slash + 1, library, sizeof library - 1) == 0;
+    for (size_t i = 0; slash != NULL && i < sizeof libraries / sizeof libraries[0]; i++)
+        if (strncmp(slash + 1, libraries[i], strlen(libraries[i])) == 0)
+            return true;
+    return false;
 }
 
 /* As pprof does: by the name of the function, of its source file, or of the file of its code. */

@@ -124,6 +124,18 @@ static bool convert_sites(struct profile *profile, const struct tables *tables, 
     return true;
 }
 
+/* The peak is recorded in steps: what is in use now may be a little above the last one. */
+static void raise_peak(struct profile *profile)
+{
+    double in_use = 0, at_peak = 0;
+    for (size_t i = 0; i < profile->entry_count; i++) {
+        in_use += profile->entries[i].sum[PROFILE_IN_USE].bytes;
+        at_peak += profile->entries[i].sum[PROFILE_AT_PEAK].bytes;
+    }
+    for (size_t i = 0; i < profile->entry_count && in_use > at_peak; i++)
+        profile->entries[i].sum[PROFILE_AT_PEAK] = profile->entries[i].sum[PROFILE_IN_USE];
+}
+
 static double seconds_between(uint64_t since, uint64_t now)
 {
     return now > since ? (double)(now - since) / 10 : 0;
@@ -141,6 +153,7 @@ static bool convert_samples(struct profile *profile, const struct tables *tables
             entry_of[sample->site] == UINT32_MAX)
             continue;
         profile->samples[profile->sample_count++] = (struct profile_sample){
+            .address = sample->address,
             .entry = entry_of[sample->site],
             .size = sample->size,
             .blocks = (double)sample->weight / (1 << HAK_PROFILE_WEIGHT_SHIFT),
@@ -221,6 +234,7 @@ enum profile_tables_result profile_tables_read(struct profile *profile,
     if (entry_of == NULL || !convert_sites(profile, &tables, entry_of) ||
         !convert_samples(profile, &tables, entry_of, now))
         return PROFILE_TABLES_TOO_LARGE;
+    raise_peak(profile);
     profile->seconds = seconds_between(began, now);
     return PROFILE_TABLES_READ;
 }

@@ -7,7 +7,7 @@
 #define HAK_TOOLS_PROFILE_TABLES_H
 
 #include "profile.h"
-#include "remote_block.h"
+#include "reader/remote_block.h"
 
 enum profile_tables_result {
     PROFILE_TABLES_READ,

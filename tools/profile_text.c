@@ -9,15 +9,20 @@
 
 #include "profile.h"
 
-enum { ROWS_MOST = 60 };
+enum { ROWS_MOST = 60, NAME_MOST = 90, SHARED_NAME_MOST = 30 };
 static const double share_least = 0.005; /* of the total: what is below is not shown */
 
 /* ---- sites ------------------------------------------------------------- */
 
-/* A line of a function. */
+/* A line of a function, or a function. */
 struct row {
     const struct profile_line *line;
-    struct profile_sum flat; /* of stacks that end here */
+    const struct profile_line *root; /* the row that its stacks begin with; NULL: they differ */
+    size_t stacks;           /* how many pass through here */
+    size_t shared;           /* of a root: the rows that its line of the table is for, or 0 */
+    bool is_shared;          /* whether it is one of them */
+    bool allocates;          /* whether stacks end here */
+    struct profile_sum flat; /* of these */
     double cumulative;       /* bytes of stacks that pass through here */
     size_t last_entry;       /* the number plus one, so that recursion counts once */
     size_t callers;          /* fewest frames above it in a stack */
@@ -28,6 +33,7 @@ struct rows {
     struct row *rows;
     uint32_t *table; /* a hash table of numbers of rows plus one; its room is a power of two */
     size_t count, room, table_room;
+    bool by_function; /* whether the lines of a function are one row */
 };
 
 static bool same_text(const char *a, const char *b)
@@ -35,9 +41,14 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static uint64_t hash_of(const struct profile_line *line)
+static unsigned line_of(const struct rows *rows, const struct profile_line *line)
 {
-    uint64_t hash = line->line;
+    return rows->by_function ? 0 : line->line;
+}
+
+static uint64_t hash_of(const struct rows *rows, const struct profile_line *line)
+{
+    uint64_t hash = line_of(rows, line);
     for (const char *text = line->function; *text != '\0'; text++)
         hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
     return hash * 0x9e3779b97f4a7c15u >> 20;
@@ -45,11 +56,11 @@ static uint64_t hash_of(const struct profile_line *line)
 
 static uint32_t *slot_of(const struct rows *rows, const struct profile_line *line)
 {
-    size_t at = (size_t)hash_of(line) & (rows->table_room - 1);
+    size_t at = (size_t)hash_of(rows, line) & (rows->table_room - 1);
     for (; rows->table[at] != 0; at = (at + 1) & (rows->table_room - 1)) {
         const struct profile_line *other = rows->rows[rows->table[at] - 1].line;
-        if (other->line == line->line && same_text(other->function, line->function) &&
-            same_text(other->file, line->file))
+        if (line_of(rows, other) == line_of(rows, line) &&
+            same_text(other->function, line->function) && same_text(other->file, line->file))
             break;
     }
     return &rows->table[at];
@@ -110,12 +121,11 @@ static const char *short_path(const char *path)
     return at;
 }
 
-/* A long name without the arguments of templates; short ones and those of operators stay. */
-static void write_function(FILE *out, const char *name)
+/* A longer name without the arguments of templates; short ones and those of operators stay. */
+static void write_function(FILE *out, const char *name, size_t most)
 {
-    enum { LONG = 90 };
     unsigned depth = 0;
-    bool is_long = strlen(name) > LONG && strstr(name, "operator") == NULL;
+    bool is_long = strlen(name) > most && strstr(name, "operator") == NULL;
     for (const char *at = name; *at != '\0'; at++) {
         bool opens = is_long && *at == '<' && at > name && at[-1] != ':';
         if (depth == 0 && opens)
@@ -128,14 +138,34 @@ static void write_function(FILE *out, const char *name)
     }
 }
 
-static void write_line(FILE *out, const struct profile_line *line)
+static void write_line_number(FILE *out, const struct rows *rows, const struct profile_line *line)
 {
-    write_function(out, line->function);
+    if (line->file != NULL && line_of(rows, line) > 0)
+        fprintf(out, ":%u", line_of(rows, line));
+}
+
+static void write_site(FILE *out, const struct rows *rows, const struct profile_line *line)
+{
+    write_function(out, line->function, NAME_MOST);
     if (line->file != NULL)
         fprintf(out, "  %s", short_path(line->file));
-    if (line->file != NULL && line->line > 0)
-        fprintf(out, ":%u", line->line);
-    putc('\n', out);
+    write_line_number(out, rows, line);
+}
+
+/* The rows that share the line of a root, callers first, as they are sorted. */
+static void write_shared(FILE *out, const struct rows *rows, const struct row *root)
+{
+    const char *between = "";
+    for (const struct row *row = root; row < rows->rows + rows->count; row++)
+        if (row->is_shared && row->root == root->line) {
+            fputs(between, out);
+            write_function(out, row->line->function, SHARED_NAME_MOST);
+            write_line_number(out, rows, row->line);
+            between = " > ";
+        }
+    fputs("  (every stack from ", out);
+    write_function(out, root->line->function, SHARED_NAME_MOST);
+    putc(')', out);
 }
 
 static void write_bytes(FILE *out, double bytes, bool is_difference)
@@ -148,7 +178,22 @@ static void write_bytes(FILE *out, double bytes, bool is_difference)
 
 /* ---- the summary ------------------------------------------------------- */
 
-/* Of the estimate of what is in use: a sampled block that stands for n adds n * (n - 1) * size^2. */
+/* How many blocks were sampled; of a difference, in both profiles. */
+static double samples_of(const struct profile *profile, enum profile_view view)
+{
+    double samples = 0;
+    for (size_t i = 0; i < profile->entry_count; i++) {
+        const struct profile_sum *sum = &profile->entries[i].sum[view];
+        struct profile_sum all = {fabs(sum->blocks), fabs(sum->bytes)};
+        samples += profile_sampled(all, profile->interval).blocks;
+    }
+    return samples;
+}
+
+/*
+ * A sampled block that stands for n adds n * (n - 1) * size^2 to the variance. That is at most the
+ * square of the interval, for blocks of any size: this tells a bound where sizes are not known.
+ */
 static double standard_error(const struct profile *profile)
 {
     double variance = 0;
@@ -164,20 +209,17 @@ static double standard_error(const struct profile *profile)
 static void write_basis(FILE *out, const struct profile *profile, enum profile_view view)
 {
     char interval[32], error[32];
+    bool is_exact = profile->has_samples && view == PROFILE_IN_USE;
+    double samples = is_exact ? (double)profile->sample_count : samples_of(profile, view);
     profile_format_bytes(interval, sizeof interval, (double)profile->interval);
-    if (profile->interval <= 1) {
+    profile_format_bytes(error, sizeof error, is_exact ? standard_error(profile)
+                                                       : sqrt(samples) * (double)profile->interval);
+    if (profile->interval <= 1)
         fputs("Every block was recorded", out);
-    } else if (profile->samples_taken > 0) {
-        uint64_t samples = view == PROFILE_IN_USE ? profile->sample_count : profile->samples_taken;
-        fprintf(out, "Estimated from %" PRIu64 " sample%s, one per %s allocated", samples,
-                samples == 1 ? "" : "s", interval);
-        if (view == PROFILE_IN_USE && profile->sample_count > 0) {
-            profile_format_bytes(error, sizeof error, standard_error(profile));
-            fprintf(out, "; standard error: %s", error);
-        }
-    } else {
-        fprintf(out, "Estimated from samples, one per %s allocated", interval);
-    }
+    else
+        fprintf(out, "Estimated from %.0f sample%s%s, one per %s allocated; standard error: %s%s",
+                samples, samples == 1 ? "" : "s", profile->is_difference ? " in both profiles" : "",
+                interval, is_exact ? "" : "at most ", error);
     if (profile->seconds > 0)
         fprintf(out, "; profile begun %.0f s ago", profile->seconds);
     fputs(".\n", out);
@@ -195,14 +237,15 @@ void profile_write_summary(FILE *out, const struct profile *profile, enum profil
 {
     char bytes[32];
     struct profile_sum total = profile_total(profile, view);
-    const char *sign = profile->is_difference && total.bytes > 0 ? "+" : "";
+    const char *more_bytes = profile->is_difference && total.bytes > 0 ? "+" : "";
+    const char *more_blocks = profile->is_difference && total.blocks > 0 ? "+" : "";
     profile_format_bytes(bytes, sizeof bytes, total.bytes);
     fprintf(out, "%s\n", title);
     if (total.blocks == 0 && total.bytes == 0 && !profile->is_difference) {
         fputs("No block was sampled that belongs to this view.\n", out);
         return;
     }
-    fprintf(out, "%s%s in %s%.0f block%s. ", sign, bytes, sign, total.blocks,
+    fprintf(out, "%s%s in %s%.0f block%s. ", more_bytes, bytes, more_blocks, total.blocks,
             rint(total.blocks) == 1 ? "" : "s");
     write_basis(out, profile, view);
     putc('\n', out);
@@ -219,22 +262,48 @@ static bool add_entries(struct rows *rows, const struct profile *profile, enum p
         if (fabs(sum->bytes) < 0.5 && fabs(sum->blocks) < 0.5)
             continue;
         size_t count = profile_lines(profile, entry, lines, PROFILE_LINES_MOST);
+        struct row *row = row_of(rows, lines[count - 1]);
+        const struct profile_line *root = row != NULL ? row->line : NULL;
         for (size_t k = 0; k < count; k++) {
-            struct row *row = row_of(rows, lines[k]);
+            row = row_of(rows, lines[k]);
             if (row == NULL)
                 return false;
             if (k == 0) {
+                row->allocates = true;
                 row->flat.blocks += sum->blocks;
                 row->flat.bytes += sum->bytes;
             }
-            if (row->last_entry != i + 1)
+            if (row->last_entry != i + 1) {
                 row->cumulative += sum->bytes;
+                row->root = row->stacks == 0 || row->root == root ? root : NULL;
+                row->stacks++;
+            }
             row->last_entry = i + 1;
             if (count - 1 - k < row->callers)
                 row->callers = count - 1 - k;
         }
     }
     return true;
+}
+
+/*
+ * Rows that every stack with their root passes through say nothing apart: all have the sum of the
+ * root, and none allocates itself. Returns how many disappear in the line of their root.
+ */
+static size_t fold(struct rows *rows)
+{
+    size_t folded = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        struct row *row = &rows->rows[i];
+        struct row *root = row->root != NULL ? &rows->rows[*slot_of(rows, row->root) - 1] : NULL;
+        row->is_shared = root != NULL && row->stacks == root->stacks && !row->allocates &&
+                         root->root == root->line && !root->allocates;
+        if (row->is_shared) {
+            root->shared++;
+            folded += row != root;
+        }
+    }
+    return folded;
 }
 
 static int falling(double a, double b)
@@ -279,19 +348,21 @@ static void write_rest(FILE *out, size_t count)
                 count == 1 ? "site is" : "sites are", count == 1 ? "it is" : "they are", ROWS_MOST);
 }
 
-bool profile_write_text(FILE *out, const struct profile *profile, enum profile_view view)
+bool profile_write_text(FILE *out, const struct profile *profile, enum profile_view view,
+                        bool by_function)
 {
-    struct rows rows = {0};
+    struct rows rows = {.by_function = by_function};
     bool added = add_entries(&rows, profile, view);
     double whole = whole_of(profile, view);
-    size_t shown = 0;
+    size_t shown = 0, folded = added ? fold(&rows) : 0;
     sort_rows(&rows);
     if (rows.count > 0)
         fprintf(out, "%11s %6s %11s %6s %10s  %s\n", "flat", "flat%", "cum", "cum%", "blocks",
                 "function");
     for (size_t i = 0; i < rows.count && shown < ROWS_MOST; i++) {
         const struct row *row = &rows.rows[i];
-        if (fabs(row->flat.bytes) < share_least * whole && fabs(row->cumulative) < share_least * whole)
+        if ((row->is_shared && row->root != row->line) ||
+            (fabs(row->flat.bytes) < share_least * whole && fabs(row->cumulative) < share_least * whole))
             continue;
         shown++;
         write_bytes(out, row->flat.bytes, profile->is_difference);
@@ -300,9 +371,29 @@ bool profile_write_text(FILE *out, const struct profile *profile, enum profile_v
         bool is_change = profile->is_difference && fabs(row->flat.blocks) >= 0.5;
         fprintf(out, is_change ? " %5.1f%% %+10.0f  " : " %5.1f%% %10.0f  ",
                 percent(row->cumulative, whole), is_change ? row->flat.blocks : fabs(row->flat.blocks));
-        write_line(out, row->line);
+        if (row->shared > 1)
+            write_shared(out, &rows, row);
+        else
+            write_site(out, &rows, row->line);
+        putc('\n', out);
     }
-    write_rest(out, rows.count - shown);
+    write_rest(out, rows.count - folded - shown);
+    free_rows(&rows);
+    return added && !ferror(out);
+}
+
+bool profile_write_sites(FILE *out, const struct profile *profile, enum profile_view view, size_t most)
+{
+    struct rows rows = {0};
+    bool added = add_entries(&rows, profile, view);
+    double whole = whole_of(profile, view);
+    sort_rows(&rows);
+    for (size_t i = 0; i < rows.count && i < most && rows.rows[i].flat.bytes >= share_least * whole; i++) {
+        write_bytes(out, rows.rows[i].flat.bytes, false);
+        fprintf(out, " %5.1f %%  ", percent(rows.rows[i].flat.bytes, whole));
+        write_site(out, &rows, rows.rows[i].line);
+        putc('\n', out);
+    }
     free_rows(&rows);
     return added && !ferror(out);
 }
@@ -376,9 +467,9 @@ static void write_age(FILE *out, double seconds)
     fprintf(out, " %5.1f %-3s", seconds, "s");
 }
 
-bool profile_write_ages(FILE *out, const struct profile *profile)
+bool profile_write_ages(FILE *out, const struct profile *profile, bool by_function)
 {
-    struct rows rows = {0};
+    struct rows rows = {.by_function = by_function};
     double whole = 0;
     size_t shown = 0;
     struct aged *aged = collect(&rows, profile);
@@ -401,7 +492,8 @@ bool profile_write_ages(FILE *out, const struct profile *profile)
         write_age(out, row->median);
         write_age(out, row->oldest);
         fputs("  ", out);
-        write_line(out, row->line);
+        write_site(out, &rows, row->line);
+        putc('\n', out);
     }
     write_rest(out, rows.count - shown);
     bool good = aged != NULL && !ferror(out);

@@ -437,6 +437,8 @@ typedef struct hak_stats {
     uint64_t purger_bytes;
     /** Small blocks that this thread took from caches that their threads did not use. */
     uint64_t idle_blocks;
+    /** How many bytes the program has asked for so far, including those that it has freed since. */
+    uint64_t requested_bytes;
     /* end of rows */
 } hak_stats_t;
 

@@ -24,6 +24,7 @@ struct reader {
     const void *context;
     uint64_t reads_left;
     struct hak_snapshot *snapshot;
+    uint64_t cached[HAK_CLASS_COUNT]; /* of the heap that is being read */
 };
 
 /* A walk along a list: Brent's search for circles. */
@@ -207,12 +208,12 @@ static bool read_starter(struct reader *reader)
 /* ---- heaps ------------------------------------------------------------- */
 
 /* A bin that is moved to another array meanwhile does not look like one. */
-static void add_bins(struct hak_snapshot *snapshot, void **const *top, void **const *base)
+static void add_bins(struct reader *reader, void **const *top, void **const *base)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         uintptr_t bytes = (uintptr_t)top[i] - (uintptr_t)base[i];
         if (bytes <= HAK_BIN_CAPACITY_MAX * sizeof(void *))
-            snapshot->class[i].cached += bytes / sizeof(void *);
+            reader->cached[i] += bytes / sizeof(void *);
     }
 }
 
@@ -225,7 +226,7 @@ static bool add_chain(struct reader *reader, const struct hak_chain *chain)
         return false;
     unsigned class_idx = slab_freelist_view_copy(&slab).class_idx;
     if (class_idx < HAK_CLASS_COUNT && chain->count <= HAK_SLAB_FIELD)
-        reader->snapshot->class[class_idx].cached += chain->count;
+        reader->cached[class_idx] += chain->count;
     return true;
 }
 
@@ -238,23 +239,31 @@ static bool add_parcels(struct reader *reader, const struct hak_parcel *parcel)
             return false;
         for (uint32_t i = 0; i < copy.count && i < HAK_PARCEL_BLOCKS; i++)
             if (copy.class_idx[i] < HAK_CLASS_COUNT)
-                reader->snapshot->class[copy.class_idx[i]].cached++;
+                reader->cached[copy.class_idx[i]]++;
         parcel = copy.next;
     }
     return true;
 }
 
+static bool add_gathers(struct reader *reader, const struct hak_heap *heap)
+{
+    uintptr_t gathers;
+    struct hak_gather copy;
+    if (!PEEK(reader, heap, gathers, &gathers))
+        return false;
+    for (unsigned i = 0; gathers != 0 && i < HAK_ALL_GATHERS; i++)
+        if (!peek(reader, gathers + i * sizeof copy, &copy, sizeof copy) || !add_parcels(reader, copy.parcel))
+            return false;
+    return true;
+}
+
 static bool add_mail(struct reader *reader, const struct hak_heap *heap)
 {
-    struct hak_gather gathers[HAK_ALL_GATHERS];
     const struct hak_parcel *inbox;
     uintptr_t full;
-    if (!PEEK(reader, heap, gathers, &gathers) || !PEEK(reader, heap, inbox, &inbox) ||
+    if (!add_gathers(reader, heap) || !PEEK(reader, heap, inbox, &inbox) ||
         !PEEK(reader, heap, mailbox.full, &full))
         return false;
-    for (int i = 0; i < HAK_ALL_GATHERS; i++)
-        if (!add_parcels(reader, gathers[i].parcel))
-            return false;
     return add_parcels(reader, inbox) &&
            (full == HAK_MAIL_CLOSED || add_parcels(reader, (const struct hak_parcel *)full));
 }
@@ -264,15 +273,57 @@ static uint64_t above(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-static bool read_heap(struct reader *reader, const struct hak_heap *heap)
+/* Looks again while the owner is at it; one that was stopped there stays. */
+static bool read_requested(struct reader *reader, const struct hak_heap *heap, uint64_t *requested)
+{
+    enum { TRIES = 4 };
+    uint32_t draws = 0, behind = 1;
+    uint64_t end = 0;
+    ptrdiff_t until = 0;
+    for (int i = 0; i < TRIES && (draws != behind || draws % 2 != 0); i++) {
+        if (!PEEK(reader, heap, draws, &draws))
+            return false;
+        hak_fence_acquire();
+        if (!PEEK(reader, heap, requested_end, &end) || !PEEK(reader, heap, until_sample, &until))
+            return false;
+        hak_fence_acquire();
+        if (!PEEK(reader, heap, draws, &behind))
+            return false;
+    }
+    *requested = end - (uint64_t)until;
+    return true;
+}
+
+static bool read_owner(struct reader *reader, const struct hak_heap *heap, struct hak_heap_snapshot *found)
+{
+    return PEEK(reader, heap, id, &found->id) && PEEK(reader, heap, thread, &found->thread) &&
+           PEEK(reader, heap, requested_before, &found->requested_before) &&
+           read_requested(reader, heap, &found->requested_bytes);
+}
+
+/* The heap's part of the sums. */
+static void add_heap(struct reader *reader, struct hak_heap_snapshot *heap)
+{
+    struct hak_snapshot *snapshot = reader->snapshot;
+    add(&snapshot->value[HAK_STAT_REQUESTED_BYTES], heap->requested_bytes);
+    add(&snapshot->value[HAK_STAT_CACHED_BYTES], heap->cached_bytes);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        add(&snapshot->class[i].cached, reader->cached[i]);
+        add(&heap->cached_bytes, times(reader->cached[i], hak__class_size(i)));
+    }
+}
+
+static bool read_heap(struct reader *reader, const struct hak_heap *heap, struct hak_heap_snapshot *found)
 {
     void **top[HAK_CLASS_COUNT], **base[HAK_CLASS_COUNT];
     struct hak_chain chains[HAK_CHAINS];
     struct hak_kept kept[HAK_SPAN_PLACES];
+    memset(found, 0, sizeof *found);
+    memset(reader->cached, 0, sizeof reader->cached);
     if (!PEEK(reader, heap, top, &top) || !PEEK(reader, heap, base, &base) ||
         !PEEK(reader, heap, chains, &chains) || !PEEK(reader, heap, kept, &kept))
         return false;
-    add_bins(reader->snapshot, top, base);
+    add_bins(reader, top, base);
     for (int i = 0; i < HAK_CHAINS; i++)
         if (!add_chain(reader, &chains[i]))
             return false;
@@ -282,20 +333,26 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap)
         size_t uncounted;
         if (kept[i].units == 0 || !PEEK(reader, kept[i].span, uncounted, &uncounted))
             uncounted = 0;
-        add(&reader->snapshot->value[HAK_STAT_CACHED_BYTES],
-            above(times(kept[i].units, HAK_GRANULE), uncounted));
+        add(&found->cached_bytes, above(times(kept[i].units, HAK_GRANULE), uncounted));
     }
+    if (!read_owner(reader, heap, found))
+        return false;
+    add_heap(reader, found);
     return true;
 }
 
-static bool read_heaps(struct reader *reader)
+static bool read_heaps(struct reader *reader, hak_heap_visit *visit, void *visitor)
 {
     const struct hak_heap *heap = NULL;
+    struct hak_heap_snapshot found;
     if (!peek(reader, (uintptr_t)reader->block->all_heaps, &heap, sizeof heap))
         return false;
-    for (struct walk walk = {0}; heap != NULL;)
-        if (!step(&walk, heap) || !read_heap(reader, heap) || !PEEK(reader, heap, older, &heap))
+    for (struct walk walk = {0}; heap != NULL;) {
+        if (!step(&walk, heap) || !read_heap(reader, heap, &found) || !PEEK(reader, heap, older, &heap))
             return false;
+        if (visit != NULL)
+            visit(&found, visitor);
+    }
     return true;
 }
 
@@ -325,14 +382,22 @@ static void add_up(struct hak_snapshot *snapshot)
     add(&value[HAK_STAT_FOOTPRINT_BYTES], value[HAK_STAT_METADATA_BYTES]);
 }
 
-bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function, const void *context,
-                        uint64_t reads, struct hak_snapshot *snapshot)
+bool hak__snapshot_read_heaps(const struct hak_stats_block *block, hak_peek *function, const void *context,
+                              uint64_t reads, struct hak_snapshot *snapshot, hak_heap_visit *visit,
+                              void *visitor)
 {
-    struct reader reader = {block, function, context, reads, snapshot};
+    struct reader reader = {
+        .block = block, .peek = function, .context = context, .reads_left = reads, .snapshot = snapshot};
     memset(snapshot, 0, sizeof *snapshot);
     if (!read_totals(&reader) || !read_counters(&reader) || !read_locks(&reader) ||
-        !read_superslabs(&reader) || !read_starter(&reader) || !read_heaps(&reader))
+        !read_superslabs(&reader) || !read_starter(&reader) || !read_heaps(&reader, visit, visitor))
         return false;
     add_up(snapshot);
     return true;
+}
+
+bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *function, const void *context,
+                        uint64_t reads, struct hak_snapshot *snapshot)
+{
+    return hak__snapshot_read_heaps(block, function, context, reads, snapshot, NULL, NULL);
 }

@@ -35,7 +35,23 @@ typedef bool hak_peek(const void *context, const void *from, void *to, size_t si
 bool hak__snapshot_read(const struct hak_stats_block *block, hak_peek *peek, const void *context,
                         uint64_t reads, struct hak_snapshot *snapshot);
 
-/* The same of this process; in stats_block.c. Any thread. */
+/* A heap, which a thread has, or which waits for one. */
+struct hak_heap_snapshot {
+    uint32_t id;
+    uint32_t thread;           /* the one that has it, as its gettid(2) says; 0: none */
+    uint64_t requested_bytes;  /* of it so far; of these, by threads that had it before: */
+    uint64_t requested_before;
+    uint64_t cached_bytes;
+};
+
+typedef void hak_heap_visit(const struct hak_heap_snapshot *heap, void *visitor);
+
+/* The same, and calls visit for each heap, the newest first, if it is not NULL. */
+bool hak__snapshot_read_heaps(const struct hak_stats_block *block, hak_peek *peek, const void *context,
+                              uint64_t reads, struct hak_snapshot *snapshot, hak_heap_visit *visit,
+                              void *visitor);
+
+/* hak__snapshot_read of this process; in stats_block.c. Any thread. */
 void hak__snapshot(struct hak_snapshot *snapshot);
 
 /* What of a class is live; what changed meanwhile may hide some. */

@@ -28,9 +28,12 @@ __attribute__((used)) const struct hak_stats_block hak__stats_block = {
     .heap_size = sizeof(struct hak_heap),
     .counters_size = sizeof(struct hak_counters),
     .lock_size = sizeof(struct hak_lock),
+    .page_map_size = sizeof(struct hak_pagemap),
     .class_count = HAK_CLASS_COUNT,
     .stat_count = HAK_STAT_COUNT,
     .lock_count = HAK_LOCK_COUNT,
+    .records_sum = HAK_RECORDS_SUM,
+    .checks = HAK_CHECKS,
     .live_bytes = &hak__live_bytes,
     .retained_bytes = &hak__retained_bytes,
     .taken_bytes = &hak__taken_bytes,
@@ -46,7 +49,11 @@ __attribute__((used)) const struct hak_stats_block hak__stats_block = {
     .chunks = &hak__super_chunks,
     .locks = hak__locks,
     .starter = &hak__starter,
+    .page_map = &hak__pagemap,
     .profile = &hak__profile,
+    .secret = &hak__heap_secret,
+    .meta_newest = &hak__meta_newest,
+    .huge_newest = &hak__huge_newest,
 };
 
 __asm__(".pushsection .note.hakmem, \"a\", %note\n"

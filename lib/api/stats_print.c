@@ -168,6 +168,15 @@ static void json_classes(struct hak_text *text, const struct hak_snapshot *snaps
     }
 }
 
+static void json_found(struct hak_text *text, struct hak_stats_source source)
+{
+    for (size_t i = 0; i < source.found_count; i++) {
+        hak__text_string(text, i == 0 ? ",\"process\":{" : ",");
+        json_field(text, source.found[i].name, source.found[i].value, "");
+    }
+    hak__text_string(text, "}");
+}
+
 void hak__stats_print_json(struct hak_text *text, const struct hak_snapshot *snapshot,
                            struct hak_stats_source source)
 {
@@ -180,6 +189,8 @@ void hak__stats_print_json(struct hak_text *text, const struct hak_snapshot *sna
         hak__text_string(text, "\",");
         json_field(text, "pid", (uint64_t)source.pid, "");
     }
+    if (source.found_count != 0)
+        json_found(text, source);
     json_rows(text, snapshot, true);
     hak__text_string(text, ",\"counters\":{");
     json_rows(text, snapshot, false);
@@ -276,6 +287,21 @@ static void metric_classes(struct hak_text *text, const struct hak_stats_report 
     }
 }
 
+/* Processes of which nothing was found have no line. */
+static void metric_found(struct hak_text *text, const struct hak_stats_report *reports, size_t count)
+{
+    const struct hak_stats_source *first = NULL;
+    for (size_t n = 0; n < count && first == NULL; n++)
+        first = reports[n].source.found_count != 0 ? &reports[n].source : NULL;
+    for (size_t i = 0; first != NULL && i < first->found_count; i++) {
+        struct metric metric = {"hakmem_process_", first->found[i].name, "", first->found[i].help, "gauge"};
+        metric_head(text, metric);
+        for (size_t n = 0; n < count; n++)
+            if (reports[n].source.found_count == first->found_count)
+                metric_value(text, metric, &reports[n].source, NULL, NULL, reports[n].source.found[i].value);
+    }
+}
+
 /* Without sums, which whoever reads the parts makes anew. */
 void hak__stats_print_metrics(struct hak_text *text, const struct hak_stats_report *reports,
                               size_t count)
@@ -295,6 +321,7 @@ void hak__stats_print_metrics(struct hak_text *text, const struct hak_stats_repo
             metric_value(text, metric, &reports[n].source, NULL, NULL,
                          reports[n].snapshot->value[i]);
     }
+    metric_found(text, reports, count);
     metric_locks(text, reports, count);
     metric_classes(text, reports, count);
 }

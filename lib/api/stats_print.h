@@ -6,10 +6,18 @@
 #include "api/snapshot.h"
 #include "core/report.h"
 
+/* What the library does not know of its process, and a reader outside has found. */
+struct hak_stats_found {
+    const char *name, *help;
+    uint64_t value;
+};
+
 /* Which library, in which process; pid 0: the own one, which need not be said. */
 struct hak_stats_source {
     const char *version, *program; /* whatever a process says of itself */
     int64_t pid;
+    const struct hak_stats_found *found; /* the same names for all processes, or none */
+    size_t found_count;
 };
 
 typedef void hak_stats_printer(struct hak_text *text, const struct hak_snapshot *snapshot,

@@ -124,11 +124,11 @@ static void visit_parcels(struct walk *walk, const struct hak_parcel *parcel)
 static void visit_mail(struct walk *walk, const struct hak_heap *heap)
 {
     size_t gathered = 0;
-    for (int i = 0; i < HAK_ALL_GATHERS; i++)
-        if (heap->gathers[i].parcel != NULL) {
-            visit_parcels(walk, heap->gathers[i].parcel);
-            gathered += heap->gathers[i].parcel->bytes;
-        }
+    for (int i = 0; heap->gathers != NULL && i < HAK_ALL_GATHERS; i++) {
+        const struct hak_parcel *parcel = (*heap->gathers)[i].parcel;
+        visit_parcels(walk, parcel);
+        gathered += parcel != NULL ? parcel->bytes : 0;
+    }
     if (gathered != heap->gathered_bytes)
         contradict(walk, "what a heap has gathered is not what it counts", heap);
     visit_parcels(walk, heap->inbox);

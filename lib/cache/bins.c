@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "cache/enter.h"
+#include "cache/mail.h"
 #include "cache/span_cache.h"
 #include "cache/thread_cache.h"
 #include "core/options.h"
@@ -28,6 +29,11 @@ enum { BIN_LEAST = 4, CACHE_LEAST = 65536, FIRST_SHARE = 8 };
 static size_t capacity_of(const struct hak_heap *heap, unsigned class_idx)
 {
     return (size_t)(heap->limit[class_idx] - heap->base[class_idx]);
+}
+
+static size_t held_in(const struct hak_heap *heap, unsigned class_idx)
+{
+    return (size_t)(heap->top[class_idx] - heap->base[class_idx]);
 }
 
 static size_t first_capacity(size_t size)
@@ -89,7 +95,7 @@ static void slots_release(struct hak_heap *heap, void **slots, size_t capacity)
 static bool resize_bin(struct hak_heap *heap, unsigned class_idx, size_t capacity)
 {
     size_t old = capacity_of(heap, class_idx);
-    size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
+    size_t held = held_in(heap, class_idx);
     void **slots = slots_acquire(heap, capacity);
     if (slots == NULL)
         return false;
@@ -104,10 +110,31 @@ static bool resize_bin(struct hak_heap *heap, unsigned class_idx, size_t capacit
     return true;
 }
 
+/*
+ * Blocks leave a bin for their slabs, but those of other threads' slabs go to these threads by mail if
+ * there is a place for them: few of them are of the same slab, and each slab would be a shared
+ * operation. Larger ones would be much memory on its way. (doc/decisions/0042)
+ */
+static void send(struct hak_heap *heap, unsigned class_idx, void *const *block, size_t count)
+{
+    enum { LARGEST = 1024 };
+    size_t sent = 0;
+    bool by_mail = hak__heap_count() > 1 && class_idx >= HAK_CLASSES_IN_LINES &&
+                   hak__class_size(class_idx) <= LARGEST;
+    for (size_t i = 0; by_mail && i < count; i++) {
+        uint32_t word = hak__pagemap_word((uintptr_t)block[i]);
+        if (hak__owner_of(word) == heap->id || !hak__mail_try_add(heap, block[i], word))
+            continue;
+        hak__handback_add(heap, block + sent, i - sent);
+        sent = i + 1;
+    }
+    hak__handback_add(heap, block + sent, count - sent);
+}
+
 static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count)
 {
-    hak__handback_add(heap, heap->base[class_idx], count);
-    size_t rest = (size_t)(heap->top[class_idx] - heap->base[class_idx]) - count;
+    send(heap, class_idx, heap->base[class_idx], count);
+    size_t rest = held_in(heap, class_idx) - count;
     if (rest > 0 && count > 0)
         memmove(heap->base[class_idx], heap->base[class_idx] + count, rest * sizeof *heap->base[class_idx]);
     heap->top[class_idx] = heap->base[class_idx] + rest;
@@ -115,7 +142,8 @@ static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count
 
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
 {
-    flush_bottom(heap, class_idx, (size_t)(heap->top[class_idx] - heap->base[class_idx]));
+    hak__handback_add(heap, heap->base[class_idx], held_in(heap, class_idx));
+    heap->top[class_idx] = heap->base[class_idx];
 }
 
 /* Empties a bin that has grown, and gives it the capacity that a new one has; false if it has that. */
@@ -124,7 +152,7 @@ static bool reset_bin(struct hak_heap *heap, unsigned class_idx)
     size_t first = first_capacity(hak__class_size(class_idx));
     if (capacity_of(heap, class_idx) <= first)
         return false;
-    hak__cache_empty_bin(heap, class_idx);
+    flush_bottom(heap, class_idx, held_in(heap, class_idx));
     return resize_bin(heap, class_idx, first);
 }
 
@@ -156,7 +184,7 @@ static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
 static void drop_bin(struct hak_heap *heap, unsigned class_idx)
 {
     size_t old = capacity_of(heap, class_idx);
-    hak__cache_empty_bin(heap, class_idx);
+    flush_bottom(heap, class_idx, held_in(heap, class_idx));
     slots_release(heap, heap->base[class_idx], old);
     heap->base[class_idx] = heap->top[class_idx] = heap->limit[class_idx] = NULL;
     heap->capacity_bytes -= old * hak__class_size(class_idx);
@@ -304,7 +332,7 @@ void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx)
 {
     heap->used_lately[class_idx] = true;
     bool first = heap->drained[class_idx] == 0;
-    size_t held = (size_t)(heap->top[class_idx] - heap->base[class_idx]);
+    size_t held = held_in(heap, class_idx);
     size_t half = (held + 1) / 2;
     if (!takes_down(heap, class_idx))
         heap->drained[class_idx] = (uint16_t)(heap->drained[class_idx] + (half > 0 ? half : 1));
@@ -319,5 +347,6 @@ void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx)
         flush_bottom(heap, class_idx, half);
     }
     hak__handback_flush(heap);
+    hak__mail_post_surplus(heap);
     hak__heap_poll(heap);
 }

@@ -45,6 +45,7 @@ static _Atomic uint32_t heaps_left;           /* how many these are, or will be;
 static uint64_t cpus_left;                    /* bit i: processor i has one that holds much; the same */
 static _Atomic int64_t left_since;            /* ms, of the first of these; the same */
 static struct hak_heap *shared;               /* under hak__heap_shared_lock */
+static _Atomic uint32_t forks;                /* of which this process is the child */
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
 static struct hak_heap *create_locked(bool for_thread)
@@ -232,6 +233,7 @@ static void give_up(struct hak_heap *heap)
     hak__lock_acquire(&hak__heap_lock);
     heap->attached = false;
     heap->holder = 0;
+    heap->thread = 0;
     bool last = hak_sub_relaxed(&hak__heaps_in_use, 1) == 1;
     struct hak_heap **list = heap->left ? &left_heaps : &free_heaps;
     if (heap->left && left_heaps == NULL)
@@ -423,6 +425,16 @@ void hak__heap_detach(void)
         leave(heap, &hak__heap_gone);
 }
 
+/* Where a signal handler forks before the number is kept, the child, whose number is another, asks again. */
+static void note_thread(struct hak_heap *heap)
+{
+    uint32_t before;
+    do {
+        before = hak_load_relaxed(&forks);
+        heap->thread = (uint32_t)hak__os_thread();
+    } while (before != hak_load_relaxed(&forks));
+}
+
 struct hak_heap *hak__heap_attach(void)
 {
     if (hak__heap == &hak__heap_gone)
@@ -439,7 +451,9 @@ struct hak_heap *hak__heap_attach(void)
     heap->ending = false;
     hak__mail_open(heap);
     heap->flushes = hak_load_relaxed(&hak__flushes_wanted);
+    heap->requested_before = hak__heap_requested(heap);
     hak__heap = heap;
+    note_thread(heap);
     heap->holder = 0;
     hak__counters = &heap->counters;
     hak__count(HAK_COUNTER_THREADS_STARTED, 1);
@@ -477,8 +491,10 @@ void hak__heap_fork_child(void)
     if (hak__heap_is_real(hak__heap) && hak__heap_is_in_disorder(hak__heap))
         abandon(hak__heap);
     looking = false;
+    hak_store_relaxed(&forks, hak_load_relaxed(&forks) + 1);
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
         hak__life_forget(&heap->life);
+        heap->thread = 0;
         if (hak__heap_is_in_disorder(heap) && !heap->attached) {
             if (heap->left)
                 adopt(heap);
@@ -494,6 +510,8 @@ void hak__heap_fork_child(void)
             give_up(heap);
         }
     }
+    if (hak__heap_is_real(hak__heap))
+        note_thread(hak__heap);
 }
 
 struct hak_heap *hak__heap_shared_locked(void)

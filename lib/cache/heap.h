@@ -99,7 +99,8 @@ struct hak_heap {
     struct hak_chain chains[HAK_CHAINS];
     uint32_t chains_used; /* bit i: chains[i] may have a slab */
     uint32_t chains_begun; /* wraps */
-    struct hak_gather gathers[HAK_ALL_GATHERS]; /* mail.h */
+    struct hak_gather (*gathers)[HAK_ALL_GATHERS]; /* mail.h; NULL until the thread frees another's block */
+    uint64_t gathers_used; /* bit i: the one at i has ever had a parcel */
     size_t gathered_bytes; /* in all gathers */
     size_t gathered_most;  /* of these, as the options were when the last parcel was begun */
     struct hak_parcel *inbox; /* a list; the first may be unpacked in part */
@@ -138,9 +139,17 @@ struct hak_heap {
     bool attached;              /* to a thread; under hak__heap_lock */
     uintptr_t holder;           /* the thread that has it in hand, if it is attached and not that one's hak__heap */
     bool left;                  /* free, and holds what its thread has left; the same */
+    uint32_t thread;            /* the one that has it, as gettid(2) says; 0: none */
     int64_t left_ms;            /* since then; the same */
     uint64_t left_cpu;          /* as a bit, if that is much; the same */
     uint64_t sample_interval; /* what until_sample was drawn for; 0: the profiler was off */
+    /*
+     * Bytes requested of the heap so far = requested_end - until_sample. Both change together while
+     * draws is odd; a reader that finds it odd, or another one behind its look, looks again.
+     */
+    _Atomic uint64_t requested_end;
+    _Atomic uint32_t draws; /* wraps */
+    uint64_t requested_before; /* how many these were when the thread got the heap */
     struct hak_counters counters;
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };
@@ -181,6 +190,12 @@ HAK_INLINE void hak__bin_move_top(struct hak_heap *heap, size_t class_idx, ptrdi
 extern const struct hak_heap hak__heap_none, hak__heap_gone;
 
 extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+
+/* Owner only. */
+HAK_INLINE uint64_t hak__heap_requested(const struct hak_heap *heap)
+{
+    return hak_load_relaxed(&heap->requested_end) - (uint64_t)heap->until_sample;
+}
 
 HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
 {

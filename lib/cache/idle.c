@@ -52,9 +52,8 @@ __attribute__((no_sanitize("thread"))) static bool look(struct find *find, struc
             find->bins |= (uint64_t)1 << i;
     }
     if (find->rest) {
-        bool holds = heap->chains_used != 0 || heap->inbox != NULL || hak__mail_waiting(heap) != NULL;
-        for (unsigned i = 0; i < HAK_ALL_GATHERS; i++)
-            holds |= heap->gathers[i].parcel != NULL;
+        bool holds = heap->chains_used != 0 || heap->gathered_bytes != 0 || heap->inbox != NULL ||
+                     hak__mail_waiting(heap) != NULL;
         for (int i = 0; i < HAK_SPAN_PLACES; i++)
             holds |= heap->kept[i].units != 0;
         for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)

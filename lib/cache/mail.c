@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "cache/enter.h"
 #include "cache/handback.h"
 #include "cache/heap.h"
@@ -70,16 +71,23 @@ static void keep_empty(struct hak_heap *heap, struct hak_parcel *parcel)
         give_spares(heap);
 }
 
-struct hak_parcel *hak__mail_empty(struct hak_heap *heap)
+/* An empty parcel that this heap or others keep; NULL when there is none. */
+static struct hak_parcel *take_kept(struct hak_heap *heap)
 {
     if (heap->spare_parcels == NULL)
         take_spares(heap);
     struct hak_parcel *parcel = heap->spare_parcels;
-    if (parcel == NULL)
-        return hak__record_alloc(sizeof *parcel, HAK_CACHE_LINE);
-    heap->spare_parcels = parcel->next;
-    heap->spare_parcel_count--;
+    if (parcel != NULL) {
+        heap->spare_parcels = parcel->next;
+        heap->spare_parcel_count--;
+    }
     return parcel;
+}
+
+struct hak_parcel *hak__mail_empty(struct hak_heap *heap)
+{
+    struct hak_parcel *parcel = take_kept(heap);
+    return parcel != NULL ? parcel : hak__record_alloc(sizeof *parcel, HAK_CACHE_LINE);
 }
 
 /* Sorts the blocks of a parcel by class; end[i] is where class i ends. */
@@ -120,6 +128,55 @@ void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list)
         keep_empty(heap, parcel);
     }
     hak__handback_flush(heap);
+}
+
+/* ---- gathers ----------------------------------------------------------- */
+
+/* Calls visit for each gather that may have a parcel, and for the one for any owners. */
+static void visit_gathers(struct hak_heap *heap,
+                          void (*visit)(struct hak_heap *heap, struct hak_gather *gather))
+{
+    if (heap->gathers == NULL)
+        return;
+    for (uint64_t used = heap->gathers_used; used != 0; used &= used - 1)
+        visit(heap, &(*heap->gathers)[hak__lowest_bit(used)]);
+    visit(heap, &(*heap->gathers)[HAK_GATHERS]);
+}
+
+/* A process of one thread never needs them. False without memory. */
+static bool have_gathers(struct hak_heap *heap)
+{
+    if (heap->gathers == NULL)
+        heap->gathers = hak__record_alloc(sizeof *heap->gathers, HAK_CACHE_LINE);
+    return heap->gathers != NULL;
+}
+
+static struct hak_gather *gather_for(struct hak_heap *heap, uint32_t owner)
+{
+    return &(*heap->gathers)[owner % HAK_GATHERS];
+}
+
+/* Whether the gather is another owner's, with less in it than is worth a parcel of its own. */
+static bool is_taken(const struct hak_gather *gather, uint32_t owner)
+{
+    enum { WORTH_POSTING = 32 };
+    return gather->owner != owner && gather->parcel != NULL && gather->parcel->count < WORTH_POSTING;
+}
+
+static struct hak_gather *larger(struct hak_gather *gather, struct hak_gather *than)
+{
+    bool is_larger = gather->parcel != NULL &&
+                     (than->parcel == NULL || gather->parcel->bytes > than->parcel->bytes);
+    return is_larger ? gather : than;
+}
+
+/* The gather with most bytes in it, which has some if any has. */
+static struct hak_gather *largest(struct hak_heap *heap)
+{
+    struct hak_gather *most = &(*heap->gathers)[HAK_GATHERS];
+    for (uint64_t used = heap->gathers_used; used != 0; used &= used - 1)
+        most = larger(&(*heap->gathers)[hak__lowest_bit(used)], most);
+    return most;
 }
 
 /* ---- posting ----------------------------------------------------------- */
@@ -172,15 +229,13 @@ static void post(struct hak_heap *heap, struct hak_gather *gather)
     }
 }
 
-static struct hak_gather *largest(struct hak_heap *heap)
+static void give_parcel(struct hak_heap *heap, struct hak_gather *gather, struct hak_parcel *parcel,
+                        uint32_t owner, struct hak_heap *to)
 {
-    struct hak_gather *most = NULL;
-    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++) {
-        struct hak_gather *gather = &heap->gathers[i];
-        if (gather->parcel != NULL && (most == NULL || gather->parcel->bytes > most->parcel->bytes))
-            most = gather;
-    }
-    return most;
+    *gather = (struct hak_gather){.owner = owner, .heap = to, .parcel = parcel};
+    if (gather != &(*heap->gathers)[HAK_GATHERS])
+        heap->gathers_used |= (uint64_t)1 << owner % HAK_GATHERS;
+    parcel->next = NULL;
 }
 
 /*
@@ -205,11 +260,7 @@ static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_g
         keep_empty(heap, parcel);
         return gather->owner == owner ? gather->parcel : NULL;
     }
-    gather->owner = owner;
-    gather->heap = to;
-    gather->parcel = parcel;
-    gather->seen = 0;
-    parcel->next = NULL;
+    give_parcel(heap, gather, parcel, owner, to);
     return parcel;
 }
 
@@ -236,36 +287,30 @@ HAK_INLINE bool put_in(struct hak_heap *heap, struct hak_parcel *parcel, void *b
            hak_unlikely(heap->gathered_bytes >= heap->gathered_most);
 }
 
-static struct hak_gather *gather_for(struct hak_heap *heap, uint32_t owner)
+/* False where there is no memory for a parcel, or the thread shall not keep the block. */
+static bool gather_block(struct hak_heap *heap, void *block, uint32_t word)
 {
-    return &heap->gathers[owner % HAK_GATHERS];
-}
-
-/* Whether the gather is another owner's, with less in it than is worth a parcel of its own. */
-static bool is_taken(const struct hak_gather *gather, uint32_t owner)
-{
-    enum { WORTH_POSTING = 32 };
-    return gather->owner != owner && gather->parcel != NULL && gather->parcel->count < WORTH_POSTING;
-}
-
-static HAK_NOINLINE void add_slow(struct hak_heap *heap, void *block, uint32_t word)
-{
-    bool busy = hak__heap_enter(heap);
     unsigned class_idx = (word & 0xff) - 1;
     size_t size = hak__class_size(class_idx);
     uint32_t owner = hak__owner_of(word);
     struct hak_gather *gather = gather_for(heap, owner);
     if (is_taken(gather, owner)) {
-        gather = &heap->gathers[HAK_GATHERS];
+        gather = &(*heap->gathers)[HAK_GATHERS];
         owner = 0;
     }
     struct hak_parcel *parcel = gather->parcel;
     if (parcel == NULL || gather->owner != owner || size > HAK_MAIL_LARGEST)
         parcel = begin(heap, gather, owner, size);
-    if (parcel == NULL)
-        hak__handback_now(heap, block);
-    else if (put_in(heap, parcel, block, class_idx, size))
+    if (parcel != NULL && put_in(heap, parcel, block, class_idx, size))
         post_some(heap, gather);
+    return parcel != NULL;
+}
+
+static HAK_NOINLINE void add_slow(struct hak_heap *heap, void *block, uint32_t word)
+{
+    bool busy = hak__heap_enter(heap);
+    if (!have_gathers(heap) || !gather_block(heap, block, word))
+        hak__handback_now(heap, block);
     hak__heap_leave(heap, busy);
 }
 
@@ -280,7 +325,7 @@ void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
 {
     unsigned class_idx = (word & 0xff) - 1;
     size_t size = hak__class_size(class_idx);
-    if (hak_unlikely(!hak__heap_try_enter(heap))) {
+    if (hak_unlikely(heap->gathers == NULL) || hak_unlikely(!hak__heap_try_enter(heap))) {
         add_slow(heap, block, word);
         return;
     }
@@ -296,6 +341,39 @@ void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
         hak__heap_leave(heap, false);
         add_slow(heap, block, word);
     }
+}
+
+/* A parcel for an owner whose gather has none, of those that heaps keep; NULL where there is none. */
+static struct hak_parcel *begin_with_kept(struct hak_heap *heap, struct hak_gather *gather, uint32_t owner)
+{
+    struct hak_parcel *parcel = take_kept(heap);
+    if (parcel == NULL)
+        return NULL;
+    give_parcel(heap, gather, parcel, owner, owner == gather->owner ? gather->heap : hak__heap_by_id(owner));
+    return parcel;
+}
+
+/* The last place of a parcel is left to who posts it. */
+bool hak__mail_try_add(struct hak_heap *heap, void *block, uint32_t word)
+{
+    unsigned class_idx = (word & 0xff) - 1;
+    uint32_t owner = hak__owner_of(word);
+    if (heap->gathers == NULL || owner == heap->id || owner == 0)
+        return false;
+    struct hak_gather *gather = gather_for(heap, owner);
+    struct hak_parcel *parcel = gather->parcel;
+    if (parcel == NULL)
+        parcel = begin_with_kept(heap, gather, owner);
+    if (parcel == NULL || gather->owner != owner || parcel->count + 1 >= HAK_PARCEL_BLOCKS)
+        return false;
+    put_in(heap, parcel, block, class_idx, hak__class_size(class_idx));
+    return true;
+}
+
+void hak__mail_post_surplus(struct hak_heap *heap)
+{
+    while (heap->gathered_bytes >= heap->gathered_most && heap->gathered_bytes != 0)
+        post(heap, largest(heap));
 }
 
 /* ---- what arrives ------------------------------------------------------ */
@@ -352,8 +430,7 @@ static void post_if_idle(struct hak_heap *heap, struct hak_gather *gather)
 
 void hak__mail_look(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++)
-        post_if_idle(heap, &heap->gathers[i]);
+    visit_gathers(heap, post_if_idle);
     if (heap->mail_idle)
         hand_back_inbox(heap);
     heap->mail_idle = true;
@@ -371,19 +448,22 @@ static void empty_box(struct hak_heap *heap, struct hak_mailbox *box)
             hak__mail_hand_back(heap, (struct hak_parcel *)word);
 }
 
+/* Hands back what is gathered for an owner, and what that has not taken of its mail. */
+static void flush_gather(struct hak_heap *heap, struct hak_gather *gather)
+{
+    struct hak_parcel *parcel = gather->parcel;
+    gather->parcel = NULL;
+    heap->gathered_bytes -= parcel != NULL ? parcel->bytes : 0;
+    hak__mail_hand_back(heap, parcel);
+    if (gather->heap != NULL)
+        empty_box(heap, &gather->heap->mailbox);
+    gather->heap = NULL;
+    gather->owner = 0;
+}
+
 void hak__mail_flush(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++) {
-        struct hak_gather *gather = &heap->gathers[i];
-        struct hak_parcel *parcel = gather->parcel;
-        gather->parcel = NULL;
-        heap->gathered_bytes -= parcel != NULL ? parcel->bytes : 0;
-        hak__mail_hand_back(heap, parcel);
-        if (gather->heap != NULL)
-            empty_box(heap, &gather->heap->mailbox);
-        gather->heap = NULL;
-        gather->owner = 0;
-    }
+    visit_gathers(heap, flush_gather);
     hand_back_inbox(heap);
     empty_box(heap, &heap->mailbox);
 }
@@ -401,18 +481,24 @@ void hak__mail_close(struct hak_heap *heap)
         hak__mail_hand_back(heap, (struct hak_parcel *)word);
 }
 
+static void post_rest(struct hak_heap *heap, struct hak_gather *gather)
+{
+    if (gather->parcel != NULL)
+        post(heap, gather);
+}
+
 void hak__mail_leave(struct hak_heap *heap)
 {
-    for (unsigned i = 0; i < HAK_ALL_GATHERS; i++)
-        if (heap->gathers[i].parcel != NULL)
-            post(heap, &heap->gathers[i]);
+    visit_gathers(heap, post_rest);
     hand_back_inbox(heap);
     hak__mail_close(heap);
 }
 
 void hak__mail_forget(struct hak_heap *heap)
 {
-    memset(heap->gathers, 0, sizeof heap->gathers);
+    if (heap->gathers != NULL)
+        memset(heap->gathers, 0, sizeof *heap->gathers);
+    heap->gathers_used = 0;
     heap->gathered_bytes = 0;
     heap->inbox = heap->spare_parcels = NULL;
     heap->spare_parcel_count = 0;

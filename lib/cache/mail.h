@@ -23,6 +23,8 @@
  * for the second goes to one more parcel, with blocks of any owners, which is handed back when it is
  * full: parcels with a few blocks in each would take more memory than these.
  *
+ * Blocks come from free, and from bins that overflow (bins.c).
+ *
  * Empty parcels stay with who emptied them, up to a few; others take what is more from a list that all
  * share. There are no more than were ever full at a time, and these few a heap.
  *
@@ -42,8 +44,8 @@
 struct hak_heap;
 
 enum {
-    HAK_GATHERS = 16,
-    HAK_ALL_GATHERS = HAK_GATHERS + 1, /* with one for blocks of any owners */
+    HAK_GATHERS = 64,
+    HAK_ALL_GATHERS = HAK_GATHERS + 1, /* the last one is for blocks of any owners */
     HAK_GATHERED_BYTES = 131072,
     HAK_PARCEL_BLOCKS = 224,
     HAK_MAIL_LARGEST = 16384 /* larger blocks are handed back to their slabs one by one */
@@ -62,9 +64,9 @@ struct hak_parcel {
 /* Blocks of one owner. Owner thread only. */
 struct hak_gather {
     uint32_t owner;            /* id of the heap, or 0: to be handed back when it is full */
+    uint32_t seen;             /* of the parcel's blocks, by the last look */
     struct hak_heap *heap;     /* that heap, or NULL */
     struct hak_parcel *parcel; /* NULL, or with blocks in it */
-    uint32_t seen;             /* of these, by the last look */
 };
 
 /*
@@ -85,6 +87,14 @@ enum { HAK_MAIL_CLOSED = 1 };
 
 /* Sends a freed block to its heap. word is that of the page map. Owner thread of heap only. */
 void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word);
+
+/*
+ * The same for who has left the heap in disorder and must call nobody: nothing is posted, and the only
+ * memory that it takes is a parcel that the heap keeps. False where there is no place for the block, or it is the
+ * heap's own or nobody's. What has become too much by this is posted later, as surplus.
+ */
+bool hak__mail_try_add(struct hak_heap *heap, void *block, uint32_t word);
+void hak__mail_post_surplus(struct hak_heap *heap);
 
 /*
  * Now and then: posts what is gathered where nothing was added since the last time, and hands back

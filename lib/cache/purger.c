@@ -37,7 +37,7 @@ enum {
 };
 
 /* The thread's, and written by it alone; one lives at a time. */
-static HAK_WRITTEN_OFTEN struct hak_counters counters;
+static HAK_SPARSE struct hak_counters counters; /* most processes have no such thread */
 static bool counted;            /* under hak__heap_lock */
 static uint32_t lives_in_vain;  /* in a row */
 static _Atomic int process;     /* in which threads may be started; by a thread that is alone in it */

@@ -63,8 +63,10 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
     if (alignment <= HAK_ALIGNMENT && !hak__passes_through())
         return hak__malloc(size);
     unsigned class_idx = class_of(alignment, size);
-    if (hak_likely(class_idx < HAK_CLASS_COUNT)) {
-        void *block = hak__cache_malloc(hak__heap, class_idx, size);
+    struct hak_heap *heap = hak__heap;
+    bool counted = heap->until_sample < 0; /* by from_cache, which has left the block to the profiler */
+    if (hak_likely(class_idx < HAK_CLASS_COUNT) && !counted) {
+        void *block = hak__cache_malloc(heap, class_idx, size);
         if (hak_likely(block != NULL))
             return hak__block_live(block, size, false);
     }
@@ -112,12 +114,16 @@ static void *aligned_bypass(size_t alignment, size_t size)
                    ? hak__large_fresh(size, alignment, false)
                    : NULL;
     struct hak_heap *heap = hak__heap;
+    if (!hak__heap_is_real(heap))
+        return NULL;
     void *block = hak__sampled_malloc(class_idx, size);
-    if (block != NULL || !hak__heap_is_real(heap))
+    if (block != NULL)
         return block;
     block = hak__cache_bypass(heap, class_idx);
     if (block != NULL)
         hak__block_begin(block, class_idx, heap);
+    else
+        hak__sample_uncount(heap, size);
     return block;
 }
 

@@ -84,11 +84,8 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
     struct hak_heap *heap = hak__heap;
     void *block = hak__cache_take(heap, class_idx);
     if (block == NULL) {
-        if (hak_unlikely(!hak__heap_is_real(heap))) {
-            heap = hak__heap_attach();
-            if (heap == NULL)
-                return alloc_without_heap(class_idx);
-        }
+        if (hak_unlikely(!hak__heap_is_real(heap)))
+            return alloc_without_heap(class_idx);
         if (may_borrow && ((block = start(heap, class_idx)) != NULL ||
                            (block = borrow(heap, class_idx)) != NULL))
             return block;
@@ -104,8 +101,11 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
     return block;
 }
 
+/* A thread's first block counts as requested of the heap that it gets for it. */
 static void *alloc_small(unsigned class_idx, size_t size, bool may_borrow)
 {
+    if (hak_unlikely(!hak__heap_is_real(hak__heap)))
+        hak__heap_attach();
     void *block = hak__sampled_malloc(class_idx, size);
     return hak_likely(block == NULL) ? alloc_class(class_idx, may_borrow) : block;
 }

@@ -52,7 +52,7 @@ bool hak__os_populate(void *address, size_t size);
 bool hak__os_is_written(const void *address);
 /* Bytes, those of files too, that were resident at most so far; SIZE_MAX where that is not known. */
 size_t hak__os_peak(void);
-/* Whether the word at an address, a multiple of 4, can be read. */
+/* Whether the byte at an address can be read. */
 bool hak__os_can_read(const void *address);
 /* From now on only system calls that a strict sandbox allows: no populate, no wishes, no limits. */
 void hak__os_sandboxed(void);

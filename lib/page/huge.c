@@ -15,8 +15,9 @@
 
 HAK_WRITTEN_OFTEN struct hak_lock hak__huge_lock;
 
-/* The kept mappings, newest first, and their number; under hak__huge_lock. */
-static struct hak_span *newest, *oldest;
+/* The kept mappings and their number; under hak__huge_lock. */
+struct hak_span *hak__huge_newest;
+static struct hak_span *oldest;
 static size_t kept_count;
 
 _Atomic size_t hak__huge_bytes, hak__huge_blocks;
@@ -27,7 +28,7 @@ static void unlink_locked(struct hak_span *span)
     if (span->prev != NULL)
         span->prev->next = span->next;
     else
-        newest = span->next;
+        hak__huge_newest = span->next;
     if (span->next != NULL)
         span->next->prev = span->prev;
     else
@@ -40,12 +41,12 @@ static void keep_locked(struct hak_span *span)
 {
     span->state = HAK_SPAN_FREE;
     span->prev = NULL;
-    span->next = newest;
-    if (newest != NULL)
-        newest->prev = span;
+    span->next = hak__huge_newest;
+    if (hak__huge_newest != NULL)
+        hak__huge_newest->prev = span;
     else
         oldest = span;
-    newest = span;
+    hak__huge_newest = span;
     kept_count++;
     if (span->pinned)
         hak_add_relaxed(&hak__pinned_bytes, span->size);
@@ -111,7 +112,7 @@ bool hak__owns(const void *address)
 static struct hak_span *fitting_locked(size_t size, size_t alignment)
 {
     struct hak_span *best = NULL;
-    for (struct hak_span *span = newest; span != NULL; span = span->next)
+    for (struct hak_span *span = hak__huge_newest; span != NULL; span = span->next)
         if (span->size >= size && span->size - size <= size / 8 &&
             (span->base & (alignment - 1)) == 0 && (best == NULL || span->size < best->size))
             best = span;
@@ -122,7 +123,7 @@ static struct hak_span *fitting_locked(size_t size, size_t alignment)
 static struct hak_span *largest_locked(size_t least)
 {
     struct hak_span *best = NULL;
-    for (struct hak_span *span = newest; span != NULL; span = span->next)
+    for (struct hak_span *span = hak__huge_newest; span != NULL; span = span->next)
         if (!span->room && span->size >= least && (best == NULL || span->size > best->size))
             best = span;
     return best;
@@ -141,7 +142,7 @@ static void keep(struct hak_span *span)
  */
 static struct hak_span *room_locked(const struct hak_span *span)
 {
-    for (struct hak_span *room = newest; room != NULL; room = room->next)
+    for (struct hak_span *room = hak__huge_newest; room != NULL; room = room->next)
         if (room->room && room->base == span->base + span->size)
             return room;
     return NULL;
@@ -549,7 +550,7 @@ size_t hak__huge_kept(void)
 {
     size_t bytes = 0;
     hak__lock_acquire(&hak__huge_lock);
-    for (struct hak_span *span = newest; span != NULL; span = span->next)
+    for (struct hak_span *span = hak__huge_newest; span != NULL; span = span->next)
         bytes += span->dirty ? span->size : 0;
     hak__lock_release(&hak__huge_lock);
     return bytes;

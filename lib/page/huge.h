@@ -58,5 +58,7 @@ size_t hak__huge_kept(void);
 
 /* Bytes of live huge blocks, and their number; any thread adds, they are only reported. */
 extern _Atomic size_t hak__huge_bytes, hak__huge_blocks;
+/* Mappings that serve no block, newest first; under hak__huge_lock. */
+extern struct hak_span *hak__huge_newest;
 
 #endif

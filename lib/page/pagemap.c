@@ -31,7 +31,7 @@ bool hak__pagemap_ensure(uintptr_t address, size_t size)
 {
     uintptr_t first = hak__pagemap_place(address).root;
     uintptr_t last = hak__pagemap_place(address + size - 1).root;
-    if (last >= HAK_ROOT_SIZE)
+    if (first >= HAK_ROOT_SIZE || last >= HAK_ROOT_SIZE)
         return false;
     for (uintptr_t index = first; index <= last; index++)
         if (!ensure_leaf(index))
@@ -71,7 +71,7 @@ void hak__pagemap_set(uintptr_t address, uint32_t word, void *record)
 
 bool hak__pagemap_find(uintptr_t *address)
 {
-    struct hak_pagemap_place place = hak__pagemap_place(*address);
+    struct hak_pagemap_place place = hak__pagemap_place(*address > HAK_MAP_BEGIN ? *address : HAK_MAP_BEGIN);
     for (; place.root < HAK_ROOT_SIZE; place.root++, place.index = 0) {
         if (hak_load_acquire(&hak__pagemap.root[place.root]) == 0)
             continue;
@@ -79,7 +79,7 @@ bool hak__pagemap_find(uintptr_t *address)
         for (; place.index < HAK_LEAF_SIZE; place.index++) {
             uint32_t word = hak_load_relaxed(&leaf->word[place.index]);
             if (word != HAK_CODE_NONE && word != HAK_CODE_SPAN_INSIDE) {
-                *address = (place.root << HAK_LEAF_BITS | place.index) << HAK_GRANULE_SHIFT;
+                *address = hak__pagemap_address(place);
                 return true;
             }
         }

@@ -2,8 +2,8 @@
 /*
  * The page map: what any address belongs to, without touching it.
  *
- *     address  [ root index | leaf index | offset in the 64 KiB granule ]
- *                   |             |
+ *     address - HAK_MAP_BEGIN  [ root index | leaf index | offset in the 64 KiB granule ]
+ *                                   |             |
  *     root[] ──► leaf ──► word[]   owner << 9 | growing << 8 | code   read by every free
  *                    └──► record[] slab or span        read by slow paths
  *
@@ -46,6 +46,12 @@
 #define HAK_ROOT_BITS (HAK_ADDRESS_BITS - HAK_GRANULE_SHIFT - HAK_LEAF_BITS)
 #define HAK_ROOT_SIZE ((size_t)1 << HAK_ROOT_BITS)
 #define HAK_LEAF_SIZE ((size_t)1 << HAK_LEAF_BITS)
+/*
+ * The first address that the map covers: a free of NULL, which programs do all the time, does not touch
+ * the map's first pages. No system maps memory below it without being asked for that place, where there
+ * is room enough.
+ */
+#define HAK_MAP_BEGIN (HAK_ADDRESS_BITS > 32 ? (uintptr_t)64 << 20 : 0)
 
 enum {
     HAK_CODE_NONE = 0,
@@ -99,7 +105,7 @@ struct hak_pagemap_place {
 
 HAK_INLINE struct hak_pagemap_place hak__pagemap_place(uintptr_t address)
 {
-    uintptr_t granule = address >> HAK_GRANULE_SHIFT;
+    uintptr_t granule = (address - HAK_MAP_BEGIN) >> HAK_GRANULE_SHIFT;
     hak_opaque(granule); /* or the compiler shifts the address twice */
     uintptr_t index = granule & (HAK_LEAF_SIZE - 1);
     hak_opaque(index);
@@ -107,6 +113,12 @@ HAK_INLINE struct hak_pagemap_place hak__pagemap_place(uintptr_t address)
     hak_opaque(root); /* or it keeps the granule, to compare that with the end of the map */
     struct hak_pagemap_place place = {root, index};
     return place;
+}
+
+/* The granule that is shown there. */
+HAK_INLINE uintptr_t hak__pagemap_address(struct hak_pagemap_place place)
+{
+    return ((place.root << HAK_LEAF_BITS | place.index) << HAK_GRANULE_SHIFT) + HAK_MAP_BEGIN;
 }
 
 HAK_INLINE bool hak__pagemap_covers(struct hak_pagemap_place place)

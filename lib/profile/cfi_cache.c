@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/cfi_cache.h"
 
-#include <string.h>
-
 #include "base/atomic.h"
 
 enum { PLACES_SHIFT = 10, PLACES = 1 << PLACES_SHIFT };
 
 static const uint8_t kept_by_calls[] = {HAK_KEPT_BY_CALLS};
 _Static_assert(HAK_COUNT_OF(kept_by_calls) <= HAK_KEPT_A_WORD * HAK_KEPT_WORDS, "all of them have their bits");
-
-struct packed {
-    uint64_t place, table; /* whose row it is: one that lies as a closed file did may be taken for that, and a
-                              walk then tells places that are none */
-    struct hak_cfi_usual usual;
-};
-enum { WORDS = sizeof(struct packed) / sizeof(uint64_t) };
 
 /*
  * Any thread reads and writes, signal handlers too. A writer makes version odd by CAS-acquire, and gives
@@ -28,8 +19,11 @@ enum { WORDS = sizeof(struct packed) / sizeof(uint64_t) };
  * ever and so not used.
  */
 struct entry {
-    _Atomic uint32_t version;
-    _Atomic uint64_t word[WORDS];
+    HAK_CACHE_ALIGNED _Atomic uint32_t version;
+    _Atomic uint64_t place, table; /* whose row it is: one that lies as a closed file did may be taken for that,
+                                      and a walk then tells places that are none */
+    _Atomic uint64_t frame;        /* the offset, and in the upper half the register */
+    _Atomic uint64_t kept[HAK_KEPT_WORDS];
 };
 static HAK_SPARSE struct entry entries[PLACES];
 
@@ -62,42 +56,33 @@ static bool pack(const struct hak_cfi_row *row, struct hak_cfi_usual *usual)
     return others == 0;
 }
 
-static bool look(struct entry *entry, struct packed *packed)
-{
-    uint64_t word[WORDS];
-    uint32_t version = hak_load_acquire(&entry->version);
-    for (unsigned i = 0; i < WORDS; i++)
-        word[i] = hak_load_relaxed(&entry->word[i]);
-    hak_fence_acquire();
-    memcpy(packed, word, sizeof word);
-    return version % 2 == 0 && hak_load_relaxed(&entry->version) == version;
-}
-
-static void keep(struct entry *entry, const struct packed *packed)
-{
-    uint64_t word[WORDS];
-    uint32_t version = hak_load_relaxed(&entry->version);
-    if (version % 2 != 0 || !hak_cas_acquire(&entry->version, &version, version + 1))
-        return;
-    hak_fence_release();
-    memcpy(word, packed, sizeof word);
-    for (unsigned i = 0; i < WORDS; i++)
-        hak_store_relaxed(&entry->word[i], word[i]);
-    hak_store_release(&entry->version, version + 2);
-}
-
+/* Word by word to where they are used: a copy of them all waits for its own stores. */
 bool hak__cfi_look(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_usual *usual)
 {
-    struct packed packed;
-    if (!look(entry_of(place), &packed) || packed.place != place || packed.table != file->table)
-        return false;
-    *usual = packed.usual;
-    return true;
+    struct entry *entry = entry_of(place);
+    uint32_t version = hak_load_acquire(&entry->version);
+    bool is_it = hak_load_relaxed(&entry->place) == place && hak_load_relaxed(&entry->table) == file->table;
+    uint64_t frame = hak_load_relaxed(&entry->frame);
+    for (int i = 0; i < HAK_KEPT_WORDS; i++)
+        usual->kept[i] = hak_load_relaxed(&entry->kept[i]);
+    hak_fence_acquire();
+    usual->frame_offset = (int32_t)(uint32_t)frame;
+    usual->frame_register = (uint32_t)(frame >> 32);
+    return is_it && version % 2 == 0 && hak_load_relaxed(&entry->version) == version;
 }
 
 void hak__cfi_keep(const struct hak_cfi_file *file, uintptr_t place, const struct hak_cfi_row *row)
 {
-    struct packed packed = {.place = place, .table = file->table};
-    if (pack(row, &packed.usual))
-        keep(entry_of(place), &packed);
+    struct entry *entry = entry_of(place);
+    struct hak_cfi_usual usual = {0};
+    uint32_t version = hak_load_relaxed(&entry->version);
+    if (!pack(row, &usual) || version % 2 != 0 || !hak_cas_acquire(&entry->version, &version, version + 1))
+        return;
+    hak_fence_release();
+    hak_store_relaxed(&entry->place, place);
+    hak_store_relaxed(&entry->table, file->table);
+    hak_store_relaxed(&entry->frame, (uint64_t)usual.frame_register << 32 | (uint32_t)usual.frame_offset);
+    for (int i = 0; i < HAK_KEPT_WORDS; i++)
+        hak_store_relaxed(&entry->kept[i], usual.kept[i]);
+    hak_store_release(&entry->version, version + 2);
 }

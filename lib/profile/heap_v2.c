@@ -66,6 +66,9 @@ int hak__heap_v2_write(int fd, enum hak_profile_of view)
     struct hak_site site;
     uint64_t frames[HAK_PROFILE_DEPTH];
     hak__profile_copy(&profile);
+    /* the peak is recorded in steps, and what is in use now may be above the last one */
+    if (view == HAK_PROFILE_OF_PEAK && profile.in_use.bytes > profile.at_peak.bytes)
+        view = HAK_PROFILE_OF_IN_USE;
     hak__text_begin(&text, fd);
     write_head(&text, profile.last_interval, view);
     uint32_t depth = 0;

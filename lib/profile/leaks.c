@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/leaks.h"
 
+#include <string.h>
+
+#include "core/file_name.h"
+#include "core/options.h"
 #include "core/report.h"
 #include "profile/exponential.h"
 #include "profile/frame_text.h"
@@ -41,6 +45,13 @@ static void say_sum(struct hak_text *text, struct hak_profile_sum sum)
     hak__text_string(text, blocks == 1 ? " block" : " blocks");
 }
 
+/* The message is for who reads the report, wherever standard error leads by now. */
+static void begin_message(struct hak_text *text, int fd)
+{
+    hak__text_message(text);
+    text->fd = fd;
+}
+
 static void say_all(int fd, const struct hak_profile *profile)
 {
     struct hak_text text;
@@ -49,8 +60,7 @@ static void say_all(int fd, const struct hak_profile *profile)
     double sum = 0;
     for (uint32_t i = 0; hak__profile_site(i, &site, frames) != 0; i++)
         sum += variance(&site, profile->last_interval);
-    hak__text_message(&text);
-    text.fd = fd;
+    begin_message(&text, fd);
     hak__text_string(&text, "in use at exit: ");
     say_sum(&text, profile->in_use);
     hak__text_string(&text, "; estimated from ");
@@ -99,6 +109,24 @@ static uint32_t next_site(uint64_t *most, uint32_t *before, struct hak_site *fou
     return best != 0 ? hak__profile_site(at, found, frames) : 0;
 }
 
+/* The library knows no lines. */
+static void say_how_to_see_lines(int fd)
+{
+    static HAK_SPARSE char path[PATH_MAX];
+    struct hak_text text;
+    begin_message(&text, fd);
+    hak__text_string(&text, "for functions and lines, ");
+    if (hak__option(HAK_OPTION_PROFILE_DUMP) == 0)
+        hak__text_string(&text, "add profile_dump=FILE to HAKMEM_CONF, run the program again, and ");
+    hak__text_string(&text, "use: hakmem profile ");
+    if (hak__option(HAK_OPTION_PROFILE_DUMP) != 0 && hak__file_name(hak__options_file, path))
+        hak__text_printable(&text, path, strlen(path));
+    else
+        hak__text_string(&text, "FILE");
+    hak__text_string(&text, "\n");
+    hak__text_end(&text);
+}
+
 void hak__leaks_report(int fd)
 {
     struct hak_profile profile;
@@ -107,6 +135,9 @@ void hak__leaks_report(int fd)
     uint32_t before = 0, depth = 0;
     hak__profile_copy(&profile);
     say_all(fd, &profile);
-    for (unsigned i = 0; i < SITES_SHOWN && (depth = next_site(&most, &before, &site, frames)) != 0; i++)
+    unsigned i = 0;
+    for (; i < SITES_SHOWN && (depth = next_site(&most, &before, &site, frames)) != 0; i++)
         say_site(fd, &site, frames, depth);
+    if (i > 0)
+        say_how_to_see_lines(fd);
 }

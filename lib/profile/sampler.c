@@ -4,7 +4,7 @@
 #include "base/mix.h"
 #include "base/probe.h"
 #include "cache/sampled.h"
-#include "os/os.h"
+#include "core/stats.h"
 #include "profile/call_stack.h"
 #include "profile/dump.h"
 #include "profile/exponential.h"
@@ -39,23 +39,40 @@ static uint64_t random_bits(struct hak_heap *heap)
     return hak__mix(bits ^ 0xbf58476d1ce4e5b9u, 0x94d049bb133111ebu ^ number) | 1;
 }
 
+/* Counts down from another distance; what has been requested stays the same. */
+static void begin(struct hak_heap *heap, ptrdiff_t distance)
+{
+    uint64_t end = hak__heap_requested(heap) + (uint64_t)distance;
+    uint32_t draws = hak_load_relaxed(&heap->draws);
+    hak_store_relaxed(&heap->draws, draws + 1);
+    hak_fence_release(); /* before the change: draws is odd */
+    hak_store_relaxed(&heap->requested_end, end);
+    hak_plain_store_relaxed(&heap->until_sample, distance);
+    hak_store_release(&heap->draws, draws + 2);
+}
+
 /* Begins the way to the next sample, or to the next look. */
 static void draw(struct hak_heap *heap)
 {
     uint64_t interval = interval_now();
     double distance = interval != 0 ? hak__exponential(random_bits(heap)) * (double)interval : LOOK;
     heap->sample_interval = interval;
-    heap->until_sample = distance < (double)(PTRDIFF_MAX / 2) ? (ptrdiff_t)distance : PTRDIFF_MAX / 2;
+    begin(heap, distance < (double)(PTRDIFF_MAX / 2) ? (ptrdiff_t)distance : PTRDIFF_MAX / 2);
 }
 
 /* A thread's first block counts, too: then it gets its heap here. */
 bool hak__sample_due(struct hak_heap *heap, size_t size)
 {
     uint64_t interval = hak_load_relaxed(&hak__profile.interval);
-    if (hak_unlikely(!hak__heap_is_real(heap)) && (interval == 0 || (heap = hak__heap_attach()) == NULL))
+    if (hak_unlikely(!hak__heap_is_real(heap)) && (interval == 0 || (heap = hak__heap_attach()) == NULL)) {
+        hak__count(HAK_COUNTER_REQUESTED_BYTES, size);
         return false;
-    if (hak_unlikely(heap->sample_interval != interval))
+    }
+    if (hak_unlikely(heap->sample_interval != interval)) {
+        if (heap->until_sample < 0)
+            hak__sample_uncount(heap, size); /* it counts for the new distance */
         draw(heap);
+    }
     if (heap->until_sample >= 0 && !hak__sample_counts(heap, size))
         return false;
     if (heap->sample_interval != 0)
@@ -73,7 +90,7 @@ static uint64_t weight_of(double probability)
  * Records a block; its own bytes are what the sample fell into. The way to the program begins with the
  * caller's registers: each call less on it is a fifth of what a sample costs.
  */
-static bool record(const struct hak_heap *heap, const void *block, size_t size, const struct hak_registers *from)
+static bool record(struct hak_heap *heap, const void *block, size_t size, const struct hak_registers *from)
 {
     uint64_t frames[HAK_PROFILE_DEPTH];
     double bytes = size != 0 ? (double)size : 1;
@@ -82,6 +99,7 @@ static bool record(const struct hak_heap *heap, const void *block, size_t size, 
         .size = size,
         .weight = weight_of(hak__probability(bytes / (double)heap->sample_interval)),
         .interval = heap->sample_interval,
+        .thread = heap->thread,
         .frames = frames,
         .depth = hak__call_stack(from, frames, HAK_PROFILE_DEPTH)};
     if (!hak__profile_add(&added))

@@ -11,6 +11,10 @@
  * While the profiler is off the count comes to its end, too, after a megabyte: then its heap looks
  * whether it has been switched on. Slow paths that find a bin empty look as well.
  *
+ * So the count tells how many bytes were requested, too: what is left of the distance is subtracted from
+ * what will have been at its end (heap.h). Where a program asks for memory until it gets some, each try
+ * counts.
+ *
  * Counting is the owner's alone; so is everything here, but hak__sample_end.
  */
 #ifndef HAK_PROFILE_SAMPLER_H
@@ -27,6 +31,12 @@ HAK_INLINE bool hak__sample_counts(struct hak_heap *heap, size_t size)
 {
     heap->until_sample -= (ptrdiff_t)size;
     return hak_unlikely(heap->until_sample < 0);
+}
+
+/* A block that was counted will be asked for, and counted, once more. */
+HAK_INLINE void hak__sample_uncount(struct hak_heap *heap, size_t size)
+{
+    heap->until_sample += (ptrdiff_t)size;
 }
 
 /*

@@ -383,7 +383,7 @@ static bool add_locked(const struct hak_profile_block *block)
         return false;
     tables.sample[number] = (struct hak_sample){.address = address, .size = block->size,
                                           .weight = block->weight, .site = site,
-                                          .thread = (uint32_t)hak__os_thread(),
+                                          .thread = block->thread,
                                           .tenths = (uint32_t)tenths_now()};
     enter(BY_ADDRESS, number);
     hak__profile.samples_in_use++;

@@ -104,7 +104,7 @@ struct hak_profile_block {
     size_t size;
     uint64_t weight, interval; /* what it weighs at this mean distance */
     const uint64_t *frames;
-    uint32_t depth;
+    uint32_t depth, thread;
 };
 
 /* Records a sampled block; false, and it is counted as dropped, where there is no room. Any thread. */

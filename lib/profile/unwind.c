@@ -177,7 +177,7 @@ static bool step_from_nowhere(struct hak_walk *walk)
     const struct hak_registers *registers = &walk->registers;
     uintptr_t pc = registers->value[HAK_REGISTER_PC], sp = registers->value[HAK_REGISTER_SP], back = 0;
     struct hak_cfi_file file;
-    if (!HAK_CALL_FRAMES || walk->is_return || hak__os_can_read((const void *)hak__align_down(pc, 4)))
+    if (!HAK_CALL_FRAMES || walk->is_return || hak__os_can_read((const void *)pc))
         return false;
 #if defined(__aarch64__)
     back = plain_address(registers->value[30]);

@@ -10,6 +10,7 @@
 #ifndef HAK_SLAB_SUPER_CHUNK_H
 #define HAK_SLAB_SUPER_CHUNK_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,8 @@
 #include "slab/super_set.h"
 
 enum { HAK_ORDERS = 4 }; /* slabs of 1, 2, 4 and 8 slots */
+enum { HAK_EVER_WARM = 63 };
+static_assert((int)HAK_CLASS_COUNT <= (int)HAK_EVER_WARM, "a bit for each class, and one more");
 
 struct SuperSlab;
 
@@ -26,10 +29,10 @@ struct super_chunk {
     _Atomic(struct super_chunk *) next; /* set once, under the lock; release */
     size_t first; /* number of the first member over all chunks; constant */
     /*
-     * Classes of which a slab was ever shown; any thread, never cleared. A process that shows none
-     * touches nothing behind the first members.
+     * Bit i: a slab of class i was ever shown; HAK_EVER_WARM: there was ever a warm slot. Any thread,
+     * never cleared. A process that frees no slab touches nothing behind the first members.
      */
-    _Atomic uint64_t ever_shown;
+    _Atomic uint64_t ever;
     struct super_set open[HAK_ORDERS]; /* run of unused slots */
     _Atomic(struct SuperSlab *) member[HAK_SET_SIZE]; /* set once, under the lock; release */
     struct super_set warm[HAK_ORDERS]; /* run of slots, all unused and dirty */

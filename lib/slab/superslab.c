@@ -145,9 +145,16 @@ static void strike_out(SuperSlab *super, unsigned order, bool warm)
         hak__chunk_put(super->chunk, super->number, set);
 }
 
+static bool was_ever(struct super_chunk *chunk, unsigned bit)
+{
+    return (hak_load_acquire(&chunk->ever) >> bit & 1) != 0;
+}
+
 static TinySlabMeta *take_in(struct super_chunk *chunk, unsigned order, bool warm)
 {
     struct chunk_set set = hak__chunk_slots(chunk, order, warm);
+    if (warm && !was_ever(chunk, HAK_EVER_WARM))
+        return NULL;
     for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
          n = super_set_next(set.near, n + 1)) {
         SuperSlab *super = member_of(chunk, n);
@@ -226,6 +233,8 @@ static void announce(SuperSlab *super, uint32_t used)
 {
     uint32_t unused = candidates(super, used, false);
     uint32_t warm = candidates(super, used, true);
+    if (warm != 0)
+        super_set_raise(&super->chunk->ever, (uint64_t)1 << HAK_EVER_WARM);
     for (unsigned order = 0; order < HAK_ORDERS; order++) {
         if (runs(unused, order) != 0)
             hak__chunk_put(super->chunk, super->number, hak__chunk_slots(super->chunk, order, false));
@@ -400,7 +409,7 @@ void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx)
     hak__race_point("show");
     HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 1u << slab->slot));
     hak__race_point("shown");
-    super_set_raise(&super->chunk->ever_shown, (uint64_t)1 << class_idx);
+    super_set_raise(&super->chunk->ever, (uint64_t)1 << class_idx);
     hak__chunk_put(super->chunk, super->number, hak__chunk_partial(super->chunk, class_idx));
 }
 
@@ -429,7 +438,7 @@ static TinySlabMeta *claim_from(SuperSlab *super, unsigned class_idx)
 static TinySlabMeta *claim_in(struct super_chunk *chunk, unsigned class_idx)
 {
     struct chunk_set set = hak__chunk_partial(chunk, class_idx);
-    if ((hak_load_acquire(&chunk->ever_shown) >> class_idx & 1) == 0)
+    if (!was_ever(chunk, class_idx))
         return NULL;
     for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
          n = super_set_next(set.near, n + 1)) {

@@ -83,7 +83,7 @@ built() {
     esac
 }
 built --enable-debug --disable-override --with-annotations --disable-static CFLAGS=-O0
-built --disable-checks --with-freelist=spinlock --enable-coverage --without-libdw --without-zlib
+built --disable-checks --with-freelist=spinlock --enable-coverage --without-libdw --without-zlib --without-ncurses
 built --with-freelist=plain --with-sanitizer=undefined --disable-override
 built --with-freelist=plain --with-sanitizer=address --enable-debug
 built CC=clang --enable-debug --with-sanitizer=thread --with-freelist=spinlock

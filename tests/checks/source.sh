@@ -109,7 +109,7 @@ wrong 'hak_owns is not in NAME' man/hak_usable_size.3 '/^\.Nm hak_owns$/d'
 wrong 'hak_reallocarray.3: leads to no page' man/hak_reallocarray.3 's/hak_malloc/hak_fresh/'
 wrong '--fresh is in tools/cmd_run.c, not in man/hakmem.1' tools/cmd_run.c \
     's/{"debug", no_argument, NULL, .d.},/& {"fresh", no_argument, NULL, 1},/'
-wrong '-l is in man/hakmem.1, not in tools/cmd_run.c' tools/cmd_run.c 's/c:l:h/c:h/'
+wrong '-l is in man/hakmem.1, not in tools/cmd_run.c' tools/cmd_run.c 's/c:l:k/c:k/'
 wrong '--canary is in tools/cmd_preload.c, not in man/hakmem-preload.8' man/hakmem-preload.8 \
     's/^\.It Fl Fl canary/.It Canary/'
 wrong 'enable: --canary is in .*, not in SYNOPSIS' man/hakmem-preload.8 '/^\.Op Fl Fl canary/d'

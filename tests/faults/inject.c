@@ -17,7 +17,7 @@
 #define MAPPING_CALL SYS_mmap
 #endif
 
-enum { SITES_MAX = 64, CANARIES_MAX = 64, ERRORS_MAX = 8, ANY = -1, FUTEX_BITS = FUTEX_CMD_MASK };
+enum { SITES_MAX = 128, CANARIES_MAX = 64, ERRORS_MAX = 8, ANY = -1, FUTEX_BITS = FUTEX_CMD_MASK };
 
 extern const struct fault_site __start_fault_sites[], __stop_fault_sites[];
 
@@ -55,6 +55,7 @@ static const struct {
     {SYS_getpid, ANY, {0}},
     {SYS_getppid, ANY, {0}},
     {SYS_gettid, ANY, {0}},
+    {SYS_rt_sigprocmask, ANY, {EFAULT, ENOSYS, EPERM}},
     {SYS_renameat2, ANY, {EACCES, ENOENT, ENOSPC, EROFS, ENOSYS}},
     {SYS_unlinkat, ANY, {EACCES, ENOENT, EROFS, ENOSYS}},
     {SYS_getsid, ANY, {0}},
@@ -97,8 +98,10 @@ static void start(void)
         return;
     counts = mmap(NULL, SITES_MAX * sizeof *counts, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (counts == MAP_FAILED || fault_sites() > SITES_MAX)
+    if (counts == MAP_FAILED || fault_sites() > SITES_MAX) {
+        fprintf(stderr, "faults: no memory for the counts, or more than %d calls\n", SITES_MAX);
         abort();
+    }
     read_environment();
 }
 

@@ -409,6 +409,7 @@ static void rest(uint32_t seed)
         hak__os_mark_file("/etc/passwd");
         hak__os_process();
         hak__os_thread();
+        hak__os_can_read(text);
         int file = hak__os_append("/dev/null");
         if (file >= 0)
             hak__os_close(file);

@@ -29,12 +29,14 @@ offers() {
     got=$(bash offered "$1" "${3-}")
     [ "$got" = "$2" ] || { echo "'$1' offers '$got', not '$2'" >&2; exit 1; }
 }
-offers 'hakmem ' 'run stat profile conf preload selftest bug-report --help --version'
+offers 'hakmem ' 'run stat top profile heap leaks snapshot map conf preload selftest bug-report --help --version'
 offers 'hakmem r' 'run'
 offers 'hakmem conf --d' '--debug'
 offers 'hakmem run --d' '--debug'
 offers 'hakmem run --stats=' 'text json'
 offers 'hakmem run --stats=j' 'json'
+offers 'hakmem run --leaks=t' 'text'
+offers 'hakmem run --suppressions lib' 'library.so'
 offers 'hakmem run --debug --conf decay' 'decay_ms='
 offers 'hakmem run --conf=decay' 'decay_ms='
 offers 'hakmem run --conf decay_ms=5,tr' '5,trace='
@@ -43,11 +45,18 @@ offers 'hakmem run -c decay_ms=5,stats=n' 'none'
 offers 'hakmem run --conf decay_ms=' ''
 offers 'hakmem run --library lib' 'library.so'
 offers 'hakmem run --library=lib' 'library.so'
+offers 'hakmem stat --th' '--threads'
+offers 'hakmem top --o' '--once'
+offers 'hakmem top --sort=gr' 'growth'
+offers 'hakmem top -s ret' 'retained'
 offers 'hakmem profile --d' '--diff'
 offers 'hakmem profile --view=al' 'allocated'
 offers 'hakmem profile --view al' 'allocated'
 offers 'hakmem profile -o lib' 'library.so'
 offers 'hakmem profile --diff lib' 'library.so'
+offers 'hakmem leaks --b' '--blocks'
+offers 'hakmem map --s' '--svg'
+offers 'hakmem map -o lib' 'library.so'
 sed -n 's/^HAK_OPTION([A-Z_]*, "\([a-z_0-9]*\)".*/\1/p' "$srcdir/lib/core/options.def" > options
 while read -r option; do
     case " $(bash offered 'hakmem run --conf ') " in
@@ -55,6 +64,11 @@ while read -r option; do
     *) echo "$option is not offered" >&2; exit 1 ;;
     esac
 done < options
+offers 'hakmem heap --no' '--no-stop'
+offers 'hakmem heap --blocks ' ''
+offers 'hakmem heap lib' 'library.so'
+offers 'hakmem snapshot --c' '--contents'
+offers 'hakmem snapshot -o lib' 'library.so'
 offers 'hakmem preload ' 'status check enable disable --help'
 offers 'hakmem preload enable --c' '--canary'
 offers 'hakmem preload status --c' ''

@@ -209,8 +209,8 @@ check_slabs() {
 }
 
 check_statistics() {
-    answers 'hak stats' '^hakmem statistics of /' '^  live bytes +1[0-9]{8}$' \
-        '^  metadata bytes +[1-9]' '^  SuperSlabs +[1-9]' '^  heaps in use +1$' \
+    answers 'hak stats' '^hakmem statistics of /' '^  live_bytes +1[0-9]{8}$' \
+        '^  metadata_bytes +[1-9]' '^  superslabs +[1-9]' '^  heaps +1$' \
         '^  stage3 +[1-9]' '^  huge_allocations +1$' '^  threads_started +2$' \
         '^  threads_ended +1$'
     # what the program holds of a size that is its alone, and what adds up

@@ -35,7 +35,8 @@ static const struct {
     ADDRESS(live_bytes), ADDRESS(retained_bytes), ADDRESS(taken_bytes), ADDRESS(committed_bytes),
     ADDRESS(metadata_bytes), ADDRESS(huge_bytes), ADDRESS(huge_blocks), ADDRESS(superslabs),
     ADDRESS(heaps), ADDRESS(counters), ADDRESS(all_heaps), ADDRESS(disabled), ADDRESS(chunks),
-    ADDRESS(locks), ADDRESS(starter), ADDRESS(profile)};
+    ADDRESS(locks), ADDRESS(starter), ADDRESS(page_map), ADDRESS(profile),
+    ADDRESS(secret), ADDRESS(meta_newest), ADDRESS(huge_newest)};
 enum { ADDRESSES = sizeof addresses / sizeof *addresses };
 static_assert(sizeof(struct hak_stats_block) - offsetof(struct hak_stats_block, live_bytes) ==
                   ADDRESSES * sizeof(void *), "these are all");
@@ -119,6 +120,10 @@ static void spoil_numbers(const struct hak_stats_block *block)
     memset((void *)counters->value, 0xff, sizeof counters->value);
     memset(heap->top, 0xff, sizeof heap->top);
     memset(heap->kept, 0xff, sizeof heap->kept);
+    memset(&heap->thread, 0xff, sizeof heap->thread);
+    memset((void *)&heap->draws, 0xff, sizeof heap->draws);
+    memset((void *)&heap->requested_end, 0xff, sizeof heap->requested_end);
+    memset(&heap->requested_before, 0xff, sizeof heap->requested_before);
     memset(super->slabs, 0xff, sizeof super->slabs);
     for (int i = 0; i < HAK_LOCK_COUNT; i++)
         memset((void *)&block->locks[i].lock->acquisitions, 0xff, 2 * sizeof(uint64_t));

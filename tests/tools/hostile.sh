@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# hakmem stat looks at a process that deceives it: it ends soon, with valid text or with one error.
+# hakmem stat, hakmem heap and hakmem leaks look at a process that deceives them: they end soon, with valid
+# text or with one error.
 set -eu
 fail() { echo "$1" >&2; exit 1; }
 work=$(mktemp -d)
@@ -23,7 +24,7 @@ begin() {
     fail "$what: is not ready"
 }
 is_text() {
-    head -n 1 "$1" | grep -q '^hakmem [0-9].* statistics of hostile (process [0-9]*)$' &&
+    head -n 1 "$1" | grep -q '^hostile (process [0-9]*), libhakmem [0-9].*$' &&
         ! LC_ALL=C grep -q '[^ -~]' "$1"
 }
 is_json() {
@@ -48,11 +49,65 @@ look() {
     0) "is_$form" "$work/out" && [ ! -s "$work/message" ] || fail "$what: what is said is no $form" ;;
     1)
         [ ! -s "$work/out" ] || fail "$what: $form beside an error"
-        [ "$(wc -l < "$work/message")" -eq 1 ] || fail "$what: not one error for $form"
+        [ "$(wc -l < "$work/message")" -eq 1 ] || fail "$what: not one error for $form: $(cat "$work/message")"
         grep -q "^hakmem: process $pid [ -~]*\$" "$work/message" || fail "$what: not told of the process"
         ;;
     *) fail "$what: $form ends with $status" ;;
     esac
+}
+# look_at_heap: hakmem heap and hakmem snapshot end soon, too, with a table, a file, or one error
+look_at_heap() {
+    status=0
+    timeout -s KILL 90 "$hakmem" heap "$pid" > "$work/out" 2> "$work/message" || status=$?
+    case $status in
+    0)
+        head -n 1 "$work/out" | grep -q '^hostile (process [0-9]*), libhakmem [0-9].*$' &&
+            ! LC_ALL=C grep -q '[^ -~]' "$work/out" || fail "$what: heap: no table"
+        ;;
+    1)
+        [ ! -s "$work/out" ] && [ "$(wc -l < "$work/message")" -eq 1 ] || fail "$what: heap: not one error"
+        grep -q "^hakmem: process $pid [ -~]*\$" "$work/message" || fail "$what: heap: not told of the process"
+        ;;
+    *) fail "$what: heap ends with $status" ;;
+    esac
+    status=0
+    timeout -s KILL 90 "$hakmem" leaks "$pid" > "$work/out" 2> "$work/message" || status=$?
+    case $status in
+    0 | 1)
+        head -n 1 "$work/out" | grep -q '^hostile (process [0-9]*), libhakmem [0-9].*$' &&
+            ! LC_ALL=C grep -q '[^ -~]' "$work/out" || fail "$what: leaks: no text"
+        ;;
+    2)
+        [ ! -s "$work/out" ] && [ "$(wc -l < "$work/message")" -eq 1 ] || fail "$what: leaks: not one error"
+        grep -q "^hakmem: process $pid [ -~]*\$" "$work/message" || fail "$what: leaks: not told of the process"
+        ;;
+    *) fail "$what: leaks ends with $status" ;;
+    esac
+    status=0
+    timeout -s KILL 90 "$hakmem" snapshot -o "$work/shot" "$pid" > "$work/out" 2> "$work/message" || status=$?
+    [ $status -le 1 ] && [ "$(wc -l < "$work/message")" -eq $status ] || fail "$what: snapshot ends with $status"
+}
+# look_top yes|no: hakmem top ends soon, and has the process or not, in text that does not disturb a terminal
+look_top() {
+    timeout -s KILL 60 "$hakmem" top --once --delay 0.1 --filter hostile > "$work/out" 2> "$work/message" ||
+        [ $? -eq 1 ] || fail "$what: hakmem top does not end: $(cat "$work/message")"
+    ! LC_ALL=C grep -q '[^ -~]' "$work/out" "$work/message" || fail "$what: hakmem top writes no text"
+    [ "$(awk 'length != 96' "$work/out")" = '' ] || fail "$what: the table of hakmem top has other columns"
+    found=no
+    ! grep -q "^ *$pid hostile " "$work/out" || found=yes
+    [ "$found" = "$1" ] || fail "$what: in the table of hakmem top: $found"
+    timeout -s KILL 60 "$hakmem" top --json --delay 0.1 --filter hostile > "$work/out" || fail "$what: no JSON"
+    ! command -v python3 > /dev/null ||
+        python3 "$srcdir/tests/tools/stats-schema.py" "$srcdir/doc/top.schema.json" "$work/out"
+}
+# look_at_threads: the same of hakmem stat --threads
+look_at_threads() {
+    for option in '' --json --prometheus; do
+        status=0
+        timeout -s KILL 30 "$hakmem" stat --threads ${option:+"$option"} "$pid" > "$work/out" 2> "$work/message" || status=$?
+        [ $status -le 1 ] && [ "$(wc -l < "$work/message")" -eq $status ] || fail "$what: threads $option end with $status"
+        ! LC_ALL=C grep -q '[^ -~]' "$work/out" || fail "$what: threads $option are no text"
+    done
 }
 end() {
     kill "$pid"
@@ -85,16 +140,29 @@ if [ "$status" -ne 0 ]; then
     grep -q 'may not be read' "$work/message" && exit 77
     exit 1
 fi
+look_top yes
 end
 
 # an address of the block leads astray
 LD_PRELOAD=$HAK_LIBRARY "$hostile" names > "$work/names"
 [ "$(wc -l < "$work/names")" -gt 10 ] || fail 'the block has no addresses'
 while read -r name; do
-    [ "$name" != profile ] || continue # which hakmem stat does not follow; profile.sh has it
+    for pattern in circle zeros ones nowhere long; do
+        what="$pattern $name"
+        begin $pattern "$name"
+        look_at_heap
+        [ "$name" != all_heaps ] || look_at_threads
+        end
+    done
+    case $name in profile | secret | meta_newest | huge_newest) continue ;; esac # which hakmem stat does not follow
     for pattern in circle zeros ones; do
         seen '0 1' 'has damaged statistics\|is disabled there' $pattern "$name"
     done
+    # the statistics are good without it
+    if [ "$name" = page_map ]; then
+        seen 0 '' nowhere page_map
+        continue
+    fi
     seen 1 'has damaged statistics: they lead to memory that does not exist' nowhere "$name"
 done < "$work/names"
 # lists without an end; the long ones in one form, since each look takes a while, on a busy machine
@@ -114,19 +182,31 @@ done
 what='waits all_heaps'
 begin $what
 if grep -q ready "$work/said"; then
+    look_top no
     look json
     grep -q "$late" "$work/message" || fail "$what: $(cat "$work/message")"
 fi
 end
 
 # numbers of the block: layout, sizes, lengths of tables; and all in the records
-for offset in 8 12 40 48 52 56 60 64 68 72 76; do
+for offset in 8 12 40 48 52 56 60 64 68 72 76 80 84; do
     for value in 0 1 0x7fffffff 0xffffffff; do
         [ $offset$value = 81 ] || seen 1 'whose statistics this command, .*, cannot read' field $offset $value
     done
 done
 seen 0 '' field 44 0xffffffff
+seen 0 '' field 88 0xffffffff
 seen 0 '' numbers
+what=numbers
+begin numbers
+look_at_heap
+look_at_threads
+look_top yes
+end
+what='circle all_heaps'
+begin $what
+look_top no
+end
 
 # the version
 for version in '1", "x": "2' '1\' '1 2' "$(printf '1\nhakmem_x 1')" "$(printf '1\033[2J')" \

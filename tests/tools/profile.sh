@@ -82,7 +82,14 @@ else
     shows "3.0 MiB 75.0% 3.0 MiB 75.0% 3 grow_index $(basename "$work")/stacks.c:$(line_of 'site of the index')" text
     shows "1.0 MiB 25.0% 1.0 MiB 25.0% 1 load_table $(basename "$work")/stacks.c:$(line_of 'site of the table')" text
     shows "0 B 0.0% 3.0 MiB 75.0% 0 add_rows $(basename "$work")/stacks.c:$(line_of '^    grow_index')" text
-    shows '0 B 0.0% 4.0 MiB 100.0% 0 main ' text
+    # what says the same of every stack is one row
+    shows " > main:$(line_of '^    load_table') (every stack from " text
+    [ "$(grep -c '4.0 MiB 100.0%' text)" -eq 1 ] || { cat text; fail 'callers of all have a row each'; }
+    "$hakmem" profile --functions three.heap > text
+    shows "3.0 MiB 75.0% 3.0 MiB 75.0% 3 grow_index $(basename "$work")/stacks.c" text
+    shows "1.0 MiB 25.0% 4.0 MiB 100.0% 1 load_table $(basename "$work")/stacks.c" text
+    shows ' > main (every stack from ' text
+    ! grep -q 'stacks\.c:' text || { cat text; fail 'lines are told apart'; }
     "$hakmem" profile --view allocated three.heap > text
     shows 'Memory allocated: three.heap' text
     shows '6.0 MiB 75.0% 6.0 MiB 75.0% 6 grow_index ' text
@@ -92,8 +99,8 @@ else
         fail 'the folded stacks are others'
 
     # callers stand before the functions that they call
-    "$hakmem" profile three.heap | awk '$NF ~ /stacks.c/ || / main / { print $8 }' | tr '\n' ' ' > order
-    [ "$(cat order)" = 'grow_index load_table main load_table add_rows ' ] || fail "the order is $(cat order)"
+    "$hakmem" profile three.heap | awk '/every stack/ { print "all" } $NF ~ /stacks.c/ { print $8 }' | tr '\n' ' ' > order
+    [ "$(cat order)" = 'grow_index load_table all load_table add_rows ' ] || fail "the order is $(cat order)"
 
     # the memory of functions that are left out is that of their callers
     "$hakmem" profile --hide '^(grow_|add_rows$)' three.heap > text
@@ -165,7 +172,7 @@ heap profile:      2: 67109888 [     2: 67109888] @ heap_v2/524288
 MAPPED_LIBRARIES:
 END
 "$hakmem" profile scaled.heap > text 2> message
-shows '64.5 MiB in 514 blocks. Estimated from samples, one per 512.0 KiB allocated.' text
+shows '64.5 MiB in 514 blocks. Estimated from 2 samples, one per 512.0 KiB allocated; standard error: at most 724.1 KiB.' text
 shows '64.5 MiB 100.0% 64.5 MiB 100.0% 514 [unknown]' text
 "$hakmem" profile --heap-v2 scaled.heap | tr -s ' ' > text
 shows 'heap profile: 2: 67109888 [ 2: 67109888] @ heap_v2/524288' text
@@ -173,6 +180,8 @@ printf 'heap profile: 0: 0 [0: 0] @ heap_v2/0\n' > none.heap
 "$hakmem" profile none.heap > text 2> message
 printf 'Memory in use: none.heap\nNo block was sampled that belongs to this view.\n' | diff - text ||
     fail 'nothing is shown as something'
+"$hakmem" profile --diff scaled.heap scaled.heap > text 2> message
+shows 'Estimated from 4 samples in both profiles, one per 512.0 KiB allocated; standard error: at most 1.0 MiB.' text
 # jemalloc's form
 cat > jemalloc.heap << 'END'
 heap_v2/524288
@@ -187,9 +196,22 @@ heap_v2/524288
 MAPPED_LIBRARIES:
 END
 "$hakmem" profile jemalloc.heap > text 2> message
-shows '64.5 MiB in 514 blocks.' text
+shows '64.5 MiB in 514 blocks. Estimated from 2 samples, ' text
+# its own functions are left out
+cat > jemalloc.heap << 'END'
+heap_v2/524288
+@ 0x1000100 0x1000200 0x2000300
+  t*: 1: 67108864 [0: 0]
 
-# says EXPECTED STATUS ARGUMENT ...: it fails with this message
+MAPPED_LIBRARIES:
+01000000-01001000 r-xp 00000000 08:01 1 /nowhere/libjemalloc.so.2
+02000000-02001000 r-xp 00000000 08:01 2 /nowhere/caller
+END
+"$hakmem" profile jemalloc.heap > text 2> message
+! grep libjemalloc text || fail 'functions of jemalloc are shown'
+shows ' caller+0x2ff' text
+
+# says EXPECTED STATUS ARGUMENT ...: it fails with this message, of one line
 says() {
     expected=$1 expected_status=$2
     shift 2
@@ -200,6 +222,7 @@ says() {
     *) fail "hakmem profile $* says $got, not $expected" ;;
     esac
     [ "$status" -eq "$expected_status" ] || fail "hakmem profile $* ends with $status"
+    [ "$(echo "$got" | grep -v -c 'built without libdw')" -eq 1 ] || fail "hakmem profile $* says $got"
 }
 first='heap profile: 1: 1 [1: 1] @ heap_v2/1'
 # refused MESSAGE LINE ...: a file of these lines
@@ -211,7 +234,7 @@ refused() {
 }
 : > empty.heap
 says 'hakmem: empty.heap:1: the file is empty' 1 empty.heap
-refused 'not a heap profile in the format heap_v2' 'nothing of the kind'
+refused 'not a heap profile; hakmem profile -o NAME.heap PID saves one' 'nothing of the kind'
 refused 'expected' 'heap profile: 1: 1 [1: 1 @ heap_v2/1'
 refused 'the kind of heap profile is not heap_v2' 'heap profile: 1: 1 [1: 1] @ growthz'
 refused 'not a sampling interval' 'heap profile: 1: 1 [1: 1] @ heap_v2/x'
@@ -226,9 +249,15 @@ for form in --text --folded --svg --heap-v2 "--view=allocated"; do
     "$hakmem" profile "$form" large.heap > text 2> message || fail "large numbers: $form fails"
     ! LC_ALL=C grep -q "$(printf '\033')" text || fail "$form prints what the file is named"
 done
-says 'usage:' 2
-says 'usage:' 2 three.heap five.heap
-says 'usage:' 2 --diff three.heap
+says 'hakmem: no process ID, name or file given; see hakmem profile --help' 2
+says "hakmem: unexpected argument 'five.heap'; see hakmem profile --help" 2 three.heap five.heap
+says "unexpected argument 'x'" 2 --diff three.heap five.heap x
+says 'hakmem: --diff needs two profiles, OLD and NEW; see hakmem profile --help' 2 --diff three.heap
+says "hakmem: unknown option '--nothing'; see hakmem profile --help" 2 --nothing three.heap
+says "unknown option '-Z'" 2 -Zt three.heap
+says "missing value of option '--view'" 2 three.heap --view
+says "missing value of option '-o'" 2 -o
+says 'exclude each other' 2 --functions --svg three.heap
 says 'exclude each other' 2 --text --svg three.heap
 says 'exclude each other' 2 --start --stop 1
 says 'exclude each other' 2 --diff --heap-v2 three.heap five.heap
@@ -245,7 +274,7 @@ says 'is a file' 1 --seconds 1 ./three.heap
 says 'is a file' 1 --start ./three.heap
 says 'does not exist, or has ended' 1 99999999
 says 'invalid process ID' 1 0
-says "no process named 'nothing-of-that-name' runs on libhakmem and may be read, and no file" 1 nothing-of-that-name
+says "no process named 'nothing-of-that-name' runs on libhakmem and may be read, and no file has that name; start" 1 nothing-of-that-name
 says '/no/such/folder/file: No such file' 1 --text -o /no/such/folder/file three.heap
 ! command -v mkfifo > /dev/null || ! [ -w /dev/full ] ||
     says 'No space left' 1 --text -o /dev/full three.heap
@@ -339,8 +368,12 @@ most "$([ -e skipped ] && echo "$running" || echo convert)" text 60
 shows 'The profiler is off' text
 "$hakmem" profile --view peak "$pid" > text 2> message
 most "$grow_table" text 60
-"$hakmem" profile --view age "$pid" > text 2> message
-most "$grow_table" text 90
+for rows in "" --functions; do
+    # shellcheck disable=SC2086
+    "$hakmem" profile --view age $rows "$pid" > text 2> message
+    most "$grow_table" text 90
+done
+! grep -q 'running\.c:' text || fail 'lines are told apart'
 "$hakmem" profile --folded "$running" 2> message | grep -q "main.*$grow_table" ||
     [ -e skipped ] || fail 'not found by its name'
 "$hakmem" profile -o heap.pb.gz "$pid" 2> message
@@ -349,6 +382,8 @@ most "$grow_table" text 90
 grep -q '^# build-id ' running.heap || fail 'no build IDs'
 "$hakmem" profile running.heap > text 2> message
 most "$grow_table" text 90
+grep -q 'Estimated from [0-9]* samples, one per 64.0 KiB allocated; standard error: at most ' text ||
+    fail "a file does not tell its error: $(cat text)"
 
 # on and off; a signal during the recording
 "$hakmem" profile --start --interval 64K "$pid" > text
@@ -380,7 +415,7 @@ if command -v gcore > /dev/null && gcore -o core "$pid" > gcore.log 2>&1; then
     head -c 100000 "core.$pid" > cut
     says 'hakmem: ./cut: ' 1 ./cut
 fi
-says 'is no core file' 1 ./stacks
+says 'is no core file of this architecture, or is damaged; for a running program, give' 1 ./stacks
 if [ "$(id -u)" -eq 0 ]; then
     rm "$running"
     "$hakmem" profile "$pid" > text 2> message
@@ -416,8 +451,14 @@ int main(void)
 }
 END
 $CC -g -O1 -o leaving leaving.c || fail 'the program does not compile'
-HAKMEM_CONF=profile=1K,profile_dump=left.heap LD_PRELOAD=$HAK_LIBRARY ./leaving || fail 'a program fails'
-"$hakmem" profile left.heap > text 2> message
+HAKMEM_CONF=profile=1K,profile_dump=%n.heap,leaks=1 LD_PRELOAD=$HAK_LIBRARY ./leaving 2> said ||
+    fail 'a program fails'
+mv leaving.heap.peak left.heap.peak
+# as the report says
+command=$(sed -n 's/.*: for functions and lines, use: hakmem //p' said)
+[ "$command" = 'profile leaving.heap' ] || fail "the report says $(cat said)"
+# shellcheck disable=SC2086
+"$hakmem" $command > text 2> message
 shows '1.0 MiB in 1 block. ' text
 "$hakmem" profile left.heap.peak > text 2> message
 grep -q '^\(19.0 MiB in 19\|20.0 MiB in 20\) blocks' text || { cat text; fail 'another peak'; }
@@ -439,6 +480,6 @@ done
 
 begin sh -c 'echo ready; exec sleep 60'
 sleep 0.2
-says 'does not run on libhakmem' 1 "$pid"
+says 'does not run on libhakmem; start its program with hakmem run' 1 "$pid"
 says 'does not run on libhakmem' 1 --start "$pid"
 [ ! -e skipped ] || { cat skipped; exit 77; }

@@ -54,6 +54,13 @@ void profile_debug_close(struct profile_debug *debug)
     free(debug);
 }
 
+char *profile_debug_table(struct profile_debug *debug, uint64_t distance)
+{
+    (void)debug;
+    (void)distance;
+    return NULL;
+}
+
 size_t profile_debug_lines(struct profile_debug *debug, uint64_t offset, struct profile_line *lines,
                            size_t most)
 {

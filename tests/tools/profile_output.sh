@@ -228,6 +228,25 @@ memory of <demo>
 No memory was sampled.
 END
 
+# dump NAME BLOCKS BYTES: a file in jemalloc's format with one stack
+dump() {
+    printf 'heap_v2/1\n  t*: %s: %s [0: 0]\n@ 0x1000 0x2000\n  t*: %s: %s [0: 0]\n\nMAPPED_LIBRARIES:\n' \
+        "$2" "$3" "$2" "$3" > "$work/$1.heap"
+}
+# changes FROM TO TEXT: what the difference of two such files is said to be
+changes() {
+    "$builddir/tools/hakmem" profile --diff "$work/$1.heap" "$work/$2.heap" > "$work/read"
+    sed -n 2p "$work/read" | grep -qF -- "$3. " || fail "$1 to $2: not $3"
+}
+dump many 100 10240
+dump large 10 20480
+dump less 50 5120
+changes many large '+10.0 KiB in -90 blocks'
+changes large many '-10.0 KiB in +90 blocks'
+changes many less '-5.0 KiB in -50 blocks'
+changes less many '+5.0 KiB in +50 blocks'
+changes many many '0 B in 0 blocks'
+
 ! command -v node > /dev/null || node --check "$srcdir/tools/profile_svg.js" || fail 'the script is none'
 
 for kind in pprof svg; do

@@ -17,16 +17,41 @@ cat > "$work/inside.c" << 'END'
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-/* Blocks of many sizes, then what it says of itself in two files, then it waits. */
+/* A block that is only read: present as the page of zeros, but not in the RSS. */
+static int read_zeros(void)
+{
+    enum { SIZE = 60 << 20 };
+    const char *volatile zeros = calloc(SIZE, 1);
+    for (size_t i = 0; i < SIZE; i += 4096)
+        if (zeros == NULL || zeros[i] != 0)
+            return 1;
+    if (write(1, "ready\n", 6) != 6)
+        return 1;
+    pause();
+    return 0;
+}
+
+/* Blocks of many sizes and memory of its own, then what it says of itself in a file, then it waits. */
 int main(int argc, char **argv)
 {
     static char *volatile block[5000];
+    enum { OWN = 30 << 20 };
+    char *own = mmap(NULL, OWN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (own == MAP_FAILED)
+        return 1;
+    memset(own, 1, OWN);
+    if (argc > 1 && strcmp(argv[1], "zeros") == 0)
+        return read_zeros();
     hak_stats_t stats;
-    for (size_t i = 0; i < 5000; i++)
-        if ((block[i] = malloc(i * i % 9000 + (i % 1000 == 0 ? 40 << 20 : 0))) == NULL)
+    for (size_t i = 0; i < 5000; i++) {
+        size_t size = i * i % 9000 + (i % 1000 == 0 ? 40 << 20 : 0);
+        if ((block[i] = malloc(size)) == NULL)
             return 1;
+        memset(block[i], 1, size < 9000 ? size : 0);
+    }
     for (size_t i = 0; i < 5000; i += 3)
         free(block[i]);
     stats.struct_size = sizeof stats;
@@ -48,7 +73,7 @@ int main(int argc, char **argv)
     free(text);
     for (int i = 1; i < argc; i++) {
         int fd = open(argv[i], O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (hak_stats_get(&stats) != 0 || hak_stats_print(fd, i == 1 ? HAK_STATS_TEXT : HAK_STATS_JSON) != 0)
+        if (hak_stats_get(&stats) != 0 || hak_stats_print(fd, HAK_STATS_JSON) != 0)
             return 1;
         close(fd);
     }
@@ -86,18 +111,59 @@ says() {
     [ "$status" -ne 0 ] || fail "hakmem stat $* ends with 0"
 }
 
-begin "$work/inside" "$work/text" "$work/json"
+rss_of() { awk '$1 == "Rss:" { print $2 * 1024 }' "/proc/$1/smaps_rollup"; }
+
+begin "$work/inside" "$work/json"
 resting=$pid
-if ! "$hakmem" stat "$resting" > "$work/outside" 2> "$work/message"; then
+before=$(rss_of "$resting")
+if ! "$hakmem" stat --json "$resting" > "$work/outside" 2> "$work/message"; then
     cat "$work/message"
     grep -q 'may not be read' "$work/message" && exit 77
     exit 1
 fi
-sed "1s/\$/ of inside (process $resting)/" "$work/text" | diff - "$work/outside" ||
-    fail 'the text differs from inside'
-"$hakmem" stat --json "$resting" > "$work/outside"
-sed "s/,\"allocated_bytes/,\"program\":\"inside\",\"pid\":$resting&/" "$work/json" | diff - "$work/outside" ||
+sed 's/"process":{[^}]*},//' "$work/outside" > "$work/library"
+sed "s/,\"allocated_bytes/,\"program\":\"inside\",\"pid\":$resting&/" "$work/json" | diff - "$work/library" ||
     fail 'the JSON differs from inside'
+
+# what the RSS is made of: the blocks of 40 MiB were never written to, and 30 MiB are the program's own
+found() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$work/outside"; }
+mib() { echo $(($(found "$1") >> 20)); }
+after=$(rss_of "$resting") # a page may have come by being read
+rss=$(found rss_bytes)
+[ "$rss" -ge "$before" ] && [ "$rss" -le "$after" ] || fail "the RSS is $before to $after, not $rss"
+[ "$after" -le $((before + 65536)) ] || fail "a look made the RSS $before to $after"
+[ "$(found peak_rss_bytes)" -ge "$rss" ] || fail 'it was never so large'
+sum=0
+for part in allocated cached slab_free retained metadata file other; do
+    sum=$((sum + $(found "${part}_rss_bytes")))
+done
+[ "$sum" -eq "$rss" ] || fail "the parts are $sum, the RSS is $rss"
+[ "$(mib other_rss_bytes)" -ge 29 ] && [ "$(mib other_rss_bytes)" -le 33 ] || fail "other: $(found other_rss_bytes)"
+[ "$(mib allocated_rss_bytes)" -ge 13 ] && [ "$(mib allocated_rss_bytes)" -le 16 ] ||
+    fail "allocated: $(found allocated_rss_bytes)"
+"$hakmem" stat --counters "$resting" > "$work/outside"
+awk '
+    /^  Another [0-9.]+ MiB is allocated but not resident: never written to/ { absent = $2 }
+    $1 == "RSS" && $2 == "is" { parts = 1; next }
+    parts && NF == 0 { parts = 0 }
+    parts { share += $(NF - 1) }
+    $1 == "16" && $2 >= 1 && $6 ~ /^[0-9.]*$/ && $7 == "%" { class = 1 }
+    /^  refills +[0-9]+$/ { counter = 1 }
+    /^  arena +[0-9]+ +[0-9]+$/ { lock = 1 }
+    END { exit !(absent > 110 && absent < 210 && share > 99.5 && share < 100.5 && class && counter && lock) }
+    ' "$work/outside" || { cat "$work/outside"; fail 'this is not what the process has'; }
+"$hakmem" stat "$resting" | grep -q 'refills' && fail 'counters that nobody wants'
+
+begin "$work/inside" zeros
+"$hakmem" stat --json "$pid" > "$work/outside"
+# some systems give memory of its own to a page that is only read: then it is in the RSS
+rss=$(($(rss_of "$pid") >> 20))
+allocated=$(mib allocated_rss_bytes)
+if [ "$rss" -ge 90 ]; then [ "$allocated" -ge 59 ]; else [ "$allocated" -lt 1 ]; fi ||
+    fail "allocated without a write: $(found allocated_rss_bytes), RSS: $rss MiB"
+[ "$(mib other_rss_bytes)" -ge 29 ] || fail "other: $(found other_rss_bytes)"
+
+"$hakmem" stat --json "$resting" > "$work/outside"
 if command -v python3 > /dev/null; then
     schema=$srcdir/doc/statistics.schema.json
     for file in json outside; do
@@ -157,7 +223,15 @@ begin "$work/hak-named"
 named=$pid
 begin "$work/hak-named"
 "$hakmem" stat "$named" "$resting" > "$work/several"
-[ "$(grep -c '^hakmem .* statistics of ' "$work/several")" -eq 2 ] || fail 'not two texts for two processes'
+[ "$(grep -cE "^ *($named hak-named|$resting inside) +[0-9.]+ " "$work/several")" -eq 2 ] ||
+    fail 'not two lines for two processes'
+"$hakmem" stat --counters "$named" "$resting" > "$work/several"
+[ "$(grep -c '^  refills ' "$work/several")" -eq 2 ] || fail 'not the counters of two processes'
+"$hakmem" stat --all --counters | grep -q "(process $named), libhakmem" || fail 'not the counters of all processes'
+"$hakmem" stat --all --output "$work/all"
+for process in "$named" "$pid" "$resting"; do
+    grep -q "^ *$process " "$work/all" || fail "$process is not among all"
+done
 "$hakmem" stat --json hak-named "$resting" "$named" > "$work/several"
 "$hakmem" stat --prometheus hak-named "$resting" > "$work/metrics"
 for process in "$named" "$pid"; do
@@ -172,6 +246,33 @@ if command -v python3 > /dev/null; then
     "$hakmem" stat --json hak-named | python3 -c 'import json, sys; assert len(json.load(sys.stdin)) == 2' ||
         fail 'not an array of two'
 fi
+# metrics again and again are a file that is always whole
+"$hakmem" stat --prometheus --watch 0.1 -o "$work/metrics.prom" "$named" &
+watcher=$!
+for look in 1 2 3; do
+    for _ in $(seq 100); do
+        [ ! -e "$work/metrics.prom" ] || break
+        sleep 0.1
+    done
+    grep -q '^hakmem_process_rss_bytes{' "$work/metrics.prom" && tail -n 1 "$work/metrics.prom" | grep -q '} [0-9]*$' ||
+        fail "look $look: the file is not whole"
+    rm "$work/metrics.prom"
+done
+kill "$watcher"
+wait "$watcher" || true
+# output to what is no file of its own: a pipe is written to, a link and permissions stay
+mkfifo "$work/pipe"
+timeout 20 cat "$work/pipe" > "$work/piped" &
+reader=$!
+timeout 20 "$hakmem" stat --output "$work/pipe" "$named" || fail 'a pipe cannot be written to'
+wait "$reader" || fail 'nothing comes out of a pipe'
+[ -p "$work/pipe" ] && grep -q "process $named" "$work/piped" || fail 'a pipe is replaced'
+: > "$work/target"
+chmod 600 "$work/target"
+ln -s target "$work/link"
+"$hakmem" stat --output "$work/link" "$named"
+[ -L "$work/link" ] && grep -q "process $named" "$work/target" || fail 'a symbolic link is replaced'
+[ "$(stat -c %a "$work/target")" = 600 ] || fail 'a file has other permissions than before'
 # one that cannot be read keeps the others from nothing but status 0
 status=0
 "$hakmem" stat --json "$named" 99999999 > "$work/several" 2> "$work/message" || status=$?
@@ -189,9 +290,12 @@ says 'invalid process ID' 0
 says 'invalid process ID' 1.5
 says "no process named 'nothing-of-that-name' runs on libhakmem" nothing-of-that-name
 says 'invalid number of seconds' --watch=-1 1
-says 'usage:' 
+says 'no process ID or name given'
+says '--all and processes exclude each other' --all 1
+says '--counters is for the text form' --counters --json 1
 says 'exclude each other' --json --prometheus 1
-says 'exclude each other' --prometheus --watch=1 1
+says '--prometheus with --watch needs --output' --prometheus --watch=1 1
+says 'No such file or directory' --output "$work/nowhere/file" "$resting"
 says 'unrecognized option' --nothing 1
 begin sh -c 'echo ready; exec sleep 60'
 sleep 0.2

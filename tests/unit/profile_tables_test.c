@@ -2,14 +2,22 @@
 /* What the heap profiler keeps: slabs of sampled blocks, records, call stacks. Each test is a process of its own. */
 #include "profile.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "cache/sampled.h"
 #include "core/meta.h"
 #include "core/options.h"
+#include "os/os.h"
 #include "os/registers.h"
 
 /* ---- slabs of sampled blocks ------------------------------------------- */
@@ -47,6 +55,51 @@ START_TEST(slabs_with_room_serve_again)
 END_TEST
 
 /* ---- tables ------------------------------------------------------------ */
+
+/* By either call. */
+START_TEST(what_cannot_be_read_is_told)
+{
+    size_t page = hak__os_page_size();
+    char *memory = mmap(NULL, 2 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(memory, MAP_FAILED);
+    ck_assert_int_eq(mprotect(memory + page, page, PROT_NONE), 0);
+    for (int i = 0; i < 2; i++, hak__os_sandboxed()) {
+        ck_assert(hak__os_can_read(memory));
+        ck_assert(hak__os_can_read(memory + page - 1));
+        ck_assert(!hak__os_can_read(memory + page));
+        ck_assert(!hak__os_can_read(NULL));
+        ck_assert(!hak__os_can_read((const void *)-sizeof(void *)));
+    }
+}
+END_TEST
+
+#if !UNIT_SANITIZED
+/* False under emulation. */
+static bool forbid_masks(void)
+{
+    struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, 1),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = HAK_COUNT_OF(filter), .filter = filter};
+    return syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
+}
+
+/* A filter of calls that the library has not heard of. */
+START_TEST(the_call_that_tells_may_be_forbidden_later)
+{
+    void *nobodys = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool readable = true;
+    ck_assert_ptr_ne(nobodys, MAP_FAILED);
+    ck_assert(hak__os_can_read(&readable));
+    if (!forbid_masks())
+        return;
+    ck_assert(hak__os_can_read(&readable));
+    ck_assert(!hak__os_can_read(nobodys));
+}
+END_TEST
+#endif
 
 /* Against a plain array: whatever comes and goes in whatever order. */
 START_TEST(records_are_found_again)
@@ -212,6 +265,10 @@ static void add(TCase *tests)
 {
     tcase_add_checked_fixture(tests, unit_end_starter, NULL);
     tcase_add_test(tests, slabs_with_room_serve_again);
+    tcase_add_test(tests, what_cannot_be_read_is_told);
+#if !UNIT_SANITIZED
+    tcase_add_test(tests, the_call_that_tells_may_be_forbidden_later);
+#endif
     tcase_add_test(tests, records_are_found_again);
     tcase_add_test(tests, the_index_grows_with_its_table);
     tcase_add_test(tests, known_stacks_need_no_room);

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* The heap profiler: what it samples, what it counts. Each test is a process of its own. */
+#define _GNU_SOURCE
 #include "profile.h"
 
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/params.h"
+#include "cache/heap.h"
 #include "page/pagemap.h"
 #include "profile/exponential.h"
 #include "profile/sampler.h"
@@ -239,6 +243,15 @@ START_TEST(a_thread_may_begin_with_realloc)
 }
 END_TEST
 
+/* Of the sample of a block that is in use. */
+static uint32_t thread_of(const void *block)
+{
+    const struct hak_sample *sample = hak__profile.samples.records;
+    while (sample->address != (uintptr_t)block)
+        sample++;
+    return sample->thread;
+}
+
 /* The first block of a thread counts as well, and what a thread has allocated stays when it ends. */
 START_TEST(threads_end)
 {
@@ -249,6 +262,7 @@ START_TEST(threads_end)
         pthread_t thread;
         pthread_create(&thread, NULL, allocate_once, (void *)(uintptr_t)(1000 * i + 64));
         pthread_join(thread, &blocks[i]);
+        ck_assert_uint_ne(thread_of(blocks[i]), i > 0 ? thread_of(blocks[i - 1]) : (uint32_t)gettid());
     }
     ck_assert_uint_ge(hak__profile.in_use.bytes, before + 190000 + 20 * 64);
     ck_assert_uint_le(hak__profile.in_use.bytes, before + 190000 + 20 * 64 + 20 * 1000); /* libc's own */
@@ -262,10 +276,12 @@ START_TEST(a_child_of_a_fork_has_a_profile_of_its_own)
 {
     start_all();
     void *block = hak_malloc(1000);
+    ck_assert_uint_eq(thread_of(block), (uint32_t)gettid());
     pid_t child = fork();
     if (child == 0) {
         void *more = hak_malloc(500);
-        bool good = hak__profile.in_use.bytes == 1500;
+        bool good = hak__profile.in_use.bytes == 1500 && thread_of(more) == (uint32_t)gettid() &&
+                    thread_of(block) == (uint32_t)getppid();
         hak_free(block);
         good = good && hak__profile.in_use.bytes == 500;
         hak_free(more);
@@ -279,6 +295,54 @@ START_TEST(a_child_of_a_fork_has_a_profile_of_its_own)
     check_in_use(0, 0);
 }
 END_TEST
+
+#if defined(__x86_64__) && !UNIT_SANITIZED
+static pid_t me;
+static volatile pid_t forked = -1;
+
+/* When the system has told the thread's number, and before that is kept. */
+static void fork_there(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)info;
+    if (forked < 0 && hak__heap_is_real(hak__heap) && hak__heap->thread == 0 &&
+        ((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] == me)
+        forked = fork();
+}
+
+/* Whether the records of a thread's first blocks have its number, also that of the child's. */
+static void *step_to_the_first_block(void *good)
+{
+    me = gettid();
+    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq" : : : "memory", "cc");
+    void *first = hak_malloc(1000);
+    __asm__ volatile("pushfq; andl $0xfffffeff, (%%rsp); popfq" : : : "memory", "cc");
+    void *block = hak_malloc(500);
+    *(bool *)good = thread_of(first) == (uint32_t)gettid() && thread_of(block) == (uint32_t)gettid();
+    if (forked == 0)
+        _exit(*(bool *)good ? 0 : 1);
+    hak_free(block);
+    hak_free(first);
+    return NULL;
+}
+
+START_TEST(a_handler_may_fork_as_a_thread_gets_its_heap)
+{
+    struct sigaction action = {.sa_sigaction = fork_there, .sa_flags = SA_SIGINFO};
+    int status = -1;
+    pthread_t thread;
+    bool good = false;
+    start_all();
+    ck_assert_int_eq(sigaction(SIGTRAP, &action, NULL), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, step_to_the_first_block, &good), 0);
+    pthread_join(thread, NULL);
+    ck_assert(good);
+    ck_assert_int_gt(forked, 0);
+    ck_assert_int_eq(waitpid(forked, &status, 0), forked);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+#endif
 
 START_TEST(what_is_off_records_nothing)
 {
@@ -480,6 +544,9 @@ static void add(TCase *tests)
     tcase_add_test(tests, threads_end);
     tcase_add_test(tests, a_thread_may_begin_with_realloc);
     tcase_add_test(tests, a_child_of_a_fork_has_a_profile_of_its_own);
+#if defined(__x86_64__) && !UNIT_SANITIZED
+    tcase_add_test(tests, a_handler_may_fork_as_a_thread_gets_its_heap);
+#endif
     tcase_add_test(tests, what_is_off_records_nothing);
     tcase_add_test(tests, reset_forgets);
     tcase_add_test(tests, the_peak_is_kept);

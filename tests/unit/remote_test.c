@@ -433,6 +433,51 @@ START_TEST(many_owners_take_few_parcels)
 }
 END_TEST
 
+enum { MANY = 24, OF_EACH_OF_MANY = 240, OF_ALL = MANY * OF_EACH_OF_MANY, ROUNDS_OF_MANY = 44, COUNTED_FROM = 4 };
+
+static uint64_t changes_of_many;
+
+/* Each frees as many as it has allocated, of all threads alike. One counts when all have begun. */
+static void *fill_and_free_for_all(void *number)
+{
+    size_t own = (size_t)(uintptr_t)number;
+    uint64_t before = 0;
+    for (int round = 0; round < ROUNDS_OF_MANY; round++) {
+        if (own == 0 && round == COUNTED_FROM)
+            before = hak__counter_sum(HAK_COUNTER_SHARED_RMWS);
+        for (size_t i = 0; i < OF_EACH_OF_MANY; i++)
+            ck_assert_ptr_nonnull(block[i * MANY + own] = hak_malloc(64 + i * 389 % 448));
+        pthread_barrier_wait(&filled);
+        for (size_t i = own * OF_EACH_OF_MANY; i < (own + 1) * OF_EACH_OF_MANY; i++)
+            hak_free(block[i * STEP % OF_ALL]);
+        pthread_barrier_wait(&freed);
+    }
+    if (own == 0)
+        changes_of_many = hak__counter_sum(HAK_COUNTER_SHARED_RMWS) - before;
+    pthread_barrier_wait(&filled);
+    return NULL;
+}
+
+START_TEST(many_threads_free_for_each_other_by_the_parcel)
+{
+    enum { TIMES = 6 };
+    uint64_t least = UINT64_MAX;
+    pthread_barrier_init(&filled, NULL, MANY);
+    pthread_barrier_init(&freed, NULL, MANY);
+    for (int time = 0; time < TIMES; time++) {
+        pthread_t thread[MANY];
+        for (uintptr_t i = 0; i < MANY; i++)
+            pthread_create(&thread[i], NULL, fill_and_free_for_all, (void *)i);
+        for (int i = 0; i < MANY; i++)
+            pthread_join(thread[i], NULL);
+        least = changes_of_many < least ? changes_of_many : least;
+    }
+    /* 0.025 a block where 24 owners share 16 gathers, 0.007 where each has its own */
+    ck_assert_uint_lt(least, (uint64_t)(ROUNDS_OF_MANY - COUNTED_FROM) * OF_ALL / 65);
+    ck_assert_uint_eq(account_of_nothing().batched, 0);
+}
+END_TEST
+
 /* Every bin of a heap, by the first and the last cache line of its array. */
 static size_t lines_of(const struct hak_heap *heap, uintptr_t (*line)[2])
 {
@@ -499,6 +544,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, what_is_left_goes_by_time);
     tcase_add_test(tests, mail_for_an_owner_that_ends_is_handed_back);
     tcase_add_test(tests, many_owners_take_few_parcels);
+    tcase_add_test(tests, many_threads_free_for_each_other_by_the_parcel);
 }
 
 int main(void)

@@ -15,7 +15,7 @@
 
 #include "api/snapshot.h"
 #include "cache/heap_list.h"
-#include "remote_block.h"
+#include "reader/remote_block.h"
 #include "unit.h"
 
 enum { ROUNDS = 20000, PAGE = 4096, PAGES = 512, READS = 2000, CHANGES = 6 };
@@ -200,7 +200,7 @@ static bool look(const struct remote_memory *memory, struct hak_snapshot *snapsh
 static bool look_at_copy(struct deceiver *deceiver)
 {
     struct hak_snapshot snapshot;
-    bool good = look(&(struct remote_memory){peek_copy, deceiver}, &snapshot);
+    bool good = look(&(struct remote_memory){.read = peek_copy, .context = deceiver}, &snapshot);
     ck_assert_uint_le(deceiver->reads, READS_BEFORE + READS);
     const char *fault = good ? fault_of(&snapshot, deceiver->reads) : NULL;
     ck_assert_msg(fault == NULL, "%s", fault);
@@ -240,7 +240,7 @@ static void copy_memory(void)
     pthread_barrier_init(&done, NULL, 2);
     ck_assert_int_eq(pthread_create(&thread, NULL, use, NULL), 0);
     pthread_barrier_wait(&done);
-    ck_assert(look(&(struct remote_memory){peek_and_copy, &memory}, &snapshot));
+    ck_assert(look(&(struct remote_memory){.read = peek_and_copy, .context = &memory}, &snapshot));
     ck_assert_uint_gt(snapshot.value[HAK_STAT_HEAPS], 1);
     hak__snapshot(&own);
     ck_assert_int_eq(memcmp(&snapshot, &own, sizeof own), 0);

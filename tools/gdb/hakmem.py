@@ -132,10 +132,14 @@ class Library:
         """A number as a pointer has it."""
         return number & (1 << 8 * self.variable("hak__heaps").type.sizeof) - 1
 
+    def map_begin(self):
+        """HAK_MAP_BEGIN"""
+        return 64 << 20 if self.variable("hak__heaps").type.sizeof > 4 else 0
+
     def place(self, address):
         """Indices of root and leaf, and how many the latter has."""
         size = length(self.variable("hak__pagemap")["none"])
-        return divmod(address >> GRANULE_SHIFT, size) + (size,)
+        return divmod(address - self.map_begin() >> GRANULE_SHIFT, size) + (size,)
 
     def leaf(self, root):
         """None where the map has no leaf, and beyond its end."""
@@ -184,7 +188,7 @@ class Library:
             word = word or words[-4:]
             for i in range(index, -1, -1):
                 if words[4 * i : 4 * i + 4] != word:
-                    return root * size + i << GRANULE_SHIFT
+                    return (root * size + i << GRANULE_SHIFT) + self.map_begin()
             root, index = root - 1, size - 1
             leaf = self.leaf(root)
         return None
@@ -308,8 +312,9 @@ class Library:
 
     def parcels(self, heap):
         """Of all parcels with freed blocks that the heap sends or gets: what it is, and the parcel."""
-        for i in range(length(heap["gathers"])):
-            gather = heap["gathers"][i]
+        gathers = heap["gathers"]
+        for i in range(length(gathers.dereference()) if int(gathers) != 0 else 0):
+            gather = gathers.dereference()[i]
             if int(gather["parcel"]) != 0:
                 yield f"gathered by heap {int(heap['id'])} for heap {int(gather['owner'])}", gather["parcel"]
         parcel = heap["inbox"]
@@ -472,17 +477,20 @@ class Library:
 
     def totals(self):
         for kind in ("live", "retained", "metadata"):
-            yield f"{kind} bytes", int(self.variable(f"hak__{kind}_bytes"))
-        yield "SuperSlabs", int(self.variable("hak__superslabs_in_use"))
-        yield "heaps in use", int(self.variable("hak__heaps_in_use"))
+            yield f"{kind}_bytes", int(self.variable(f"hak__{kind}_bytes"))
+        yield "superslabs", int(self.variable("hak__superslabs_in_use"))
+        yield "heaps", int(self.variable("hak__heaps_in_use"))
 
     def counters(self):
         blocks = [heap["counters"]["value"] for heap in self.heaps]
         blocks.append(self.variable("hak__counters_shared")["value"])
+        requested = sum((int(heap["requested_end"]) - int(heap["until_sample"])) % (1 << 64) for heap in self.heaps)
         for field in self.type("hak_counter").fields():
             if field.enumval < length(blocks[0]):
                 name = field.name[len("HAK_COUNTER_") :].lower()
-                yield name, sum(int(block[field.enumval]) for block in blocks)
+                name = {"stage1": "stage1_lockfree", "stage2": "stage2_lockfree"}.get(name, name)
+                of_heaps = requested if name == "requested_bytes" else 0
+                yield name, of_heaps + sum(int(block[field.enumval]) for block in blocks)
 
     def classes(self):
         """Of each class slabs, blocks out, cached, batched, live, and capacity."""

@@ -66,6 +66,39 @@ use_command() {
     in_tree hakmem conf
 }
 
+# The profile of a program that keeps 20 MiB in one function, with the name and the line of that.
+use_profile() {
+    cat > "$tree/root/keeper.c" << 'END'
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *kept[2000];
+
+static void keep_much(int i)
+{
+    kept[i] = malloc(10000);
+    memset(kept[i], 1, 10000);
+}
+
+int main(void)
+{
+    for (int i = 0; i < 2000; i++)
+        keep_much(i);
+    sleep(100);
+    return kept[1][1];
+}
+END
+    script_in_tree 'cd /root && cc -g -O0 -o keeper keeper.c'
+    start_in_tree keeper env LD_PRELOAD=libhakmem.so.1 HAKMEM_CONF=profile=16K /root/keeper
+    await in_tree sh -c 'hakmem profile keeper 2> /dev/null | grep -E "^(Memory in use: keeper| .*keep_much.*keeper.c:9$)"'
+    in_tree hakmem profile --folded keeper | grep '^_start;.*;main;keep_much [12][0-9]\{7\}$'
+    in_tree hakmem-static profile --text keeper | grep 'keeper+0x'
+    in_tree hakmem profile -o /root/keeper.pb.gz keeper
+    in_tree gzip -t /root/keeper.pb.gz
+    end keeper
+}
+
 # enabled, upgraded, the same stays; removed, the line goes before the file does
 remove_while_enabled() {
     in_tree hakmem preload enable --canary
@@ -74,7 +107,7 @@ remove_while_enabled() {
     echo $others >> "$tree/etc/ld.so.preload"
     in_tree dpkg -i "/srv/repository/apt/libhakmem1_${release}_amd64.deb" > "$work/log/again" 2>&1
     grep -q libhakmem "$tree/etc/ld.so.preload" || fail "an upgrade took the line out"
-    said=$(in_tree apt-get -q -y purge libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools 2>&1)
+    said=$(in_tree apt-get -q -y purge --autoremove libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools 2>&1)
     printf '%s\n' "$said"
     printf '%s\n' "$said" | grep -q '^libhakmem1: took .*libhakmem.so.1 out of /etc/ld.so.preload'
     [ "$(cat "$tree/etc/ld.so.preload")" = $others ] || fail "another's line is not the same"
@@ -130,6 +163,7 @@ install_packages() {
     must
     step "a program built with pkg-config runs on it" link_program
     step "the command" use_command
+    step "the profile of a program" use_profile
     step "enabled, upgraded, and purged: its line goes first" remove_while_enabled
     step "purge leaves nothing behind" purge_leaves_nothing
     step "autopkgtest" run_autopkgtest

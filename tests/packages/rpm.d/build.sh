@@ -106,6 +106,11 @@ dependencies() {
     asks devel --requires "hakmem-debug-libs$isa = $this"
     asks static --requires "hakmem-devel$isa = $this"
     asks tools --requires "hakmem-libs$isa = $this"
+    # for hakmem profile: names of functions, and compression
+    asks tools --requires 'libdw\.so\.1\(.*'
+    asks tools --requires 'libz\.so\.1\(.*'
+    # for hakmem top
+    asks tools --requires 'libncursesw\.so\.6\(.*'
     asks libs --provides 'libhakmem\.so\.1\(\).*'
     asks debug-libs --provides 'libhakmem-debug\.so\.1\(\).*'
     asks_not libs --provides 'libhakmem-debug'
@@ -150,8 +155,8 @@ files() {
         grep "^libdir=$(rpm --eval %_libdir)\$" "$libdir/pkgconfig/hakmem$variant.pc"
     done
     if readelf -l usr/sbin/hakmem-static | grep INTERP; then fail "hakmem-static is dynamic"; fi
-    for page in man1/hakmem.1 man3/hakmem.3 man5/hakmem.conf.5 man7/hakmem.7 \
-        man8/hakmem-preload.8 man8/hakmem-static.8; do
+    for page in man1/hakmem.1 man1/hakmem-map.1 man1/hakmem-profile.1 man1/hakmem-heap.1 man1/hakmem-leaks.1 man1/hakmem-snapshot.1 man3/hakmem.3 man5/hakmem.conf.5 \
+        man7/hakmem.7 man8/hakmem-preload.8 man8/hakmem-static.8; do
         [ -s usr/share/man/$page.gz ] || fail "no $page.gz"
     done
 }

@@ -45,6 +45,20 @@ run_programs() {
     in_tree hakmem-static conf > /dev/null
 }
 
+# The profile of a program of the root, which has a C library without symbols and nothing else.
+profile_program() {
+    start_in_tree profiled env LD_PRELOAD=/usr/lib64/libhakmem.so.1 HAKMEM_CONF=profile=1 sleep 60
+    await grep -qs '/libhakmem\.so\.1' "/proc/$(pid_of profiled)/maps"
+    for command in hakmem hakmem-static; do
+        in_tree $command profile "$(pid_of profiled)" | grep '^Memory in use: sleep (process'
+        in_tree $command profile -o /root/sleep.pb.gz "$(pid_of profiled)"
+        pprof_magic=$(od -An -N2 -tx1 "$tree/root/sleep.pb.gz")
+        [ "$pprof_magic" = ' 1f 8b' ] || fail "$command: not compressed: $pprof_magic"
+    done
+    end profiled
+    rm "$tree/root/sleep.pb.gz"
+}
+
 # Programs are built with what hakmem-devel and hakmem-static have, and run in the root.
 link_programs() {
     cat > "$work/linked.c" << 'END'
@@ -78,6 +92,7 @@ install_packages() {
     step "rpm -V" verify
     step "every new file belongs to a package" owned
     step "programs run on both variants" run_programs
+    step "the profile of a program" profile_program
     step "programs are linked, dynamic and static" link_programs
 }
 

@@ -28,6 +28,9 @@ make_base() {
         base_object $(ldd "$file" | grep -o '/[^ ]*')
     done
     base_object "$(gcc -print-file-name=libm.so.6)"
+    # those of hakmem-tools: libdw, zlib, ncurses, and what these need
+    # shellcheck disable=SC2046
+    base_object $(ldd "$work/unpacked/usr/bin/hakmem" | grep -o '/[^ ]*')
     install -m 755 "$(command -v ldconfig)" "$work/base/usr/sbin/ldconfig"
     echo /usr/lib64 > "$work/base/etc/ld.so.conf"
     echo root:x:0:0:root:/root:/bin/sh > "$work/base/etc/passwd"

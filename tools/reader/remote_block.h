@@ -9,12 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/snapshot.h"
-
-struct remote_memory {
-    hak_peek *read; /* false with errno */
-    const void *context;
-};
+#include "reader/memory.h"
 
 enum remote_result {
     REMOTE_FOUND,
@@ -33,6 +28,9 @@ enum remote_result remote_block_find(const struct remote_memory *memory, uintptr
 enum { REMOTE_BUILD_ID_MOST = 32 };
 size_t remote_build_id(const struct remote_memory *memory, uintptr_t start,
                        unsigned char id[REMOTE_BUILD_ID_MOST]);
+
+/* Where the last segment of the ELF file that is mapped from start on ends; false if there is none. */
+bool remote_image_end(const struct remote_memory *memory, uintptr_t start, uintptr_t *end);
 
 /* Copies the block: its version is a text in any case, the rest as wanted where it was FOUND. */
 enum remote_result remote_block_read(const struct remote_memory *memory, uintptr_t address,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "remote_block.h"
+#include "reader/remote_block.h"
 
 #include <errno.h>
 #include <link.h>
@@ -7,11 +7,6 @@
 
 /* A segment of notes larger than this, more of them, and more program headers are none of ours. */
 enum { NOTES_MAX = 4096, SEGMENTS_MAX = 8, HEADERS_MAX = 64 };
-
-static bool read_memory(const struct remote_memory *memory, uintptr_t from, void *to, size_t size)
-{
-    return memory->read(memory->context, (const void *)from, to, size);
-}
 
 static size_t padded(size_t size)
 {
@@ -56,35 +51,67 @@ static bool find_note_in_segment(const struct remote_memory *memory, uintptr_t a
                                  struct wanted *wanted)
 {
     unsigned char notes[NOTES_MAX];
-    return size <= sizeof notes && read_memory(memory, address, notes, size) &&
+    return size <= sizeof notes && remote_read(memory, address, notes, size) &&
            find_note(notes, size, address, wanted);
 }
 
-static enum remote_result find_note_of_file(const struct remote_memory *memory, uintptr_t start,
-                                            struct wanted *wanted)
+/* The program headers of a file that is mapped, and how far its addresses are moved. */
+struct image {
+    ElfW(Phdr) segment[HEADERS_MAX];
+    int count;
+    uintptr_t bias;
+};
+
+static enum remote_result read_image(const struct remote_memory *memory, uintptr_t start,
+                                     struct image *image)
 {
     ElfW(Ehdr) file;
-    ElfW(Phdr) segment[HEADERS_MAX];
-    if (!read_memory(memory, start, &file, sizeof file))
+    if (!remote_read(memory, start, &file, sizeof file))
         return REMOTE_UNREADABLE;
     if (memcmp(file.e_ident, ELFMAG, SELFMAG) != 0)
         return REMOTE_NONE;
     if (file.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
         return REMOTE_OTHER_CLASS;
-    if (file.e_phnum > HEADERS_MAX || file.e_phentsize != sizeof *segment ||
-        !read_memory(memory, start + file.e_phoff, segment, file.e_phnum * sizeof *segment))
+    if (file.e_phnum > HEADERS_MAX || file.e_phentsize != sizeof *image->segment ||
+        !remote_read(memory, start + file.e_phoff, image->segment, file.e_phnum * sizeof *image->segment))
         return REMOTE_NONE;
-    uintptr_t bias = 0;
-    for (int i = 0; i < file.e_phnum; i++)
-        if (segment[i].p_type == PT_LOAD && segment[i].p_offset == 0)
-            bias = start - segment[i].p_vaddr;
-    for (int i = 0, seen = 0; i < file.e_phnum && seen < SEGMENTS_MAX; i++)
-        if (segment[i].p_type == PT_NOTE) {
+    image->count = file.e_phnum;
+    image->bias = 0;
+    for (int i = 0; i < image->count; i++)
+        if (image->segment[i].p_type == PT_LOAD && image->segment[i].p_offset == 0)
+            image->bias = start - image->segment[i].p_vaddr;
+    return REMOTE_FOUND;
+}
+
+static enum remote_result find_note_of_file(const struct remote_memory *memory, uintptr_t start,
+                                            struct wanted *wanted)
+{
+    struct image image;
+    enum remote_result result = read_image(memory, start, &image);
+    if (result != REMOTE_FOUND)
+        return result;
+    for (int i = 0, seen = 0; i < image.count && seen < SEGMENTS_MAX; i++)
+        if (image.segment[i].p_type == PT_NOTE) {
             seen++;
-            if (find_note_in_segment(memory, bias + segment[i].p_vaddr, segment[i].p_filesz, wanted))
+            if (find_note_in_segment(memory, image.bias + image.segment[i].p_vaddr,
+                                     image.segment[i].p_filesz, wanted))
                 return REMOTE_FOUND;
         }
     return REMOTE_NONE;
+}
+
+bool remote_image_end(const struct remote_memory *memory, uintptr_t start, uintptr_t *end)
+{
+    struct image image;
+    if (read_image(memory, start, &image) != REMOTE_FOUND)
+        return false;
+    *end = start;
+    for (int i = 0; i < image.count; i++) {
+        uintptr_t behind = image.bias + image.segment[i].p_vaddr + image.segment[i].p_memsz;
+        if (image.segment[i].p_type == PT_LOAD && behind > *end)
+            *end = behind;
+    }
+    return *end > start;
 }
 
 enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
@@ -121,12 +148,13 @@ static bool layout_is_known(const struct hak_stats_block *block)
         .layout = HAK_STATS_LAYOUT, .size = sizeof own, .pointer_size = sizeof(void *),
         .super_chunk_size = sizeof(struct super_chunk), .superslab_size = sizeof(SuperSlab),
         .heap_size = sizeof(struct hak_heap), .counters_size = sizeof(struct hak_counters),
-        .lock_size = sizeof(struct hak_lock), .class_count = HAK_CLASS_COUNT,
-        .stat_count = HAK_STAT_COUNT, .lock_count = HAK_LOCK_COUNT};
+        .lock_size = sizeof(struct hak_lock), .page_map_size = sizeof(struct hak_pagemap), .class_count = HAK_CLASS_COUNT,
+        .stat_count = HAK_STAT_COUNT, .lock_count = HAK_LOCK_COUNT,
+        .records_sum = HAK_RECORDS_SUM};
     return block->layout == own.layout && block->size == own.size &&
            block->pointer_size == own.pointer_size &&
            memcmp(&block->super_chunk_size, &own.super_chunk_size,
-                  offsetof(struct hak_stats_block, live_bytes) -
+                  offsetof(struct hak_stats_block, checks) -
                       offsetof(struct hak_stats_block, super_chunk_size)) == 0;
 }
 
@@ -142,7 +170,7 @@ enum remote_result remote_block_read(const struct remote_memory *memory, uintptr
                                      struct hak_stats_block *block)
 {
     unsigned char disabled = 0;
-    if (!read_memory(memory, address, block, sizeof *block)) {
+    if (!remote_read(memory, address, block, sizeof *block)) {
         strcpy(block->version, "?");
         return REMOTE_UNREADABLE;
     }
@@ -152,7 +180,7 @@ enum remote_result remote_block_read(const struct remote_memory *memory, uintptr
     }
     if (memcmp(block->magic, HAK_STATS_MAGIC, sizeof HAK_STATS_MAGIC) != 0 || !layout_is_known(block))
         return REMOTE_OTHER_BLOCK;
-    if (!read_memory(memory, (uintptr_t)block->disabled, &disabled, sizeof disabled))
+    if (!remote_read(memory, (uintptr_t)block->disabled, &disabled, sizeof disabled))
         return REMOTE_UNREADABLE;
     return disabled != 0 ? REMOTE_DISABLED : REMOTE_FOUND;
 }

@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# hakmem heap: it counts what a program counts itself, agrees with hakmem stat on all sizes, and lets
+# a process go on as it was.
+set -eu
+fail() { echo "$1" >&2; exit 1; }
+command -v "${CXX:=c++}" > /dev/null || { echo "no C++ compiler"; exit 77; }
+command -v python3 > /dev/null || { echo "no python3"; exit 77; }
+work=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2> /dev/null || true; rm -rf "$work"' EXIT
+hakmem=$builddir/tools/hakmem
+unset HAKMEM_CONF HAKMEM_DISABLE LD_PRELOAD
+"$CXX" -std=c++17 -O1 -g0 -pthread -o "$work/types" "$srcdir/tests/tools/heap_types.cc" 2> "$work/log" ||
+    { cat "$work/log"; echo "no C++ library"; exit 77; }
+
+# begin [ARGUMENT]: $pid is the process, which has said what it has in $work/said
+begin() {
+    : > "$work/said"
+    LD_PRELOAD=$HAK_LIBRARY "$work/types" "$@" > "$work/said" &
+    pid=$!
+    for _ in $(seq 500); do
+        ! grep -q Large "$work/said" || return 0
+        sleep 0.02
+    done
+    fail 'the program does not begin'
+}
+end() {
+    kill "$pid"
+    wait "$pid" || fail "the program ended with $?"
+    pid=
+    grep -q ended "$work/said" || fail 'the program did not end by itself'
+}
+
+begin
+if ! "$hakmem" heap "$pid" > "$work/text" 2> "$work/message"; then
+    cat "$work/message"
+    grep -q 'may not be read\|cannot be stopped' "$work/message" && exit 77
+    exit 1
+fi
+grep -q '^types (process [0-9]*), libhakmem [0-9]' "$work/text" || fail 'no heading'
+grep -q '^The process was stopped for [0-9.]* ms\.$' "$work/text" || fail 'how long it was stopped is not said'
+
+# all numbers, as JSON, beside those of hakmem stat and of the program
+"$hakmem" heap --json "$pid" > "$work/heap" && "$hakmem" stat --json "$pid" > "$work/stat"
+"$hakmem" heap --json --no-stop "$pid" > "$work/unstopped"
+# keeps FILE: to the schema
+keeps() { python3 "$srcdir/tests/tools/stats-schema.py" "$srcdir/doc/heap.schema.json" "$1" || fail "no JSON of ours: $1"; }
+keeps "$work/heap"
+"$hakmem" heap --json --diff "$pid" "$pid" > "$work/difference"
+keeps "$work/difference"
+"$hakmem" heap --json --blocks=5000 --hexdump=8 "$pid" > "$work/list"
+keeps "$work/list"
+for change in 's/"free_blocks":[0-9]*,//' 's/"size":/"width":/' 's/"blocks":\([0-9]\)/"blocks":-\1/' 's/"list"/"lists"/'; do
+    for file in heap list; do
+        sed "$change" "$work/$file" > "$work/wrong"
+        cmp -s "$work/$file" "$work/wrong" ||
+            ! python3 "$srcdir/tests/tools/stats-schema.py" "$srcdir/doc/heap.schema.json" "$work/wrong" > /dev/null 2>&1 ||
+            fail "the schema is kept by what is not JSON of ours: $change of $file"
+    done
+done
+cat > "$work/compare.py" << 'PYTHON'
+import json, sys
+heap, other, stat = (json.load(open(name)) for name in sys.argv[1:4])
+said = dict(word.rsplit("=", 1) for word in open(sys.argv[4]).readline().split())
+sizes = {row["size"]: row for row in heap["sizes"] if row["size"] == row["size_to"]}
+for row in stat["classes"]:
+    found = sizes.pop(row["size"], {"blocks": 0})["blocks"]
+    assert found == row["live"], (row, found)
+assert heap["blocks"] == sum(row["blocks"] for row in heap["sizes"])
+assert heap["bytes"] == sum(row["bytes"] for row in heap["sizes"])
+assert abs(heap["bytes"] - stat["allocated_bytes"]) <= 8 * 4096, (heap["bytes"], stat["allocated_bytes"])
+assert heap["left_out"] == 0 and heap["stopped_ms"] > 0 and other["stopped_ms"] == 0
+assert heap["sizes"] == other["sizes"] and heap["types"] == other["types"]
+if heap["types"]:
+    types = {row["type"]: row["blocks"] for row in heap["types"]}
+    for name, count in said.items():
+        assert types[name] == int(count), (name, count, types)
+PYTHON
+python3 "$work/compare.py" "$work/heap" "$work/unstopped" "$work/stat" "$work/said"
+
+# blocks of a type and of a size
+if grep -q geo::Circle "$work/heap"; then
+    count=$(sed -n 's/.*geo::Circle=\([0-9]*\) .*/\1/p' "$work/said")
+    [ "$("$hakmem" heap --blocks=geo::Circle "$pid" | grep -c '^0x[0-9a-f]* *16  geo::Circle$')" -eq "$count" ] ||
+        fail 'not all blocks of a type'
+    "$hakmem" heap --blocks geo::Circle --hexdump "$pid" | sed -n 2p | grep -q '00 00 00 00 00 00 f0 3f  |' ||
+        fail 'what a block has is not shown'
+    status=0
+    "$hakmem" heap --blocks=Circle "$pid" > "$work/out" 2> "$work/message" || status=$?
+    [ $status -eq 1 ] && grep -q "no block in use has the type 'Circle'" "$work/message" || fail 'no message'
+    # the same from another class of the same name, and whatever has changed
+    "$hakmem" heap --diff "$pid" "$pid" | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to itself'
+fi
+python3 -c '
+import json, sys
+blocks = json.load(open(sys.argv[1]))["list"]
+assert len(blocks) > 1000 and all(b["size"] == 5376 and len(b["content"]) == 16 for b in blocks), len(blocks)' "$work/list"
+end
+
+# threads that allocate go on, and the walk finds no contradiction while they are stopped
+begin threads
+for _ in $(seq 20); do
+    "$hakmem" heap --json "$pid" > "$work/heap"
+    python3 -c 'import json, sys; h = json.load(open(sys.argv[1])); assert h["left_out"] == 0, h["left_out"]' "$work/heap"
+    "$hakmem" heap --no-stop "$pid" > /dev/null
+done
+# the command is killed
+"$hakmem" heap "$pid" > /dev/null 2>&1 &
+kill -9 $! 2> /dev/null
+wait $! 2> /dev/null || true
+end
+
+# wrong usage
+usage() {
+    status=0
+    "$hakmem" heap "$@" > /dev/null 2> "$work/message" || status=$?
+    [ $status -eq 2 ] && grep -q 'see hakmem heap --help' "$work/message" || fail "$*: ended with $status"
+}
+usage
+usage 1 2
+usage --diff 1
+usage --diff --blocks=16 1 2
+usage --hexdump 1
+usage --rows=x 1
+usage --hexdump=5000 --blocks=1 1
+"$hakmem" heap --help | grep -q '^usage: hakmem heap' || fail 'no help'

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem heap: which blocks a process has, by type and by size. */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "heap.h"
+#include "profile_debug.h"
+#include "profile_source.h"
+
+static const char usage[] =
+    "usage: hakmem heap [OPTION...] PID|NAME|FILE\n"
+    "       hakmem heap --diff [OPTION...] OLD NEW\n"
+    "Shows the blocks that a process has allocated and not freed: how many of each C++ type that has\n"
+    "virtual functions, and of each size. Reads the memory of the process from outside, and stops the\n"
+    "process meanwhile, so that the numbers are exact. FILE is what hakmem snapshot has written.\n"
+    "\n"
+    "  -b, --blocks=WHICH    list the blocks of a type or of a size: address, size and type of each\n"
+    "  -x, --hexdump[=N]     with --blocks, show the first N bytes of each block (default: 64)\n"
+    "  -r, --rows=N          show the N types with the most memory; 0 shows all (default: 30)\n"
+    "  -n, --no-stop         do not stop the process; what changes meanwhile may be counted wrongly\n"
+    "  -d, --diff            show what changed from OLD to NEW, each a PID, NAME or FILE\n"
+    "  -j, --json            print JSON\n"
+    "  -h, --help            show this help\n"
+    "\n"
+    "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
+
+enum { ROWS = 30, DUMP = 64, DUMP_MOST = 4096 };
+
+struct request {
+    struct heap_request heap;
+    const char *type; /* of --blocks, or NULL */
+    size_t rows;
+    bool diff, json;
+};
+
+static struct heap *read_source(const char *argument, const struct request *request)
+{
+    struct profile_source source;
+    if (!profile_source_find(argument, &source))
+        return NULL;
+    if (source.path != NULL)
+        return heap_read_snapshot(source.path, &request->heap);
+    return heap_read_process(source.pid, &request->heap);
+}
+
+static int show_blocks(const struct heap *heap, const struct request *request)
+{
+    uint64_t found = request->json ? heap_write_blocks_json(stdout, heap, request->type)
+                                   : heap_write_blocks(stdout, heap, request->type);
+    if (heap->left_out != 0)
+        command_warning("there is no memory for %llu more blocks", (unsigned long long)heap->left_out);
+    if (found == 0 && request->type != NULL)
+        command_error("no block in use has the type '%s'", request->type);
+    return found == 0 && request->type != NULL ? COMMAND_FAILED : COMMAND_OK;
+}
+
+static int show(struct heap *new, struct heap *old, const struct request *request)
+{
+    if (!heap_find_types(new) || (old != NULL && !heap_find_types(old)))
+        return COMMAND_FAILED;
+    if (!profile_debug_available)
+        command_warning("this command was built without libdw: it finds no types");
+    if (request->heap.list)
+        return command_end_output(show_blocks(new, request));
+    if (old != NULL && request->json)
+        heap_write_difference_json(stdout, new, old);
+    else if (old != NULL)
+        heap_write_difference(stdout, new, old, request->rows);
+    else if (request->json)
+        heap_write_json(stdout, new);
+    else
+        heap_write_text(stdout, new, request->rows);
+    return command_end_output(COMMAND_OK);
+}
+
+static int run(const struct request *request, char **arguments)
+{
+    int status = COMMAND_FAILED;
+    struct heap *old = request->diff ? read_source(arguments[0], request) : NULL;
+    struct heap *new = !request->diff || old != NULL ? read_source(arguments[request->diff], request) : NULL;
+    if (new != NULL)
+        status = show(new, old, request);
+    heap_free(old);
+    heap_free(new);
+    return status;
+}
+
+/* ---- the command line -------------------------------------------------- */
+
+static int bad(const char *what, const char *text)
+{
+    command_error("%s '%s'; see hakmem heap --help", what, text);
+    return COMMAND_USAGE;
+}
+
+static int wrong(const char *what)
+{
+    command_error("%s; see hakmem heap --help", what);
+    return COMMAND_USAGE;
+}
+
+/* A number up to most, with a suffix K, M or G if it may have one; false if it is none. */
+static bool parse_number(const char *text, uint64_t most, bool suffixes, uint64_t *number)
+{
+    static const char letters[] = "KMG";
+    char *end = NULL;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || errno != 0)
+        return false;
+    const char *letter = suffixes && *end != '\0' ? strchr(letters, *end) : NULL;
+    if (letter != NULL) {
+        unsigned shift = 10 * (unsigned)(letter - letters + 1);
+        if (*number > UINT64_MAX >> shift)
+            return false;
+        *number <<= shift;
+        end++;
+    }
+    return *end == '\0' && *number <= most;
+}
+
+static void choose_blocks(struct request *request, const char *which)
+{
+    uint64_t size = 0;
+    request->heap.list = true;
+    request->heap.list_size = 0;
+    request->type = which;
+    if (parse_number(which, UINT64_MAX, true, &size) && size != 0) {
+        request->heap.list_size = size;
+        request->type = NULL;
+    }
+}
+
+static int check(const struct request *request, int arguments)
+{
+    int wanted = request->diff ? 2 : 1;
+    if (request->diff && request->heap.list)
+        return wrong("--diff and --blocks exclude each other");
+    if (request->heap.dump != 0 && !request->heap.list)
+        return wrong("--hexdump needs --blocks");
+    if (arguments < wanted)
+        return wrong(request->diff ? "--diff needs two processes or files, OLD and NEW" : "no process ID, name or file given");
+    return arguments > wanted ? wrong("too many arguments") : COMMAND_OK;
+}
+
+/* Takes one option; an exit status, or -1 to go on. */
+static int take(struct request *request, int option)
+{
+    uint64_t number = DUMP;
+    switch (option) {
+    case 'b':
+        choose_blocks(request, optarg);
+        return -1;
+    case 'x':
+        if (optarg != NULL && (!parse_number(optarg, DUMP_MOST, true, &number) || number == 0))
+            return bad("invalid number of bytes:", optarg);
+        request->heap.dump = (size_t)number;
+        return -1;
+    case 'r':
+        if (!parse_number(optarg, INT_MAX, false, &number))
+            return bad("invalid number of rows:", optarg);
+        request->rows = (size_t)number;
+        return -1;
+    case 'n':
+        request->heap.no_stop = true;
+        return -1;
+    case 'd':
+        request->diff = true;
+        return -1;
+    case 'j':
+        request->json = true;
+        return -1;
+    case 'h':
+        fputs(usage, stdout);
+        return command_end_output(COMMAND_OK);
+    default:
+        return COMMAND_USAGE;
+    }
+}
+
+int cmd_heap(int argc, char **argv)
+{
+    static const struct option options[] = {{"blocks", required_argument, NULL, 'b'},
+                                            {"hexdump", optional_argument, NULL, 'x'},
+                                            {"rows", required_argument, NULL, 'r'},
+                                            {"no-stop", no_argument, NULL, 'n'},
+                                            {"diff", no_argument, NULL, 'd'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct request request = {.rows = ROWS};
+    for (int option; (option = getopt_long(argc, argv, "b:x::r:ndjh", options, NULL)) != -1;) {
+        int status = take(&request, option);
+        if (status >= 0)
+            return status;
+    }
+    int status = check(&request, argc - optind);
+    return status == COMMAND_OK ? run(&request, argv + optind) : status;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem leaks: the blocks of a process that nothing leads to any more. */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "leaks.h"
+#include "profile_source.h"
+#include "suppressions.h"
+
+static const char usage[] =
+    "usage: hakmem leaks [OPTION...] PID|NAME\n"
+    "Finds the memory that a process has lost: blocks that it has allocated and not freed, and whose\n"
+    "address is nowhere any more where the program could find it. Reads the memory of the process from\n"
+    "outside, and stops the process for a moment.\n"
+    "\n"
+    "  -b, --blocks          list the address of each leaked block\n"
+    "  -d, --dump=N          show the first N words of one block of each group, or with --blocks of each\n"
+    "  -s, --suppressions=FILE\n"
+    "                        leave out known leaks, by type, size or function of the call stack\n"
+    "  -r, --rows=N          show the N largest groups of leaks; 0 shows all (default: 30)\n"
+    "  -e, --exact           keep the process stopped until all of its memory has been read, which a\n"
+    "                        process with more than 512 MiB in use is not\n"
+    "  -n, --no-stop         do not stop the process; some leaks may be wrong\n"
+    "  -j, --json            print JSON\n"
+    "  -h, --help            show this help\n"
+    "\n"
+    "The exit status is 0 if there are no leaks, 1 if there are, 2 if the search failed.\n";
+
+enum { ROWS = 30, DUMP_MOST = 512, LEAKS_FOUND = 1, LEAKS_FAILED = 2 };
+
+struct request {
+    struct leaks_request leaks;
+    const char *suppressions;
+    size_t rows;
+    bool json;
+};
+
+static int show(struct leaks *leaks, const struct request *request, struct suppressions *suppressions)
+{
+    if (!leaks_find_names(leaks, suppressions))
+        return LEAKS_FAILED;
+    if (request->json)
+        leaks_write_json(stdout, leaks);
+    else
+        leaks_write_text(stdout, leaks, request->rows);
+    int status = leaks->direct.blocks + leaks->indirect.blocks != 0 ? LEAKS_FOUND : COMMAND_OK;
+    return command_end_output(COMMAND_OK) == COMMAND_OK ? status : LEAKS_FAILED;
+}
+
+static int run(const struct request *request, const char *argument)
+{
+    struct profile_source source;
+    if (!profile_source_find(argument, &source))
+        return LEAKS_FAILED;
+    if (source.path != NULL) {
+        command_error("%s is a file, which lacks the stacks and registers of a process; give a process",
+                      source.path);
+        return LEAKS_FAILED;
+    }
+    struct suppressions *suppressions = NULL;
+    if (request->suppressions != NULL && (suppressions = suppressions_read(request->suppressions)) == NULL)
+        return LEAKS_FAILED;
+    struct leaks *leaks = leaks_search(source.pid, &request->leaks);
+    int status = leaks != NULL ? show(leaks, request, suppressions) : LEAKS_FAILED;
+    leaks_free(leaks);
+    suppressions_free(suppressions);
+    return status;
+}
+
+/* ---- the command line -------------------------------------------------- */
+
+static int wrong(const char *what)
+{
+    command_error("%s; see hakmem leaks --help", what);
+    return LEAKS_FAILED;
+}
+
+static bool parse_number(const char *text, uint64_t most, uint64_t *number)
+{
+    char *end = NULL;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && errno == 0 && *end == '\0' && *number <= most;
+}
+
+/* Takes one option; an exit status, or -1 to go on. */
+static int take(struct request *request, int option)
+{
+    uint64_t number = 0;
+    switch (option) {
+    case 'b':
+        request->leaks.list = true;
+        return -1;
+    case 'r':
+        if (!parse_number(optarg, INT_MAX, &number))
+            return wrong("invalid number of rows");
+        request->rows = (size_t)number;
+        return -1;
+    case 'd':
+        if (!parse_number(optarg, DUMP_MOST, &number) || number == 0)
+            return wrong("invalid number of words");
+        request->leaks.dump = (size_t)number;
+        return -1;
+    case 's':
+        request->suppressions = optarg;
+        return -1;
+    case 'e':
+        request->leaks.exact = true;
+        return -1;
+    case 'n':
+        request->leaks.no_stop = true;
+        return -1;
+    case 'j':
+        request->json = true;
+        return -1;
+    case 'h':
+        fputs(usage, stdout);
+        return command_end_output(COMMAND_OK) == COMMAND_OK ? COMMAND_OK : LEAKS_FAILED;
+    default:
+        return LEAKS_FAILED;
+    }
+}
+
+static int check(const struct request *request, int arguments)
+{
+    if (request->leaks.exact && request->leaks.no_stop)
+        return wrong("--exact and --no-stop exclude each other");
+    if (arguments < 1)
+        return wrong("no process ID or name given");
+    return arguments > 1 ? wrong("too many arguments") : COMMAND_OK;
+}
+
+int cmd_leaks(int argc, char **argv)
+{
+    static const struct option options[] = {{"blocks", no_argument, NULL, 'b'},
+                                            {"dump", required_argument, NULL, 'd'},
+                                            {"suppressions", required_argument, NULL, 's'},
+                                            {"rows", required_argument, NULL, 'r'},
+                                            {"exact", no_argument, NULL, 'e'},
+                                            {"no-stop", no_argument, NULL, 'n'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct request request = {.rows = ROWS};
+    for (int option; (option = getopt_long(argc, argv, "bd:s:r:enjh", options, NULL)) != -1;) {
+        int status = take(&request, option);
+        if (status >= 0)
+            return status;
+    }
+    int status = check(&request, argc - optind);
+    return status == COMMAND_OK ? run(&request, argv[optind]) : status;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmem snapshot: a file with what the other commands look at in a process. */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <getopt.h>
+
+#include "command.h"
+#include "profile_source.h"
+#include "snapshot.h"
+
+static const char usage[] =
+    "usage: hakmem snapshot [OPTION...] --output=FILE PID|NAME\n"
+    "Writes to a file what hakmem stat, heap and profile look at in a process. These commands take the\n"
+    "file in place of a process, later or on another machine. Reads the memory of the process from\n"
+    "outside, and stops the process meanwhile.\n"
+    "\n"
+    "  -o, --output=FILE     the file, which is replaced as a whole\n"
+    "  -c, --contents        write the contents of all blocks, not only the first 16 bytes of each\n"
+    "  -n, --no-stop         do not stop the process; what changes meanwhile may be recorded wrongly\n"
+    "  -h, --help            show this help\n"
+    "\n"
+    "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
+
+static int wrong(const char *what)
+{
+    command_error("%s; see hakmem snapshot --help", what);
+    return COMMAND_USAGE;
+}
+
+static int run(const char *argument, const char *output, const struct snapshot_options *options)
+{
+    struct profile_source source;
+    struct snapshot_report report;
+    char size[32];
+    if (!profile_source_find(argument, &source))
+        return COMMAND_FAILED;
+    if (source.path != NULL) {
+        command_error("%s is a file; give a process", source.path);
+        return COMMAND_FAILED;
+    }
+    if (!snapshot_take(source.pid, output, options, &report))
+        return COMMAND_FAILED;
+    profile_format_bytes(size, sizeof size, (double)report.size);
+    printf("wrote %s: %s; process %d was ", output, size, (int)source.pid);
+    if (options->no_stop)
+        printf("not stopped\n");
+    else
+        printf("stopped for %.1f ms\n", 1000 * report.stopped);
+    return command_end_output(COMMAND_OK);
+}
+
+int cmd_snapshot(int argc, char **argv)
+{
+    static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                            {"contents", no_argument, NULL, 'c'},
+                                            {"no-stop", no_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct snapshot_options taken = {0};
+    const char *output = NULL;
+    for (int option; (option = getopt_long(argc, argv, "o:cnh", options, NULL)) != -1;) {
+        switch (option) {
+        case 'o':
+            output = optarg;
+            break;
+        case 'c':
+            taken.contents = true;
+            break;
+        case 'n':
+            taken.no_stop = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return command_end_output(COMMAND_OK);
+        default:
+            return COMMAND_USAGE;
+        }
+    }
+    if (output == NULL)
+        return wrong("no file given with --output");
+    if (argc - optind != 1)
+        return wrong(argc == optind ? "no process ID or name given" : "too many arguments");
+    return run(argv[optind], output, &taken);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Which words are those of virtual tables, and the tables of types and sizes. */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "heap.h"
+
+static const char table_of[] = "vtable for ";
+
+/* ---- names ------------------------------------------------------------- */
+
+static const char *keep(struct profile *profile, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = profile_room(profile, size, 1);
+    return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+/* The type of objects that begin with a word, or NULL. */
+static const char *find_type(struct profile *profile, uint64_t word)
+{
+    char *name = profile_table_name(profile, word);
+    size_t length = sizeof table_of - 1;
+    const char *kept = NULL;
+    if (name != NULL)
+        kept = keep(profile, strncmp(name, table_of, length) == 0 ? name + length : name);
+    free(name);
+    return kept;
+}
+
+const char *heap_type_of(const struct heap *heap, uint64_t word)
+{
+    if (heap->word_room == 0 || word == 0)
+        return NULL;
+    size_t at = (size_t)(word * 0x9e3779b97f4a7c15u >> 24) & (heap->word_room - 1);
+    while (heap->words[at].word != 0 && heap->words[at].word != word)
+        at = (at + 1) & (heap->word_room - 1);
+    return heap->words[at].type;
+}
+
+/* ---- tables ------------------------------------------------------------ */
+
+static int by_type(const void *a, const void *b)
+{
+    const struct heap_row *one = a, *other = b;
+    return strcmp(one->type, other->type);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct heap_row *one = a, *other = b;
+    if (one->sum.bytes != other->sum.bytes)
+        return one->sum.bytes > other->sum.bytes ? -1 : 1;
+    if (one->type != NULL && other->type != NULL)
+        return strcmp(one->type, other->type);
+    return one->size < other->size ? -1 : one->size > other->size;
+}
+
+/* Types with the same name are one: a class in several libraries has a table in each. */
+static void join_types(struct heap *heap)
+{
+    size_t kept = 0;
+    if (heap->type_count > 0)
+        qsort(heap->types, heap->type_count, sizeof *heap->types, by_type);
+    for (size_t i = 0; i < heap->type_count; i++) {
+        if (kept > 0 && strcmp(heap->types[kept - 1].type, heap->types[i].type) == 0) {
+            heap->types[kept - 1].sum.blocks += heap->types[i].sum.blocks;
+            heap->types[kept - 1].sum.bytes += heap->types[i].sum.bytes;
+        } else {
+            heap->types[kept++] = heap->types[i];
+        }
+    }
+    heap->type_count = kept;
+    if (kept > 0)
+        qsort(heap->types, kept, sizeof *heap->types, by_bytes);
+}
+
+static bool make_types(struct heap *heap)
+{
+    heap->types = profile_room(heap->profile, heap->word_count + 1, sizeof *heap->types);
+    if (heap->types == NULL)
+        return false;
+    for (size_t i = 0; i < heap->word_room; i++) {
+        struct heap_word *word = &heap->words[i];
+        if (word->word != 0)
+            word->type = find_type(heap->profile, word->word);
+        if (word->type != NULL)
+            heap->types[heap->type_count++] = (struct heap_row){.type = word->type, .sum = word->sum};
+    }
+    join_types(heap);
+    return true;
+}
+
+static bool make_sizes(struct heap *heap)
+{
+    heap->sizes = profile_room(heap->profile, HEAP_SIZES, sizeof *heap->sizes);
+    if (heap->sizes == NULL)
+        return false;
+    for (unsigned i = 0; i < HEAP_SIZES; i++) {
+        struct heap_row *row = &heap->sizes[heap->size_count];
+        if (heap->size[i].blocks == 0)
+            continue;
+        row->sum = heap->size[i];
+        row->size = i < HAK_CLASS_COUNT ? hak__class_size(i) : (uint64_t)1 << (i - HAK_CLASS_COUNT);
+        row->size_to = i < HAK_CLASS_COUNT ? row->size : 2 * row->size - 1;
+        heap->size_count++;
+    }
+    return true;
+}
+
+bool heap_find_types(struct heap *heap)
+{
+    if (!profile_drop_rights(heap->pid))
+        return false;
+    if (profile_symbols_open(heap->profile) && make_types(heap) && make_sizes(heap))
+        return true;
+    command_error("%s", strerror(ENOMEM));
+    return false;
+}

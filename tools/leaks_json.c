@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Leaks as JSON. */
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "leaks.h"
+
+static void write_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+static void write_sum(FILE *out, const char *name, struct leaks_sum sum)
+{
+    fprintf(out, ",\n \"%s\":{\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64 "}", name, sum.blocks, sum.bytes);
+}
+
+static void write_list(FILE *out, const struct leaks_group *group)
+{
+    fprintf(out, ",\"addresses\":[");
+    for (const struct leaks_block *block = group->list; block != NULL; block = block->next)
+        fprintf(out, "%s\"0x%" PRIx64 "\"", block != group->list ? "," : "", block->address);
+    fputc(']', out);
+}
+
+static void write_dump(FILE *out, const struct leaks_block *block)
+{
+    fprintf(out, "{\"address\":\"0x%" PRIx64 "\",\"words\":[", block->address);
+    for (size_t i = 0; i < block->word_count; i++)
+        fprintf(out, "%s\"0x%016" PRIx64 "\"", i > 0 ? "," : "", block->words[i]);
+    fprintf(out, "]}");
+}
+
+static void write_dumps(FILE *out, const struct leaks_group *group)
+{
+    bool any = false;
+    for (const struct leaks_block *block = group->list; block != NULL; block = block->next) {
+        if (block->words == NULL)
+            continue;
+        fprintf(out, any ? ",\n   " : ",\n   \"dumps\":[");
+        write_dump(out, block);
+        any = true;
+    }
+    if (any)
+        fputc(']', out);
+}
+
+static void write_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
+{
+    static const struct profile_line *lines[PROFILE_LINES_MOST];
+    size_t count = leaks_stack(leaks, group, lines);
+    for (size_t i = 0; i < count; i++) {
+        fprintf(out, i > 0 ? "," : ",\"stack\":[");
+        write_string(out, lines[i]->function);
+    }
+    if (count > 0)
+        fputc(']', out);
+}
+
+static void write_group(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
+{
+    fprintf(out, "\n  {\"kind\":\"%s\",\"size\":%" PRIu64 ",\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64,
+            group->indirect ? "indirect" : "direct", group->size, group->sum.blocks, group->sum.bytes);
+    if (group->type != NULL) {
+        fprintf(out, ",\"type\":");
+        write_string(out, group->type);
+    }
+    write_stack(out, leaks, group);
+    if (leaks->listed)
+        write_list(out, group);
+    write_dumps(out, group);
+    fputc('}', out);
+}
+
+void leaks_write_json(FILE *out, const struct leaks *leaks)
+{
+    fprintf(out, "{\"schema\":1,\"pid\":%d,\"name\":", (int)leaks->pid);
+    write_string(out, leaks->name);
+    fprintf(out, ",\"version\":");
+    write_string(out, leaks->version);
+    fprintf(out, ",\n \"stopped_ms\":%.3f,\"longest_stop_ms\":%.3f,\"stops\":%u,\"looks\":%u,\"seconds\":%.3f,\"exact\":%s",
+            1000 * leaks->stopped, 1000 * leaks->longest, leaks->stops, leaks->looks, leaks->seconds,
+            leaks->exact ? "true" : "false");
+    fprintf(out, ",\n \"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"left_out\":%" PRIu64
+            ",\"unsettled\":%" PRIu64 ",\"unread_threads\":%" PRIu64 ",\"unread_blocks\":%" PRIu64,
+            leaks->in_use.blocks, leaks->in_use.bytes, leaks->passed_over, leaks->unsettled, leaks->unread_threads,
+            leaks->unread_blocks);
+    write_sum(out, "direct", leaks->direct);
+    write_sum(out, "indirect", leaks->indirect);
+    write_sum(out, "suppressed", leaks->suppressed);
+    fprintf(out, ",\n \"groups\":[");
+    for (size_t i = 0; i < leaks->group_count; i++) {
+        if (i > 0)
+            fputc(',', out);
+        write_group(out, leaks, &leaks->groups[i]);
+    }
+    fprintf(out, "]}\n");
+}

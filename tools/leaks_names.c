@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* Types and call stacks of leaks, and those that are suppressed. */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "leaks.h"
+#include "suppressions.h"
+
+/* ---- types ------------------------------------------------------------- */
+
+/* What the words of blocks were found to be, as many have the same one. */
+struct known {
+    uint64_t word;
+    const char *type;
+};
+
+static const char *type_of(struct profile *profile, uint64_t word)
+{
+    static const char table_of[] = "vtable for ";
+    char *name = profile_table_name(profile, word), *kept = NULL;
+    if (name == NULL)
+        return NULL;
+    const char *type = strncmp(name, table_of, sizeof table_of - 1) == 0 ? name + sizeof table_of - 1 : name;
+    if ((kept = profile_room(profile, strlen(type) + 1, 1)) != NULL)
+        strcpy(kept, type);
+    free(name);
+    return kept;
+}
+
+static int by_word(const void *a, const void *b)
+{
+    const struct known *one = a, *other = b;
+    return one->word < other->word ? -1 : one->word > other->word;
+}
+
+static bool find_types(struct leaks *leaks)
+{
+    size_t count = 0, different = 0;
+    struct known *known = calloc(leaks->group_count + 1, sizeof *known);
+    if (known == NULL)
+        return false;
+    for (size_t i = 0; i < leaks->group_count; i++)
+        if (leaks->groups[i].word != 0)
+            known[count++].word = leaks->groups[i].word;
+    qsort(known, count, sizeof *known, by_word);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || known[i].word != known[i - 1].word)
+            known[different++].word = known[i].word;
+    for (size_t i = 0; i < different; i++)
+        known[i].type = type_of(leaks->profile, known[i].word);
+    for (size_t i = 0; i < leaks->group_count; i++) {
+        struct known key = {.word = leaks->groups[i].word};
+        const struct known *found = bsearch(&key, known, different, sizeof *known, by_word);
+        if (found != NULL)
+            leaks->groups[i].type = found->type;
+    }
+    free(known);
+    return true;
+}
+
+/* ---- call stacks ------------------------------------------------------- */
+
+size_t leaks_stack(const struct leaks *leaks, const struct leaks_group *group,
+                   const struct profile_line *lines[PROFILE_LINES_MOST])
+{
+    if (group->entry == LEAKS_NO_STACK || group->entry >= leaks->stacks->entry_count)
+        return 0;
+    return profile_lines(leaks->stacks, &leaks->stacks->entries[group->entry], lines, PROFILE_LINES_MOST);
+}
+
+/* ---- suppressions ------------------------------------------------------ */
+
+static bool matches(const struct leaks *leaks, const struct leaks_group *group, struct suppressions *suppressions)
+{
+    static const struct profile_line *lines[PROFILE_LINES_MOST];
+    static const char *functions[PROFILE_LINES_MOST];
+    struct suppressions_leak leak = {.type = group->type, .size = group->size, .functions = functions};
+    leak.function_count = leaks_stack(leaks, group, lines);
+    for (size_t i = 0; i < leak.function_count; i++)
+        functions[i] = lines[i]->function;
+    return suppressions_match(suppressions, &leak);
+}
+
+static void take_out(struct leaks *leaks, const struct leaks_group *group)
+{
+    struct leaks_sum *sum = group->indirect ? &leaks->indirect : &leaks->direct;
+    sum->blocks -= group->sum.blocks;
+    sum->bytes -= group->sum.bytes;
+    leaks->suppressed.blocks += group->sum.blocks;
+    leaks->suppressed.bytes += group->sum.bytes;
+}
+
+/* What is lost with a suppressed block is suppressed, too. The group of that has a lower number. */
+static bool suppress(struct leaks *leaks, struct suppressions *suppressions)
+{
+    bool *suppressed = calloc(leaks->group_count + 1, sizeof *suppressed);
+    size_t kept = 0;
+    if (suppressed == NULL)
+        return false;
+    for (size_t i = 0; i < leaks->group_count; i++) {
+        const struct leaks_group *group = &leaks->groups[i];
+        suppressed[i] = (group->owner < i && suppressed[group->owner]) || matches(leaks, group, suppressions);
+    }
+    for (size_t i = 0; i < leaks->group_count; i++) {
+        if (suppressed[i])
+            take_out(leaks, &leaks->groups[i]);
+        else
+            leaks->groups[kept++] = leaks->groups[i];
+    }
+    leaks->group_count = kept;
+    free(suppressed);
+    return true;
+}
+
+static void warn_of_unused(const struct suppressions *suppressions)
+{
+    size_t number = 0;
+    for (const char *name; (name = suppressions_unused(suppressions, &number)) != NULL;)
+        command_warning("the suppression '%s' matches no leak", name);
+}
+
+bool leaks_find_names(struct leaks *leaks, struct suppressions *suppressions)
+{
+    if (!profile_drop_rights(leaks->pid))
+        return false;
+    bool good = profile_symbols_open(leaks->profile) && profile_symbols_open(leaks->stacks) && find_types(leaks) &&
+                (suppressions == NULL || suppress(leaks, suppressions));
+    if (!good) {
+        command_error("%s", strerror(ENOMEM));
+        return false;
+    }
+    if (suppressions != NULL)
+        warn_of_unused(suppressions);
+    leaks_sort(leaks);
+    return true;
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The search: in a child process, which stops the process that is searched and reads it.
+ *
+ * A small heap is searched while the process is stopped, so the answer is exact. A large one would take
+ * seconds: then records of blocks and roots alone are read in the stop, and the blocks while the process
+ * goes on. What it moves meanwhile can be missed, so a block that nothing was found to lead to is only
+ * suspected. Further looks search the whole heap for addresses of suspected blocks, until a look clears none,
+ * and a last stop looks whether they are still there, and whether a register or a root leads to them.
+ */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mix.h"
+#include "leaks.h"
+#include "process.h"
+#include "profile_maps.h"
+#include "profile_tables.h"
+#include "reader/lost.h"
+#include "reader/own.h"
+#include "reader/roots.h"
+#include "reader/stop.h"
+
+enum { SECONDS = 300, LOOKS_MOST = 8 };
+/* Of so many bytes in use the search takes some tenths of a second. */
+static const uint64_t exact_most = sizeof(void *) == 8 ? (uint64_t)512 << 20 : (uint64_t)256 << 20;
+
+/* Seconds for a thread that waits for a processor, or for the end of a vfork. */
+static const double patience = 0.5;
+
+struct search {
+    struct process *process;
+    struct leaks *leaks;
+    const struct leaks_request *request;
+    struct remote_memory memory;
+    struct hak_stats_block block;
+    struct live live, before; /* of this look and of the last one */
+    struct roots roots;
+    struct reach *reach;
+    struct reader_stop stop;
+    bool is_stopped;
+    bool unread;              /* no block is read while it is stopped */
+    struct roots_threads threads; /* as of the last stop */
+    uint64_t secret;
+    uint32_t owner;                        /* the group of the direct block that is followed */
+    const struct profile_mapping *object;  /* that had the last word */
+    uint64_t *samples;                     /* addresses of the heap profiler's samples and their entries, in order */
+    size_t sample_count;
+};
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* ---- stops ------------------------------------------------------------- */
+
+static enum process_result complain(struct search *search, enum reader_result result, int error)
+{
+    if (result == READER_DONE)
+        return PROCESS_READ;
+    if (result == READER_UNREADABLE && error != EFAULT && error != 0)
+        return process_complain_of(search->process, error);
+    return process_complain(search->process, PROCESS_FAILED, "%s", reader_failure(result));
+}
+
+static enum process_result begin_stop(struct search *search)
+{
+    if (search->request->no_stop || search->request->stopped != NULL)
+        return PROCESS_READ;
+    if (!reader_stop_begin(&search->stop, search->process->pid))
+        return process_complain_of_stop(search->process, errno);
+    search->is_stopped = true;
+    search->leaks->stops++;
+    reader_stop_wait(&search->stop, patience);
+    roots_free_threads(&search->threads);
+    for (size_t i = 0; i < search->stop.count; i++)
+        if (!roots_add_thread(&search->threads, search->stop.threads[i].thread))
+            return complain(search, READER_NO_MEMORY, 0);
+    return PROCESS_READ;
+}
+
+static void end_stop(struct search *search)
+{
+    struct leaks *leaks = search->leaks;
+    if (!search->is_stopped)
+        return;
+    double seconds = reader_stop_end(&search->stop);
+    search->is_stopped = false;
+    leaks->stopped += seconds;
+    if (seconds > leaks->longest)
+        leaks->longest = seconds;
+}
+
+/* ---- one look ---------------------------------------------------------- */
+
+static void forget(struct search *search)
+{
+    reach_free(search->reach);
+    search->reach = NULL;
+    mappings_free(&search->roots.mappings);
+    ranges_free(&search->roots.none);
+}
+
+/* The records, while the process is stopped. */
+static enum process_result read_records(struct search *search)
+{
+    struct roots *roots = &search->roots;
+    live_free(&search->before);
+    search->before = search->live;
+    forget(search);
+    *roots = (struct roots){.memory = &search->memory, .mappings.pages = -1};
+    errno = 0;
+    enum reader_result result = live_read(&search->live, &search->memory, &search->block, search->unread);
+    if (result == READER_DONE && !mappings_read(&roots->mappings, search->process->pid))
+        return process_complain_of(search->process, errno);
+    if (result == READER_DONE)
+        result = own_read(&roots->none, &search->memory, &search->block, search->process->block, &search->live,
+                          &roots->mappings);
+    if (result != READER_DONE)
+        return complain(search, result, errno);
+    search->reach = reach_new(&search->live, &search->memory, &roots->mappings);
+    if (!live_add_bits(&search->live) || search->reach == NULL)
+        return complain(search, READER_NO_MEMORY, 0);
+    search->reach->has_marks = search->leaks->has_marks;
+    search->reach->secret = search->secret;
+    return PROCESS_READ;
+}
+
+/* What the roots lead to, likewise. */
+static enum process_result read_roots(struct search *search)
+{
+    const struct roots_threads *threads = search->request->stopped;
+    if (search->is_stopped)
+        threads = &search->threads;
+    bool read = (threads == NULL || roots_read_threads(&search->roots, threads, reach_words, search->reach)) &&
+                roots_read_memory(&search->roots, reach_words, search->reach);
+    search->leaks->unread_threads = threads != NULL ? threads->unread : 0;
+    return read ? PROCESS_READ : complain(search, READER_NO_MEMORY, 0);
+}
+
+/* A block that was suspected in the last look is so in this one if it is still there. */
+static bool carry(struct live *before, const struct live_block *block, void *context)
+{
+    struct search *search = context;
+    struct live_block found;
+    (void)before;
+    if (live_find(&search->live, block->start, &found) && found.start == block->start &&
+        found.size == block->size && live_has(&search->live, LIVE_IN_USE, found.number))
+        live_set(&search->live, LIVE_WANTED, found.number);
+    return true;
+}
+
+static bool search_in(struct live *live, const struct live_block *block, void *reach)
+{
+    if (!live_has(live, LIVE_WANTED, block->number))
+        reach_block(reach, block);
+    return true;
+}
+
+static uint64_t count(const struct live *live, enum live_bit bit)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < live->room / 64; i++)
+        sum += (uint64_t)__builtin_popcountll(live->bits[bit][i]);
+    return sum;
+}
+
+/* A freed block has a mark. It is not lost. */
+static bool drop_freed(struct live *live, const struct live_block *block, void *context)
+{
+    struct search *search = context;
+    uint64_t words[2];
+    reach_keep(search->reach, block);
+    if (!search->leaks->has_marks || !reach_peek(search->reach, block, words) ||
+        words[1] != hak__mix(block->start, search->secret))
+        return true;
+    live_unset(live, LIVE_WANTED, block->number);
+    live_unset(live, LIVE_IN_USE, block->number);
+    live->blocks--;
+    live->bytes -= block->size;
+    return true;
+}
+
+/* From here on the lost blocks are those that are WANTED. */
+static void keep_unreached(struct search *search)
+{
+    search->leaks->unread_blocks = search->reach->unread;
+    live_copy(&search->live, LIVE_WANTED, LIVE_WANTED, LIVE_REACHED);
+    live_each(&search->live, LIVE_WANTED, drop_freed, search);
+}
+
+/* Whether it is stopped until everything is read. */
+static void decide(struct search *search)
+{
+    size_t in_use = SIZE_MAX;
+    if (!remote_read(&search->memory, (uintptr_t)search->block.live_bytes, &in_use, sizeof in_use))
+        in_use = SIZE_MAX;
+    search->leaks->exact = search->request->stopped != NULL ||
+                           (search->is_stopped && (search->request->exact || in_use <= exact_most));
+    search->unread = !search->leaks->exact && search->leaks->has_marks;
+}
+
+/* The first look follows everything from the roots on. */
+static enum process_result look_first(struct search *search)
+{
+    enum process_result result = begin_stop(search);
+    decide(search);
+    if (result == PROCESS_READ)
+        result = read_records(search);
+    if (result == PROCESS_READ) {
+        live_copy(&search->live, LIVE_WANTED, LIVE_IN_USE, LIVE_IN_USE);
+        result = read_roots(search);
+    }
+    if (!search->leaks->exact)
+        end_stop(search);
+    if (result == PROCESS_READ) {
+        reach_all(search->reach);
+        keep_unreached(search);
+        search->leaks->in_use = (struct leaks_sum){search->live.blocks, search->live.bytes};
+        search->leaks->looks++;
+    }
+    end_stop(search);
+    return result;
+}
+
+/* A further one searches for addresses of those that are suspected; with `all` in all other blocks, too. */
+static enum process_result look_again(struct search *search, bool all)
+{
+    enum process_result result = begin_stop(search);
+    if (result == PROCESS_READ)
+        result = read_records(search);
+    if (result == PROCESS_READ) {
+        live_each(&search->before, LIVE_WANTED, carry, search);
+        result = read_roots(search);
+    }
+    end_stop(search);
+    if (result != PROCESS_READ)
+        return result;
+    if (all)
+        live_each(&search->live, LIVE_IN_USE, search_in, search->reach);
+    reach_all(search->reach);
+    keep_unreached(search);
+    search->leaks->looks += all;
+    return PROCESS_READ;
+}
+
+/* ---- all looks --------------------------------------------------------- */
+
+static bool is_in_object(struct search *search, uint64_t word)
+{
+    const struct profile_mapping *object = search->object;
+    if (word % sizeof(void *) != 0 || word == 0)
+        return false;
+    if (object == NULL || word < object->start || word >= object->end)
+        object = profile_mapping_of(search->leaks->profile, word);
+    if (object != NULL)
+        search->object = object;
+    return object != NULL;
+}
+
+/* The call stack of a sampled block. */
+static uint32_t entry_of(const struct search *search, uint64_t address)
+{
+    size_t low = 0, high = search->sample_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (search->samples[2 * middle] < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < search->sample_count && search->samples[2 * low] == address
+               ? (uint32_t)search->samples[2 * low + 1]
+               : LEAKS_NO_STACK;
+}
+
+static void read_words(struct search *search, struct leaks_block *listed, uint64_t size)
+{
+    size_t count = size / sizeof(uint64_t) < search->request->dump ? (size_t)(size / sizeof(uint64_t))
+                                                                   : search->request->dump;
+    uint64_t *words = count > 0 ? profile_room(search->leaks->profile, count, sizeof *words) : NULL;
+    if (words == NULL || !remote_read(&search->memory, (uintptr_t)listed->address, words, count * sizeof *words))
+        return;
+    listed->words = words;
+    listed->word_count = count;
+}
+
+static void add(const struct live_block *block, bool first, void *context)
+{
+    struct search *search = context;
+    struct leaks *leaks = search->leaks;
+    struct leaks_group like = {.indirect = !first, .size = block->size,
+                               .owner = first ? LEAKS_NO_GROUP : search->owner, .entry = LEAKS_NO_STACK};
+    struct leaks_block listed = {.address = block->start};
+    uint64_t words[2] = {0};
+    size_t groups = leaks->group_count;
+    if (reach_peek(search->reach, block, words) && is_in_object(search, words[0]))
+        like.word = words[0];
+    if (block->sampled)
+        like.entry = entry_of(search, block->start);
+    if (search->request->list && search->request->dump != 0)
+        read_words(search, &listed, block->size);
+    uint32_t group = leaks_add(leaks, &like, search->request->list ? &listed : NULL);
+    if (!search->request->list && search->request->dump != 0 && leaks->group_count > groups) {
+        read_words(search, &listed, block->size);
+        leaks_list(leaks, group, &listed);
+    }
+    if (first)
+        search->owner = group;
+}
+
+static void group(struct search *search)
+{
+    lost_find_first(search->reach, add, search);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const uint64_t *one = a, *other = b;
+    return *one < *other ? -1 : *one > *other;
+}
+
+/* Where the heap profiler was on it knows who allocated some of the blocks. */
+static enum process_result read_stacks(struct search *search)
+{
+    struct profile *stacks = search->leaks->stacks;
+    if (profile_tables_read(stacks, &search->memory, (uintptr_t)search->block.profile, 1) != PROFILE_TABLES_READ ||
+        stacks->sample_count == 0)
+        return PROCESS_READ;
+    search->samples = reallocarray(NULL, stacks->sample_count, 2 * sizeof *search->samples);
+    for (size_t i = 0; search->samples != NULL && i < stacks->sample_count; i++) {
+        search->samples[2 * i] = stacks->samples[i].address;
+        search->samples[2 * i + 1] = stacks->samples[i].entry;
+        search->sample_count = i + 1;
+    }
+    if (search->sample_count > 0)
+        qsort(search->samples, search->sample_count, 2 * sizeof *search->samples, by_address);
+    return profile_read_code(search->process, &search->memory, stacks);
+}
+
+static enum process_result look_until_sure(struct search *search)
+{
+    enum process_result result = look_first(search);
+    uint64_t left = result == PROCESS_READ ? count(&search->live, LIVE_WANTED) : 0, before = left + 1;
+    while (result == PROCESS_READ && !search->leaks->exact && left > 0 &&
+           (left != before || search->leaks->looks < 2) && search->leaks->looks < LOOKS_MOST) {
+        before = left;
+        result = look_again(search, true);
+        left = result == PROCESS_READ ? count(&search->live, LIVE_WANTED) : 0;
+    }
+    search->leaks->unsettled = search->leaks->looks == LOOKS_MOST ? before - left : 0;
+    if (result == PROCESS_READ && !search->leaks->exact && left > 0)
+        result = look_again(search, false);
+    return result;
+}
+
+static enum process_result look_for_leaks(struct process *process, void *context)
+{
+    struct search *search = context;
+    struct leaks *leaks = search->leaks;
+    double began = now();
+    search->process = process;
+    enum process_result result = process_find(process, &search->memory, &search->block);
+    if (result == PROCESS_READ)
+        result = profile_read_objects(process, &search->memory, leaks->profile);
+    if (result != PROCESS_READ)
+        return result;
+    leaks->has_marks = search->block.checks != 0;
+    if (!remote_read(&search->memory, (uintptr_t)search->block.secret, &search->secret, sizeof search->secret))
+        return process_complain_of(process, errno);
+    search->memory.page_size = (size_t)sysconf(_SC_PAGESIZE);
+    result = look_until_sure(search);
+    end_stop(search);
+    if (result != PROCESS_READ)
+        return result;
+    leaks->passed_over = search->live.summary.passed_over;
+    if (leaks->in_use.blocks > 0)
+        result = read_stacks(search);
+    group(search);
+    leaks->seconds = now() - began;
+    return result;
+}
+
+struct leaks *leaks_search(pid_t pid, const struct leaks_request *request)
+{
+    struct process process = {.pid = pid, .seconds = SECONDS};
+    struct profile *profile = profile_new(), *stacks = profile_new();
+    struct leaks *leaks = profile != NULL && stacks != NULL ? profile_room(profile, 1, sizeof *leaks) : NULL;
+    struct search *search = calloc(1, sizeof *search);
+    if (leaks == NULL || search == NULL) {
+        profile_free(profile);
+        profile_free(stacks);
+        free(search);
+        return NULL;
+    }
+    leaks->profile = profile;
+    leaks->stacks = stacks;
+    leaks->listed = request->list;
+    search->leaks = leaks;
+    search->request = request;
+    search->roots.mappings.pages = -1;
+    bool found = process_look_in_time(&process, look_for_leaks, search) == PROCESS_READ;
+    free(search);
+    if (!found) {
+        leaks_free(leaks);
+        return NULL;
+    }
+    leaks->pid = profile->pid = stacks->pid = pid;
+    memcpy(leaks->name, process.name, sizeof leaks->name);
+    memcpy(leaks->version, process.version, sizeof leaks->version);
+    return leaks;
+}
+
+void leaks_free(struct leaks *leaks)
+{
+    if (leaks == NULL)
+        return;
+    profile_free(leaks->stacks);
+    profile_free(leaks->profile);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which block an address lies in, for all blocks of a process at once, with some bits for each.
+ *
+ *     address ──► granule ──► slab ──┐
+ *         └──► single (by search) ───┴──► number of the block ──► bits
+ *
+ * A block takes a few bits, a slab a record: some hundredths of what the blocks take. The records come
+ * from reader_walk_slabs, by rising address, and do not overlap.
+ */
+#ifndef HAK_TOOLS_READER_LIVE_H
+#define HAK_TOOLS_READER_LIVE_H
+
+#include "reader/walk.h"
+
+enum live_bit {
+    LIVE_IN_USE,
+    LIVE_WANTED,  /* is followed when something leads to it */
+    LIVE_REACHED, /* something leads to it */
+    LIVE_SEARCHED, /* what it leads to was reached, too */
+    LIVE_FIRST,   /* nothing has led to it when it was searched (lost.h) */
+    LIVE_BITS
+};
+
+struct live_slab {
+    uintptr_t start;
+    uint64_t first; /* the number of its first block */
+    uint32_t size, count;
+    bool sampled, queued; /* reach.h */
+};
+
+/* A large or huge block, or one of the starter. */
+struct live_single {
+    uintptr_t start;
+    uint64_t size, number;
+    bool sampled, queued, huge;
+};
+
+struct live {
+    struct live_slab *slabs;
+    struct live_single *singles;
+    size_t slab_count, slab_room, single_count, single_room;
+    uint32_t **leaf;      /* by the upper bits of a granule; by the lower ones: number of a slab plus 1, or 0 */
+    uintptr_t low, high;  /* all blocks lie between */
+    uintptr_t single_low, single_high;
+    uint64_t count, room; /* of numbers */
+    uint64_t *bits[LIVE_BITS];
+    uint64_t blocks, bytes; /* in use */
+    struct reader_summary summary;
+};
+
+struct live_block {
+    uintptr_t start;
+    uint64_t size, number;
+    bool sampled, is_single;
+    size_t owner; /* the slab or single */
+};
+
+/*
+ * Reads all records, and which blocks are in use; with `unread` free ones that have a mark are taken for such. live_free
+ * frees what was made, also after a failure.
+ */
+enum reader_result live_read(struct live *live, const struct remote_memory *memory,
+                             const struct hak_stats_block *block, bool unread);
+/* Makes the other bits, all zero; false without memory. */
+bool live_add_bits(struct live *live);
+void live_free(struct live *live);
+
+/* The block in which an address lies, in use or not; false if there is none. */
+bool live_find(const struct live *live, uintptr_t address, struct live_block *block);
+
+static inline bool live_has(const struct live *live, enum live_bit bit, uint64_t number)
+{
+    return (live->bits[bit][number / 64] >> (number % 64) & 1) != 0;
+}
+
+static inline void live_set(struct live *live, enum live_bit bit, uint64_t number)
+{
+    live->bits[bit][number / 64] |= (uint64_t)1 << (number % 64);
+}
+
+static inline void live_unset(struct live *live, enum live_bit bit, uint64_t number)
+{
+    live->bits[bit][number / 64] &= ~((uint64_t)1 << (number % 64));
+}
+
+void live_unset_all(struct live *live, enum live_bit bit);
+/* Sets a bit of all blocks to another one, or where `without` is one more: those that do not have that. */
+void live_copy(struct live *live, enum live_bit to, enum live_bit from, enum live_bit without);
+
+/* Blocks that have a bit, by rising address of slabs and then of singles; false ends it, and is returned. */
+typedef bool live_visit(struct live *live, const struct live_block *block, void *context);
+bool live_each(struct live *live, enum live_bit bit, live_visit *visit, void *context);
+/* The same from the last to the first. */
+bool live_each_backwards(struct live *live, enum live_bit bit, live_visit *visit, void *context);
+
+#endif

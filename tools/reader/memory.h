@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that is not ours: of a process, in a core, in a snapshot, or of a test. Addresses there are
+ * numbers, which are never dereferenced here.
+ */
+#ifndef HAK_TOOLS_READER_MEMORY_H
+#define HAK_TOOLS_READER_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "api/snapshot.h"
+
+/*
+ * Copies the first two words of 64 bits of blocks that lie `step` bytes apart; false with errno when
+ * one of them cannot be read.
+ */
+typedef bool remote_starts(const void *context, uintptr_t from, size_t step, size_t count,
+                           uint64_t (*words)[2]);
+
+struct remote_memory {
+    hak_peek *read;        /* false with errno */
+    const void *context;
+    remote_starts *starts; /* NULL: by read */
+    size_t page_size;      /* of the machine that it is from; 0: as here */
+};
+
+/* The memory of a running process. The ID stays where it is. */
+struct remote_memory remote_memory_of(const pid_t *pid);
+
+bool remote_read(const struct remote_memory *memory, uintptr_t from, void *to, size_t size);
+bool remote_read_starts(const struct remote_memory *memory, uintptr_t from, size_t step, size_t count,
+                        uint64_t (*words)[2]);
+
+#endif

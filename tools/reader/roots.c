@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "reader/roots.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+
+enum {
+    RED_ZONE = 128,      /* below the stack pointer, which leaf functions use */
+    REGISTERS = 4096,    /* words, of all sets together: far more than there are */
+    TLS_NEAR = 4096,     /* bytes around the thread pointer in which struct pthread has what is looked for */
+    TOP = 1 << 15,       /* bytes of a stack's top in which a dead thread's struct pthread is */
+    PART = 1 << 18       /* bytes that are read at once */
+};
+
+/* ---- registers --------------------------------------------------------- */
+
+#if defined(__x86_64__)
+static const int sets[] = {NT_PRSTATUS, NT_X86_XSTATE};
+static void describe(pid_t id, const void *registers, struct roots_thread *thread)
+{
+    struct user_regs_struct general;
+    (void)id;
+    memcpy(&general, registers, sizeof general);
+    *thread = (struct roots_thread){.sp = (uintptr_t)general.rsp, .tls = (uintptr_t)general.fs_base};
+}
+#elif defined(__aarch64__)
+static const int sets[] = {NT_PRSTATUS, NT_FPREGSET};
+static void describe(pid_t id, const void *registers, struct roots_thread *thread)
+{
+    struct user_regs_struct general;
+    uintptr_t tls = 0;
+    struct iovec vector = {&tls, sizeof tls};
+    memcpy(&general, registers, sizeof general);
+    if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)NT_ARM_TLS, &vector) != 0)
+        tls = 0;
+    *thread = (struct roots_thread){.sp = (uintptr_t)general.sp, .tls = tls};
+}
+#else
+static const int sets[] = {NT_PRSTATUS, NT_FPREGSET};
+static void describe(pid_t id, const void *registers, struct roots_thread *thread)
+{
+    (void)id;
+    (void)registers;
+    *thread = (struct roots_thread){0};
+}
+#endif
+
+/* False when the thread cannot be asked. */
+static bool read_registers(pid_t id, uintptr_t *words, struct roots_thread *thread)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        struct iovec vector = {words + count, (REGISTERS - count) * sizeof *words};
+        if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)sets[i], &vector) != 0) {
+            if (i == 0)
+                return false;
+            continue; /* a processor without such ones */
+        }
+        if (i == 0)
+            describe(id, words, thread);
+        count += vector.iov_len / sizeof *words;
+    }
+    thread->count = count;
+    return true;
+}
+
+bool roots_add_thread(struct roots_threads *threads, pid_t id)
+{
+    static uintptr_t words[REGISTERS];
+    struct roots_thread thread = {0};
+    if (!read_registers(id, words, &thread)) {
+        threads->unread++;
+        return true;
+    }
+    struct roots_thread *more = reallocarray(threads->thread, threads->count + 1, sizeof *more);
+    if (more == NULL)
+        return false;
+    threads->thread = more;
+    thread.words = malloc(thread.count * sizeof *words);
+    if (thread.words == NULL)
+        return false;
+    memcpy(thread.words, words, thread.count * sizeof *words);
+    more[threads->count++] = thread;
+    return true;
+}
+
+void roots_free_threads(struct roots_threads *threads)
+{
+    for (size_t i = 0; i < threads->count; i++)
+        free(threads->thread[i].words);
+    free(threads->thread);
+    *threads = (struct roots_threads){0};
+}
+
+/* ---- stacks ------------------------------------------------------------ */
+
+/*
+ * Whether words of struct pthread tell the stack: its start, its size and that of its guard stand there in
+ * this order, as glibc has them. The numbers are believed only if they fit what is mapped.
+ */
+static bool find_block(const uintptr_t *word, size_t count, uintptr_t inside, const struct reader_mapping *mapping,
+                       uintptr_t *start)
+{
+    for (size_t i = 0; i + 2 < count; i++) {
+        uintptr_t block = word[i], size = word[i + 1], guard = word[i + 2];
+        if (block == 0 || block % 16 != 0 || block > inside || size < 4096 || size > mapping->end - block ||
+            inside - block >= size || guard >= size || inside - block < guard)
+            continue;
+        *start = block + guard;
+        return *start >= mapping->start;
+    }
+    return false;
+}
+
+static bool note(struct roots *roots, uintptr_t start, uintptr_t end)
+{
+    return start >= end || ranges_add(&roots->none, start, end);
+}
+
+/* Of the first thread all of the mapping below is dead; of others what belongs to their stack. */
+static bool note_dead(struct roots *roots, const struct roots_thread *thread)
+{
+    uintptr_t words[2 * TLS_NEAR / sizeof(uintptr_t)], start = 0;
+    const struct reader_mapping *stack = mappings_find(&roots->mappings, thread->sp);
+    if (stack == NULL || thread->sp < RED_ZONE)
+        return true;
+    if (stack->is_stack)
+        return note(roots, stack->start, thread->sp - RED_ZONE);
+    uintptr_t from = thread->tls & ~(uintptr_t)7;
+    if (from < stack->start || from >= stack->end)
+        return true;
+    uintptr_t first = from - stack->start > TLS_NEAR ? from - TLS_NEAR : stack->start;
+    uintptr_t last = stack->end - from > TLS_NEAR ? from + TLS_NEAR : stack->end;
+    if (!remote_read(roots->memory, first, words, last - first) ||
+        !find_block(words, (last - first) / sizeof *words, thread->sp, stack, &start))
+        return true;
+    return note(roots, start, thread->sp - RED_ZONE);
+}
+
+/*
+ * The stack of a thread that has ended, which glibc keeps for the next one: its struct pthread says that
+ * it is its own, and no thread has it.
+ */
+static uintptr_t dead_pthread(const struct roots *roots, const struct reader_mapping *mapping, uintptr_t guard,
+                              const struct roots_threads *threads)
+{
+    uintptr_t words[TOP / sizeof(uintptr_t)], start = 0;
+    uintptr_t size = mapping->end - mapping->start < TOP ? mapping->end - mapping->start : TOP;
+    uintptr_t from = mapping->end - size;
+    size_t count = size / sizeof *words;
+    if (!remote_read(roots->memory, from, words, size))
+        return 0;
+    for (size_t i = count; i-- > 0;) {
+        uintptr_t own = from + i * sizeof *words;
+        if (i + 2 >= count || words[i] != own || words[i + 2] != own)
+            continue;
+        for (size_t k = 0; k < threads->count; k++)
+            if (threads->thread[k].tls == own)
+                return 0;
+        size_t left = count - i < TLS_NEAR / sizeof *words ? count - i : TLS_NEAR / sizeof *words;
+        return find_block(words + i, left, own, mapping, &start) && start == mapping->start && start > guard ? own : 0;
+    }
+    return 0;
+}
+
+static bool note_dead_stacks(struct roots *roots, const struct roots_threads *threads)
+{
+    bool noted = true;
+#if defined(__x86_64__)
+    const struct reader_mappings *mappings = &roots->mappings;
+    for (size_t i = 1; noted && i < mappings->count; i++) {
+        const struct reader_mapping *mapping = &mappings->mapping[i], *guard = mapping - 1;
+        if (guard->end != mapping->start || guard->readable || guard->writable || !mapping->writable ||
+            mapping->inode != 0 || mapping->shared || mapping->end - mapping->start < 4096)
+            continue;
+        uintptr_t own = dead_pthread(roots, mapping, guard->start, threads);
+        noted = own == 0 || note(roots, mapping->start, own);
+    }
+#else
+    (void)roots;
+    (void)threads;
+#endif
+    return noted;
+}
+
+bool roots_read_threads(struct roots *roots, const struct roots_threads *threads, roots_visit *visit, void *context)
+{
+    bool noted = true;
+    for (size_t i = 0; noted && i < threads->count; i++) {
+        visit(threads->thread[i].words, threads->thread[i].count, context);
+        noted = note_dead(roots, &threads->thread[i]);
+    }
+    /* the stack of a thread whose registers are not known may not be taken for a dead one */
+    return noted && (threads->unread != 0 || note_dead_stacks(roots, threads));
+}
+
+/* ---- memory ------------------------------------------------------------ */
+
+struct reading {
+    struct roots *roots;
+    bool own; /* only pages that are in no file */
+    roots_visit *visit;
+    void *context;
+    uintptr_t part[PART / sizeof(uintptr_t)];
+};
+
+/* What cannot be read at once is read by page: some of it was unmapped, or is no memory. */
+static void read_part(uintptr_t start, uintptr_t end, void *context)
+{
+    struct reading *reading = context;
+    struct roots *roots = reading->roots;
+    size_t page = roots->mappings.page_size;
+    start = (start + sizeof(uintptr_t) - 1) & ~(uintptr_t)(sizeof(uintptr_t) - 1);
+    for (size_t size; start < end; start += size) {
+        size = end - start < PART ? end - start : PART;
+        if (!remote_read(roots->memory, start, reading->part, size)) {
+            size = size < page ? size : page;
+            if (!remote_read(roots->memory, start, reading->part, size))
+                continue;
+        }
+        roots->bytes += size;
+        reading->visit(reading->part, size / sizeof(uintptr_t), reading->context);
+    }
+}
+
+static void read_between(uintptr_t start, uintptr_t end, void *context)
+{
+    const struct reading *reading = context;
+    mappings_present(&reading->roots->mappings, start, end, reading->own, read_part, context);
+}
+
+bool roots_read_memory(struct roots *roots, roots_visit *visit, void *context)
+{
+    struct reading *reading = malloc(sizeof *reading);
+    if (reading == NULL)
+        return false;
+    reading->roots = roots;
+    reading->visit = visit;
+    reading->context = context;
+    ranges_sort(&roots->none);
+    for (size_t i = 0; i < roots->mappings.count; i++) {
+        const struct reader_mapping *mapping = &roots->mappings.mapping[i];
+        if (!mapping->readable || mapping->is_device || (mapping->shared && !mapping->writable))
+            continue;
+        reading->own = !mapping->shared;
+        ranges_between(&roots->none, mapping->start, mapping->end, read_between, reading);
+    }
+    free(reading);
+    return true;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "reader/stop.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/*
+ * A thread that has not stopped by then waits for a processor, or in the kernel as one does that has
+ * called vfork. It stops before it executes anything of the program again.
+ */
+static const double patience = 0.05, patience_at_end = 0.2;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static bool is_known(const struct reader_stop *stop, pid_t thread)
+{
+    for (size_t i = 0; i < stop->count; i++)
+        if (stop->threads[i].thread == thread)
+            return true;
+    return false;
+}
+
+/* One that has ended meanwhile is none. */
+static bool seize(struct reader_stop *stop, pid_t thread)
+{
+    if (stop->count == stop->room) {
+        size_t room = stop->room == 0 ? 64 : 2 * stop->room;
+        struct stopped_thread *more = reallocarray(stop->threads, room, sizeof *more);
+        if (more == NULL)
+            return false;
+        stop->threads = more;
+        stop->room = room;
+    }
+    if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) != 0)
+        return errno == ESRCH;
+    stop->threads[stop->count++] = (struct stopped_thread){.thread = thread};
+    return ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 || errno == ESRCH;
+}
+
+/* All threads that are not known yet; how many, negative with errno. */
+static int seize_new(struct reader_stop *stop, pid_t pid)
+{
+    char path[40];
+    int found = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return -1;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (thread <= 0 || is_known(stop, thread))
+            continue;
+        found++;
+        if (!seize(stop, thread)) {
+            int error = errno;
+            closedir(folder);
+            errno = error;
+            return -1;
+        }
+    }
+    closedir(folder);
+    return found;
+}
+
+static void wait_for(struct stopped_thread *thread, double until)
+{
+    const struct timespec moment = {.tv_nsec = 50000};
+    int status = 0;
+    pid_t changed;
+    while ((changed = waitpid(thread->thread, &status, __WALL | WNOHANG)) == 0 && now() < until)
+        nanosleep(&moment, NULL);
+    thread->stopped = changed == thread->thread && WIFSTOPPED(status);
+    if (thread->stopped && status >> 16 == 0)
+        thread->signal = WSTOPSIG(status);
+}
+
+bool reader_stop_begin(struct reader_stop *stop, pid_t pid)
+{
+    *stop = (struct reader_stop){.began = now()};
+    double until = stop->began + patience;
+    size_t waited = 0;
+    for (int found = 1; found > 0;) {
+        found = seize_new(stop, pid);
+        if (found < 0) {
+            int error = errno;
+            reader_stop_end(stop);
+            errno = error;
+            return false;
+        }
+        for (; waited < stop->count; waited++)
+            wait_for(&stop->threads[waited], until);
+    }
+    return true;
+}
+
+void reader_stop_wait(struct reader_stop *stop, double seconds)
+{
+    double until = now() + seconds;
+    for (size_t i = 0; i < stop->count; i++)
+        if (!stop->threads[i].stopped)
+            wait_for(&stop->threads[i], until);
+}
+
+double reader_stop_end(struct reader_stop *stop)
+{
+    double until = now() + patience_at_end;
+    for (size_t i = 0; i < stop->count; i++) {
+        struct stopped_thread *thread = &stop->threads[i];
+        if (!thread->stopped)
+            wait_for(thread, until);
+        if (thread->stopped)
+            ptrace(PTRACE_DETACH, thread->thread, NULL, (void *)(intptr_t)thread->signal);
+    }
+    free(stop->threads);
+    stop->threads = NULL;
+    stop->count = 0;
+    return now() - stop->began;
+}

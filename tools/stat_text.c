@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "stat_text.h"
+
+#include <inttypes.h>
+
+#include "slab/size_class.h"
+#include "stat_parts.h"
+#include "threads_text.h"
+
+/* ---- sizes ------------------------------------------------------------- */
+
+static const double MIB = 1 << 20, GIB = 1 << 30;
+
+struct size_text {
+    char text[40];
+};
+
+/* In MiB, or from 10240 MiB on in GiB. */
+static struct size_text size_alone(double bytes)
+{
+    struct size_text size;
+    bool large = bytes >= 10 * GIB || bytes <= -10 * GIB;
+    snprintf(size.text, sizeof size.text, "%.2f %s", bytes / (large ? GIB : MIB), large ? "GiB" : "MiB");
+    return size;
+}
+
+/* The same for a column of MiB, which large numbers are not in. */
+static struct size_text size_in_column(uint64_t bytes)
+{
+    struct size_text size = size_alone((double)bytes);
+    if ((double)bytes < 10 * GIB)
+        snprintf(size.text, sizeof size.text, "%.2f", (double)bytes / MIB);
+    return size;
+}
+
+/* ---- what the RSS is made of ------------------------------------------- */
+
+static void print_part(FILE *out, const char *label, uint64_t bytes, uint64_t rss)
+{
+    fprintf(out, "  %-30s %10s %6.1f %%\n", label, size_in_column(bytes).text, 100 * (double)bytes / (double)rss);
+}
+
+static void print_parts(FILE *out, const struct process *process)
+{
+    struct stat_parts parts = stat_parts(process);
+    const uint64_t *value = parts.value;
+    fprintf(out, "\n  %-30s %10s %8s\n", "RSS is made of", "MiB", "share");
+#define HAK_TOTAL(id, name, label, help)
+#define HAK_PART(id, name, label, help) print_part(out, label, value[STAT_##id], value[STAT_RSS]);
+#include "stat_parts.def"
+    if ((double)parts.absent >= MIB / 100)
+        fprintf(out, "\n  Another %s is allocated but not resident: never written to%s.\n",
+                size_alone((double)parts.absent).text, value[STAT_SWAPPED] != 0 ? ", or swapped out" : "");
+}
+
+/* ---- the rest ---------------------------------------------------------- */
+
+static void print_change(FILE *out, uint64_t before, uint64_t now, const struct stat_text_options *options)
+{
+    if (options->seconds != 0)
+        fprintf(out, " (%s%s)", now < before ? "" : "+", size_alone((double)now - (double)before).text);
+}
+
+static void print_rate(FILE *out, const struct process *process, const struct stat_text_options *options)
+{
+    uint64_t now = process->snapshot.value[HAK_STAT_REQUESTED_BYTES];
+    uint64_t before = process->before.snapshot.value[HAK_STAT_REQUESTED_BYTES];
+    if (options->seconds != 0 && now >= before)
+        fprintf(out, "\nRequests %.2f MiB per second", (double)(now - before) / options->seconds / MIB);
+}
+
+static void print_head(FILE *out, const struct process *process, const struct stat_text_options *options)
+{
+    const struct residency *resident = &process->residency;
+    fprintf(out, "%s (process %d), libhakmem %s\n", process->name, (int)process->pid, process->version);
+    if (resident->is_known) {
+        fprintf(out, "RSS %s", size_alone((double)resident->rss).text);
+        print_change(out, process->before.rss, resident->rss, options);
+        fprintf(out, ", peak %s, ", size_alone((double)resident->peak).text);
+    }
+    uint64_t allocated = process->snapshot.value[HAK_STAT_ALLOCATED_BYTES];
+    fprintf(out, "allocated %s", size_alone((double)allocated).text);
+    print_change(out, process->before.snapshot.value[HAK_STAT_ALLOCATED_BYTES], allocated, options);
+    print_rate(out, process, options);
+    fprintf(out, "\n");
+}
+
+static void print_class(FILE *out, unsigned number, const struct hak_class_snapshot *class)
+{
+    uint64_t live = hak__class_live(class);
+    uint64_t spare = class->capacity > live + class->cached ? class->capacity - live - class->cached : 0;
+    fprintf(out, "  %8zu %8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8.1f %% %10s\n",
+            hak__class_size(number), class->slabs, live, class->cached, spare,
+            class->capacity != 0 ? 100 * (double)live / (double)class->capacity : 0,
+            size_in_column(class->bytes).text);
+}
+
+static void print_classes(FILE *out, const struct hak_snapshot *snapshot)
+{
+    const uint64_t *value = snapshot->value;
+    fprintf(out, "\n  %8s %8s %10s %10s %10s %10s %10s\n", "size", "slabs", "allocated", "cached", "free", "occupied",
+            "MiB");
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        if (snapshot->class[i].slabs != 0)
+            print_class(out, i, &snapshot->class[i]);
+    fprintf(out, "  larger blocks: %s allocated, of which huge blocks (%" PRIu64 "): %s\n",
+            size_alone((double)value[HAK_STAT_LARGE_BYTES]).text, value[HAK_STAT_HUGE_BLOCKS],
+            size_alone((double)value[HAK_STAT_HUGE_BYTES]).text);
+}
+
+static void print_counter(FILE *out, const char *name, uint64_t before, uint64_t now,
+                          const struct stat_text_options *options)
+{
+    fprintf(out, "  %-28s %16" PRIu64, name, now);
+    if (options->seconds != 0)
+        fprintf(out, " %12.1f", ((double)now - (double)before) / options->seconds);
+    fprintf(out, "\n");
+}
+
+static void print_counters(FILE *out, const struct process *process, const struct stat_text_options *options)
+{
+    static const struct {
+        enum hak_stat stat;
+        const char *name;
+    } counters[] = {
+#define HAK_COUNTER(id, name, label, help) {HAK_STAT_##id, #name},
+#define HAK_SUM(id, name, label, help) {HAK_STAT_##id, #name},
+#include "core/stats.def"
+    };
+    static const char *const locks[HAK_LOCK_COUNT] = {
+#define HAK_LOCK(lock, name) name,
+#include "front/locks.def"
+#undef HAK_LOCK
+    };
+    const struct hak_snapshot *now = &process->snapshot, *before = &process->before.snapshot;
+    fprintf(out, "\n  %-28s %16s%s\n", "counter", "so far", options->seconds != 0 ? "     a second" : "");
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+        print_counter(out, counters[i].name, before->value[counters[i].stat], now->value[counters[i].stat], options);
+    fprintf(out, "\n  %-28s %16s %12s\n", "lock", "taken", "waited for");
+    for (int i = 0; i < HAK_LOCK_COUNT; i++)
+        fprintf(out, "  %-28s %16" PRIu64 " %12" PRIu64 "\n", locks[i], now->lock[i].acquisitions, now->lock[i].waits);
+}
+
+void stat_text_process(FILE *out, const struct process *process, const struct stat_text_options *options)
+{
+    struct stat_text_options shown = *options;
+    if (!process->before.is_known)
+        shown.seconds = 0;
+    print_head(out, process, &shown);
+    if (shown.threads && process->threads != NULL) {
+        fputs("\n", out);
+        threads_write_text(out, process->threads);
+    } else {
+        if (process->residency.is_known)
+            print_parts(out, process);
+        print_classes(out, &process->snapshot);
+    }
+    if (shown.counters)
+        print_counters(out, process, &shown);
+}
+
+void stat_text_table(FILE *out, const struct process *processes, size_t count)
+{
+    fprintf(out, "%8s %-16s %10s %10s %10s %10s %10s %10s\n", "PID", "program", "RSS", "allocated", "cached", "free",
+            "retained", "other");
+    for (const struct process *process = processes; process < processes + count; process++) {
+        struct stat_parts parts = stat_parts(process);
+        const uint64_t *value = parts.value;
+        fprintf(out, "%8d %-16.16s %10s %10s %10s %10s %10s %10s\n", (int)process->pid, process->name,
+                size_in_column(value[STAT_RSS]).text,
+                size_in_column(process->snapshot.value[HAK_STAT_ALLOCATED_BYTES]).text,
+                size_in_column(value[STAT_CACHED]).text, size_in_column(value[STAT_SLAB_FREE]).text,
+                size_in_column(value[STAT_RETAINED]).text,
+                size_in_column(value[STAT_METADATA] + value[STAT_FILES] + value[STAT_OTHER]).text);
+    }
+    fprintf(out, "in MiB unless a unit is given; give one PID for its details\n");
+}
