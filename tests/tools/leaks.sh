@@ -163,7 +163,7 @@ PYTHON
 done
 what='run'
 run --leaks "$made" abort
-[ $status -eq 134 ] && [ ! -s "$work/out" ] || fail "$what: a signal gives $status"
+[ $status -eq 134 ] && ! grep -q ' leaked: \|^No leaks' "$work/out" || fail "$what: a signal gives $status: $(cat "$work/out")"
 run --leaks sh -c 'exit 3'
 [ $status -eq 3 ] || fail "$what: sh gives $status"
 run --leaks "$work/nothing"
