@@ -30,7 +30,7 @@ enum {
     LOOKS = 4, /* in a decay period */
     LOOK_MIN_MS = 20,
     LOOK_MAX_MS = 2500,
-    VAIN_LOOKS = 3 * LOOKS, /* by which nothing goes, and the thread ends */
+    VAIN_LOOKS = 3 * LOOKS, /* by which nothing goes, and the thread looks less often */
     VAIN_SHIFT_MAX = 6,
     REFUSED_MS = 60000, /* before another thread is tried when there was none to be had */
     ALWAYS_LEAST = 64 << 10
@@ -122,17 +122,20 @@ static void note_life(uint64_t gone)
     hak__reclaim_wish_not_before(0, hak__os_now_ms() + pause);
 }
 
-/* True when it ends since nothing is left. */
+/*
+ * True when it ends since nothing is left. It does not end with memory left: who makes the program's last
+ * call may have seen a thread that was there, and after it nobody asks for another.
+ */
 static bool look_around(bool barriers)
 {
     uint64_t all = 0;
     bool quiet = false;
-    for (unsigned vain = 0; is_wanted() && vain < VAIN_LOOKS && !quiet; vain++) {
-        hak__os_wait(&hak__purger, HAK_PURGER_THERE, (unsigned)between_looks() * 1000);
+    for (unsigned vain = 0; is_wanted() && !quiet;) {
+        int64_t pause = between_looks() * (vain < VAIN_LOOKS ? 1 : LOOKS);
+        hak__os_wait(&hak__purger, HAK_PURGER_THERE, (unsigned)pause * 1000);
         uint64_t gone = is_wanted() ? look(barriers) : 0;
         all += gone;
-        if (gone != 0)
-            vain = 0;
+        vain = gone != 0 ? 0 : vain + 1;
         quiet = vain > LOOKS && !is_left();
     }
     note_life(all);
