@@ -15,6 +15,7 @@
 #include "api/stats_print.h"
 #include "command.h"
 #include "process_pass.h"
+#include "reader/clock.h"
 #include "snapshot.h"
 #include "stat_parts.h"
 #include "stat_text.h"
@@ -352,16 +353,9 @@ static void wait_for(double seconds)
         continue;
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static int watch(struct request *request, int status)
 {
-    double last = seconds_now();
+    double last = clock_seconds();
     bool done = false;
     while (!done && (request->count > 0 || request->all)) {
         wait_for(request->seconds);
@@ -369,7 +363,7 @@ static int watch(struct request *request, int status)
             status = COMMAND_FAILED;
         if (request->all)
             add_named(request, NULL);
-        double now = seconds_now();
+        double now = clock_seconds();
         done = request->twice;
         if (request->format == TEXT && request->output == NULL && request->count > 0 && !done)
             puts("");

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/mix.h"
@@ -22,6 +21,7 @@
 #include "process.h"
 #include "profile_maps.h"
 #include "profile_tables.h"
+#include "reader/clock.h"
 #include "reader/lost.h"
 #include "reader/own.h"
 #include "reader/roots.h"
@@ -53,13 +53,6 @@ struct search {
     uint64_t *samples;                     /* addresses of the heap profiler's samples and their entries, in order */
     size_t sample_count;
 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* ---- stops ------------------------------------------------------------- */
 
@@ -367,7 +360,7 @@ static enum process_result look_for_leaks(struct process *process, void *context
 {
     struct search *search = context;
     struct leaks *leaks = search->leaks;
-    double began = now();
+    double began = clock_seconds();
     search->process = process;
     enum process_result result = process_find(process, &search->memory, &search->block);
     if (result == PROCESS_READ)
@@ -386,7 +379,7 @@ static enum process_result look_for_leaks(struct process *process, void *context
     if (leaks->in_use.blocks > 0)
         result = read_stacks(search);
     group(search);
-    leaks->seconds = now() - began;
+    leaks->seconds = clock_seconds() - began;
     return result;
 }
 

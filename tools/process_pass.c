@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "reader/clock.h"
 
 /* Shared with the child. The processes are apart: those without the library are not written, and take no memory. */
 struct process_pass {
@@ -24,13 +24,6 @@ struct process_pass {
     struct process_wanted *wanted;
     struct process_pass_item *items;
 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* ---- the child --------------------------------------------------------- */
 
@@ -54,7 +47,7 @@ static void read_one(const struct process_wanted *wanted, struct process_pass_it
     static struct process process;
     struct remote_memory memory;
     struct hak_stats_block block;
-    double began = now();
+    double began = clock_seconds();
     process = (struct process){.pid = wanted->pid, .silent = wanted->silent, .block = wanted->block};
     process_limit_time(PROCESS_SECONDS_MOST);
     enum process_result result = process_read_statistics(&process, &memory, &block, item->threads);
@@ -63,11 +56,11 @@ static void read_one(const struct process_wanted *wanted, struct process_pass_it
         return;
     read_profiler(&process, &memory, &block);
     *item->process = process;
-    item->when = now();
+    item->when = clock_seconds();
     process_limit_time(PROCESS_SECONDS_MOST);
     if (residency_read(process.pid, &memory, &block, &process.residency))
         item->process->residency = process.residency;
-    item->seconds = now() - began;
+    item->seconds = clock_seconds() - began;
 }
 
 static _Noreturn void be_reader(struct process_pass *pass)

@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <time.h>
 
 #include "process.h"
 #include "profile.h"
 #include "profile_maps.h"
 #include "profile/tables.h"
 #include "profile_tables.h"
+#include "reader/clock.h"
 
 static_assert((int)PROFILE_BUILD_ID_MOST == (int)REMOTE_BUILD_ID_MOST, "build IDs are copied");
 
@@ -94,13 +94,6 @@ static enum process_result complain_of_tables(const struct process *process,
     }
 }
 
-static uint64_t now_in_tenths(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 10 + (uint64_t)now.tv_nsec / 100000000;
-}
-
 /* In a child process; the profile's memory is shared with it. */
 static enum process_result read_profile(struct process *process, void *context)
 {
@@ -111,7 +104,7 @@ static enum process_result read_profile(struct process *process, void *context)
     if (result != PROCESS_READ)
         return result;
     enum profile_tables_result tables =
-        profile_tables_read(profile, &memory, (uintptr_t)block.profile, now_in_tenths());
+        profile_tables_read(profile, &memory, (uintptr_t)block.profile, clock_tenths());
     if (tables != PROFILE_TABLES_READ)
         return complain_of_tables(process, tables);
     return profile_read_code(process, &memory, profile);

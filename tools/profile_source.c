@@ -17,6 +17,7 @@
 #include "command.h"
 #include "process.h"
 #include "profile.h"
+#include "reader/clock.h"
 
 /* ---- which one --------------------------------------------------------- */
 
@@ -137,18 +138,11 @@ bool profile_record_begin(struct profile_recording *recording)
     return switched != PROFILE_SWITCH_FAILED;
 }
 
-static double now_in_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 void profile_record_wait(const struct profile_recording *recording, double seconds)
 {
     sigset_t signals = ending_signals();
-    double began = now_in_seconds(), passed = 0;
-    while ((passed = now_in_seconds() - began) < seconds) {
+    double began = clock_seconds(), passed = 0;
+    while ((passed = clock_seconds() - began) < seconds) {
         double slice = seconds - passed < 0.2 ? seconds - passed : 0.2;
         struct timespec rest = {.tv_nsec = (long)(slice * 1e9)};
         if (sigtimedwait(&signals, NULL, &rest) > 0) {

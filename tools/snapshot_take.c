@@ -19,6 +19,7 @@
 #include "command.h"
 #include "profile_maps.h"
 #include "profile_tables.h"
+#include "reader/clock.h"
 #include "reader/parts.h"
 #include "reader/recorder.h"
 #include "reader/stop.h"
@@ -137,13 +138,6 @@ static void set_residency(struct snapshot_header *header, const struct residency
     header->unused = residency->unused;
 }
 
-static uint64_t now_in_tenths(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 10 + (uint64_t)now.tv_nsec / 100000000;
-}
-
 static enum process_result complain_of(struct process *process, enum reader_result result, int error)
 {
     if (result == READER_UNREADABLE)
@@ -157,7 +151,7 @@ static enum process_result record(struct process *process, struct taking *taking
     struct recorder recorder;
     struct reader_stop stop;
     struct snapshot_header header = {.block = process->block, .pid = process->pid, .taken = time(NULL),
-                                     .tenths = now_in_tenths()};
+                                     .tenths = clock_tenths()};
     FILE *file = fdopen(taking->fd, "w");
     if (file == NULL)
         return process_complain_of(process, errno);

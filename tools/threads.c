@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "reader/clock.h"
 
 /* ---- heaps ------------------------------------------------------------- */
 
@@ -174,12 +175,10 @@ static void add_thread(struct threads *threads, size_t heaps, pid_t pid, pid_t t
 void threads_find(struct threads *threads, pid_t pid, uint64_t requested)
 {
     char path[40];
-    struct timespec now;
     bool nested;
     join_heaps(threads);
     size_t heaps = threads->count;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    threads->when = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    threads->when = clock_seconds();
     threads->named = true;
     read_own_tid(pid, pid, &nested);
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "reader/clock.h"
 #include "top_detail.h"
 #include "top_sites.h"
 
@@ -196,9 +197,9 @@ static void make_detail(struct screen *screen)
         return;
     top_lines_free(&screen->lines);
     screen->lines = lines;
-    if (of != NULL && top_detail_has_profile(of) && screen->sites.child == 0 && top_now() >= screen->sites_due) {
+    if (of != NULL && top_detail_has_profile(of) && screen->sites.child == 0 && clock_seconds() >= screen->sites_due) {
         top_sites_begin(&screen->sites, screen->opened);
-        screen->sites_due = top_now() + SITES_SECONDS;
+        screen->sites_due = clock_seconds() + SITES_SECONDS;
     }
 }
 
@@ -212,7 +213,7 @@ static void open_detail(struct screen *screen)
     screen->has_sites = false;
     screen->sites_due = 0;
     screen->table.detailed = screen->opened;
-    screen->due = top_now();
+    screen->due = clock_seconds();
     make_detail(screen);
 }
 
@@ -382,7 +383,7 @@ static void take_sites(struct screen *screen)
 /* What is to be waited for until the next look; false when the terminal is gone. */
 static bool wait_for(struct screen *screen, const sigset_t *mask)
 {
-    double rest = screen->due - top_now();
+    double rest = screen->due - clock_seconds();
     struct timespec time = {.tv_sec = (time_t)(rest > 0 ? rest : 0)};
     time.tv_nsec = (long)((rest > 0 ? rest - (double)time.tv_sec : 0) * 1e9);
     struct pollfd wanted[] = {
@@ -402,9 +403,9 @@ static bool wait_for(struct screen *screen, const sigset_t *mask)
 static int run(struct screen *screen, const sigset_t *mask)
 {
     while (!screen->quit && ended_by == 0) {
-        if (screen->table.pass == NULL && top_now() >= screen->due) {
+        if (screen->table.pass == NULL && clock_seconds() >= screen->due) {
             bool all = screen->due == 0;
-            screen->due = top_now() + screen->seconds;
+            screen->due = clock_seconds() + screen->seconds;
             if (!top_table_begin(&screen->table, all))
                 return COMMAND_FAILED;
         }

@@ -7,22 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "reader/clock.h"
 
 /* A program may be seen while it is being started, before the library is there. */
 enum { FRUITLESS_MOST = 2 };
 /* Looks at a process may take one in so many seconds: the kernel's list of its pages can be long. */
 enum { REST = 20 };
-
-double top_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 /* ---- which ones -------------------------------------------------------- */
 
@@ -120,7 +113,7 @@ bool top_table_begin(struct top_table *table, bool all)
 {
     if (!list(table))
         return false;
-    double now = top_now();
+    double now = clock_seconds();
     struct process_wanted *wanted = calloc(table->count + 1, sizeof *wanted);
     table->wanted = calloc(table->count + 1, sizeof *table->wanted);
     table->wanted_count = 0;

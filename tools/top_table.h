@@ -29,8 +29,6 @@ struct top_table {
     size_t wanted_count;
 };
 
-double top_now(void);
-
 /* Begins to read all processes; all: also those that were given up. False after a message. */
 bool top_table_begin(struct top_table *table, bool all);
 

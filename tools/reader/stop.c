@@ -11,18 +11,13 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "reader/clock.h"
+
 /*
  * A thread that has not stopped by then waits for a processor, or in the kernel as one does that has
  * called vfork. It stops before it executes anything of the program again.
  */
 static const double patience = 0.05, patience_at_end = 0.2;
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static bool is_known(const struct reader_stop *stop, pid_t thread)
 {
@@ -79,7 +74,7 @@ static void wait_for(struct stopped_thread *thread, double until)
     const struct timespec moment = {.tv_nsec = 50000};
     int status = 0;
     pid_t changed;
-    while ((changed = waitpid(thread->thread, &status, __WALL | WNOHANG)) == 0 && now() < until)
+    while ((changed = waitpid(thread->thread, &status, __WALL | WNOHANG)) == 0 && clock_seconds() < until)
         nanosleep(&moment, NULL);
     thread->stopped = changed == thread->thread && WIFSTOPPED(status);
     if (thread->stopped && status >> 16 == 0)
@@ -88,7 +83,7 @@ static void wait_for(struct stopped_thread *thread, double until)
 
 bool reader_stop_begin(struct reader_stop *stop, pid_t pid)
 {
-    *stop = (struct reader_stop){.began = now()};
+    *stop = (struct reader_stop){.began = clock_seconds()};
     double until = stop->began + patience;
     size_t waited = 0;
     for (int found = 1; found > 0;) {
@@ -107,7 +102,7 @@ bool reader_stop_begin(struct reader_stop *stop, pid_t pid)
 
 void reader_stop_wait(struct reader_stop *stop, double seconds)
 {
-    double until = now() + seconds;
+    double until = clock_seconds() + seconds;
     for (size_t i = 0; i < stop->count; i++)
         if (!stop->threads[i].stopped)
             wait_for(&stop->threads[i], until);
@@ -115,7 +110,7 @@ void reader_stop_wait(struct reader_stop *stop, double seconds)
 
 double reader_stop_end(struct reader_stop *stop)
 {
-    double until = now() + patience_at_end;
+    double until = clock_seconds() + patience_at_end;
     for (size_t i = 0; i < stop->count; i++) {
         struct stopped_thread *thread = &stop->threads[i];
         if (!thread->stopped)
@@ -126,5 +121,5 @@ double reader_stop_end(struct reader_stop *stop)
     free(stop->threads);
     stop->threads = NULL;
     stop->count = 0;
-    return now() - stop->began;
+    return clock_seconds() - stop->began;
 }
