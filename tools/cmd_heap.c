@@ -3,14 +3,12 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "command.h"
 #include "heap.h"
+#include "number_text.h"
 #include "profile_debug.h"
 #include "profile_source.h"
 
@@ -106,33 +104,13 @@ static int wrong(const char *what)
     return COMMAND_USAGE;
 }
 
-/* A number up to most, with a suffix K, M or G if it may have one; false if it is none. */
-static bool parse_number(const char *text, uint64_t most, bool suffixes, uint64_t *number)
-{
-    static const char letters[] = "KMG";
-    char *end = NULL;
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || errno != 0)
-        return false;
-    const char *letter = suffixes && *end != '\0' ? strchr(letters, *end) : NULL;
-    if (letter != NULL) {
-        unsigned shift = 10 * (unsigned)(letter - letters + 1);
-        if (*number > UINT64_MAX >> shift)
-            return false;
-        *number <<= shift;
-        end++;
-    }
-    return *end == '\0' && *number <= most;
-}
-
 static void choose_blocks(struct request *request, const char *which)
 {
     uint64_t size = 0;
     request->heap.list = true;
     request->heap.list_size = 0;
     request->type = which;
-    if (parse_number(which, UINT64_MAX, true, &size) && size != 0) {
+    if (number_parse(which, UINT64_MAX, true, &size) && size != 0) {
         request->heap.list_size = size;
         request->type = NULL;
     }
@@ -159,12 +137,12 @@ static int take(struct request *request, int option)
         choose_blocks(request, optarg);
         return -1;
     case 'x':
-        if (optarg != NULL && (!parse_number(optarg, DUMP_MOST, true, &number) || number == 0))
+        if (optarg != NULL && (!number_parse(optarg, DUMP_MOST, true, &number) || number == 0))
             return bad("invalid number of bytes:", optarg);
         request->heap.dump = (size_t)number;
         return -1;
     case 'r':
-        if (!parse_number(optarg, INT_MAX, false, &number))
+        if (!number_parse(optarg, INT_MAX, false, &number))
             return bad("invalid number of rows:", optarg);
         request->rows = (size_t)number;
         return -1;

@@ -3,13 +3,12 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdlib.h>
 
 #include "command.h"
 #include "leaks.h"
+#include "number_text.h"
 #include "profile_source.h"
 #include "suppressions.h"
 
@@ -81,14 +80,6 @@ static int wrong(const char *what)
     return LEAKS_FAILED;
 }
 
-static bool parse_number(const char *text, uint64_t most, uint64_t *number)
-{
-    char *end = NULL;
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && errno == 0 && *end == '\0' && *number <= most;
-}
-
 /* Takes one option; an exit status, or -1 to go on. */
 static int take(struct request *request, int option)
 {
@@ -98,12 +89,12 @@ static int take(struct request *request, int option)
         request->leaks.list = true;
         return -1;
     case 'r':
-        if (!parse_number(optarg, INT_MAX, &number))
+        if (!number_parse(optarg, INT_MAX, false, &number))
             return wrong("invalid number of rows");
         request->rows = (size_t)number;
         return -1;
     case 'd':
-        if (!parse_number(optarg, DUMP_MOST, &number) || number == 0)
+        if (!number_parse(optarg, DUMP_MOST, false, &number) || number == 0)
             return wrong("invalid number of words");
         request->leaks.dump = (size_t)number;
         return -1;

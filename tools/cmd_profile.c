@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "number_text.h"
 #include "profile.h"
 #include "profile_debug.h"
 #include "profile_source.h"
@@ -58,7 +59,7 @@ struct request {
     const regex_t *hidden; /* NULL: no function is left out */
 };
 
-static const uint64_t default_interval = 512 * 1024;
+static const uint64_t default_interval = 512 * 1024, interval_most = (uint64_t)1 << 40;
 
 /* ---- reading ----------------------------------------------------------- */
 
@@ -254,24 +255,6 @@ static double parse_seconds(const char *text)
     return plain && errno == 0 && *end == '\0' && number > 0 && number <= INT_MAX ? number : 0;
 }
 
-/* Bytes, or with a suffix K, M or G; 0 if it is no such size. */
-static uint64_t parse_size(const char *text)
-{
-    static const char suffixes[] = "KMG";
-    char *end = NULL;
-    errno = 0;
-    uint64_t size = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || errno != 0)
-        return 0;
-    const char *suffix = *end != '\0' ? strchr(suffixes, *end) : NULL;
-    if (suffix != NULL) {
-        unsigned shift = 10 * (unsigned)(suffix - suffixes + 1);
-        size = size << shift >> shift == size ? size << shift : 0;
-        end++;
-    }
-    return *end == '\0' && size <= (uint64_t)1 << 40 ? size : 0;
-}
-
 static bool set_view(struct request *request, const char *name)
 {
     static const struct {
@@ -398,8 +381,9 @@ static int set_option(struct request *request, int option, bool *other_format)
         request->seconds = parse_seconds(optarg);
         return request->seconds == 0 ? bad("invalid number of seconds:", optarg) : COMMAND_OK;
     case 'i':
-        request->interval = parse_size(optarg);
-        return request->interval == 0 ? bad("invalid interval:", optarg) : COMMAND_OK;
+        if (!number_parse(optarg, interval_most, true, &request->interval) || request->interval == 0)
+            return bad("invalid interval:", optarg);
+        return COMMAND_OK;
     case 'v':
         return set_view(request, optarg) ? COMMAND_OK : bad("unknown view:", optarg);
     case 'o':

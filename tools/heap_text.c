@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "heap.h"
+#include "json_text.h"
 
 static const double MIB = 1 << 20;
 
@@ -214,22 +215,11 @@ void heap_write_difference(FILE *out, const struct heap *new, const struct heap 
 
 /* ---- JSON -------------------------------------------------------------- */
 
-static void write_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static void write_json_label(FILE *out, const struct heap_row *row)
 {
     if (row->type != NULL) {
-        fprintf(out, "{\"type\":");
-        write_string(out, row->type);
+        putc('{', out);
+        json_member(out, "type", row->type);
     } else {
         fprintf(out, "{\"size\":%" PRIu64 ",\"size_to\":%" PRIu64, row->size, row->size_to);
     }
@@ -248,10 +238,10 @@ static void write_json_rows(FILE *out, const char *name, const struct heap_row *
 
 static void write_json_head(FILE *out, const struct heap *heap)
 {
-    fprintf(out, "{\"schema\":1,\"program\":");
-    write_string(out, heap->name);
-    fprintf(out, ",\"pid\":%d,\"version\":", (int)heap->pid);
-    write_string(out, heap->version);
+    fprintf(out, "{\"schema\":1,");
+    json_member(out, "program", heap->name);
+    fprintf(out, ",\"pid\":%d,", (int)heap->pid);
+    json_member(out, "version", heap->version);
     fprintf(out, ",\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"free_blocks\":%" PRIu64 ",\"free_bytes\":%" PRIu64
             ",\n \"stopped_ms\":%.3f,\"left_out\":%" PRIu64,
             heap->live.blocks, heap->live.bytes, heap->free.blocks, heap->free.bytes, 1000 * heap->stopped,
@@ -342,8 +332,8 @@ static void write_json_block(FILE *out, const struct heap_block *block, const ch
 {
     fprintf(out, "{\"address\":%" PRIu64 ",\"size\":%" PRIu64, block->address, block->size);
     if (type != NULL) {
-        fprintf(out, ",\"type\":");
-        write_string(out, type);
+        putc(',', out);
+        json_member(out, "type", type);
     }
     if (block->content != NULL) {
         fprintf(out, ",\"content\":\"");

@@ -4,18 +4,8 @@
 
 #include <inttypes.h>
 
+#include "json_text.h"
 #include "leaks.h"
-
-static void write_string(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
 
 static void write_sum(FILE *out, const char *name, struct leaks_sum sum)
 {
@@ -58,7 +48,7 @@ static void write_stack(FILE *out, const struct leaks *leaks, const struct leaks
     size_t count = leaks_stack(leaks, group, lines);
     for (size_t i = 0; i < count; i++) {
         fprintf(out, i > 0 ? "," : ",\"stack\":[");
-        write_string(out, lines[i]->function);
+        json_string(out, lines[i]->function);
     }
     if (count > 0)
         fputc(']', out);
@@ -69,8 +59,8 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
     fprintf(out, "\n  {\"kind\":\"%s\",\"size\":%" PRIu64 ",\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64,
             group->indirect ? "indirect" : "direct", group->size, group->sum.blocks, group->sum.bytes);
     if (group->type != NULL) {
-        fprintf(out, ",\"type\":");
-        write_string(out, group->type);
+        putc(',', out);
+        json_member(out, "type", group->type);
     }
     write_stack(out, leaks, group);
     if (leaks->listed)
@@ -81,10 +71,10 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
 
 void leaks_write_json(FILE *out, const struct leaks *leaks)
 {
-    fprintf(out, "{\"schema\":1,\"pid\":%d,\"name\":", (int)leaks->pid);
-    write_string(out, leaks->name);
-    fprintf(out, ",\"version\":");
-    write_string(out, leaks->version);
+    fprintf(out, "{\"schema\":1,\"pid\":%d,", (int)leaks->pid);
+    json_member(out, "name", leaks->name);
+    putc(',', out);
+    json_member(out, "version", leaks->version);
     fprintf(out, ",\n \"stopped_ms\":%.3f,\"longest_stop_ms\":%.3f,\"stops\":%u,\"looks\":%u,\"seconds\":%.3f,\"exact\":%s",
             1000 * leaks->stopped, 1000 * leaks->longest, leaks->stops, leaks->looks, leaks->seconds,
             leaks->exact ? "true" : "false");

@@ -2,19 +2,8 @@
 /* A map for programs: what the RSS is made of, and each part of the address space, in bytes. */
 #include <inttypes.h>
 
+#include "json_text.h"
 #include "map.h"
-
-/* The name is printable, and may have quotes. */
-static void put_string(FILE *out, const char *text)
-{
-    putc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            putc('\\', out);
-        putc(*text, out);
-    }
-    putc('"', out);
-}
 
 static void put_part(FILE *out, const struct map_part *map_part)
 {
@@ -46,10 +35,10 @@ bool map_write_json(FILE *out, const struct map *map)
 {
     struct map_total totals[MAP_TOTALS];
     map_totals(map, totals);
-    fputs("{\"schema\":1,\"program\":", out);
-    put_string(out, map->name);
-    fprintf(out, ",\"pid\":%d,\"version\":", (int)map->pid);
-    put_string(out, map->version);
+    fputs("{\"schema\":1,", out);
+    json_member(out, "program", map->name);
+    fprintf(out, ",\"pid\":%d,", (int)map->pid);
+    json_member(out, "version", map->version);
     fprintf(out, ",\"process\":{\"rss_bytes\":%" PRIu64 ",\"peak_rss_bytes\":%" PRIu64, map->residency.rss,
             map->residency.peak);
     for (int i = 0; i < MAP_TOTALS; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_text.h"
 #include "threads.h"
 
 static const double MIB = 1 << 20;
@@ -62,14 +63,6 @@ void threads_write_text(FILE *out, const struct threads *threads)
 
 /* ---- JSON -------------------------------------------------------------- */
 
-static void write_string(FILE *out, const char *name, const char *text)
-{
-    fprintf(out, "\"%s\":\"", name);
-    for (; *text != '\0'; text++)
-        fprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    fputs("\"", out);
-}
-
 static void write_numbers(FILE *out, const struct thread *thread)
 {
     fprintf(out, "\"cached_bytes\":%" PRIu64 ",\"requested_bytes\":%" PRIu64, thread->cached_bytes,
@@ -83,13 +76,13 @@ void threads_write_json(FILE *out, const struct process *process)
 {
     const struct threads *threads = process->threads;
     fputs("{\"schema\":1,", out);
-    write_string(out, "version", process->version);
+    json_member(out, "version", process->version);
     fputs(",", out);
-    write_string(out, "program", process->name);
+    json_member(out, "program", process->name);
     fprintf(out, ",\"pid\":%d,\"threads\":[", (int)process->pid);
     for (size_t i = 0; i < threads->count; i++) {
         fprintf(out, "%s{\"tid\":%d,", i > 0 ? "," : "", (int)threads->list[i].tid);
-        write_string(out, "name", threads->list[i].name);
+        json_member(out, "name", threads->list[i].name);
         fputs(",", out);
         write_numbers(out, &threads->list[i]);
     }

@@ -4,16 +4,8 @@
 
 #include <inttypes.h>
 
+#include "json_text.h"
 #include "stat_parts.h"
-
-/* Names are printable already. */
-static void write_string(FILE *out, const char *name, const char *text)
-{
-    fprintf(out, "\"%s\":\"", name);
-    for (; *text != '\0'; text++)
-        fprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    fputs("\",", out);
-}
 
 static void write_number(FILE *out, const char *before, const char *name, uint64_t value)
 {
@@ -71,9 +63,10 @@ bool top_write_json(FILE *out, const struct top_rows *rows, const struct top_tab
             continue;
         fprintf(out, "%s{", before);
         before = ",\n";
-        write_string(out, "version", of->process->version);
-        write_string(out, "program", row->name);
-        write_number(out, "", "pid", (uint64_t)row->pid);
+        json_member(out, "version", of->process->version);
+        putc(',', out);
+        json_member(out, "program", row->name);
+        write_number(out, ",", "pid", (uint64_t)row->pid);
         write_parts(out, of->process);
         write_statistics(out, &of->process->snapshot);
         write_rates(out, row, of);
