@@ -60,18 +60,6 @@ enum process_result profile_read_objects(struct process *process, const struct r
                  : process_complain(process, PROCESS_FAILED, "has too many loaded libraries");
 }
 
-static bool is_in_object(struct collector *collector, uint64_t word)
-{
-    const struct profile_mapping *object = collector->object;
-    if (word % sizeof(void *) != 0 || word == 0)
-        return false;
-    if (object == NULL || word < object->start || word >= object->end)
-        object = profile_mapping_of(collector->heap->profile, word);
-    if (object != NULL)
-        collector->object = object;
-    return object != NULL;
-}
-
 /* ---- counting ---------------------------------------------------------- */
 
 static void add(struct heap_sum *sum, uint64_t bytes)
@@ -173,7 +161,7 @@ static bool collect(const struct reader_block *block, void *context)
         add(&heap->free, block->size);
         return true;
     }
-    bool has_word = is_in_object(collector, block->word[0]);
+    bool has_word = profile_may_be_table(heap->profile, block->word[0], &collector->object);
     add(&heap->live, block->size);
     add(&heap->size[size_index(block)], block->size);
     if (has_word)

@@ -10,28 +10,7 @@
 #include "command.h"
 #include "heap.h"
 
-static const char table_of[] = "vtable for ";
-
 /* ---- names ------------------------------------------------------------- */
-
-static const char *keep(struct profile *profile, const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *copy = profile_room(profile, size, 1);
-    return copy != NULL ? memcpy(copy, text, size) : NULL;
-}
-
-/* The type of objects that begin with a word, or NULL. */
-static const char *find_type(struct profile *profile, uint64_t word)
-{
-    char *name = profile_table_name(profile, word);
-    size_t length = sizeof table_of - 1;
-    const char *kept = NULL;
-    if (name != NULL)
-        kept = keep(profile, strncmp(name, table_of, length) == 0 ? name + length : name);
-    free(name);
-    return kept;
-}
 
 const char *heap_type_of(const struct heap *heap, uint64_t word)
 {
@@ -88,7 +67,7 @@ static bool make_types(struct heap *heap)
     for (size_t i = 0; i < heap->word_room; i++) {
         struct heap_word *word = &heap->words[i];
         if (word->word != 0)
-            word->type = find_type(heap->profile, word->word);
+            word->type = profile_type_of(heap->profile, word->word);
         if (word->type != NULL)
             heap->types[heap->type_count++] = (struct heap_row){.type = word->type, .sum = word->sum};
     }

@@ -19,19 +19,6 @@ struct known {
     const char *type;
 };
 
-static const char *type_of(struct profile *profile, uint64_t word)
-{
-    static const char table_of[] = "vtable for ";
-    char *name = profile_table_name(profile, word), *kept = NULL;
-    if (name == NULL)
-        return NULL;
-    const char *type = strncmp(name, table_of, sizeof table_of - 1) == 0 ? name + sizeof table_of - 1 : name;
-    if ((kept = profile_room(profile, strlen(type) + 1, 1)) != NULL)
-        strcpy(kept, type);
-    free(name);
-    return kept;
-}
-
 static int by_word(const void *a, const void *b)
 {
     const struct known *one = a, *other = b;
@@ -52,7 +39,7 @@ static bool find_types(struct leaks *leaks)
         if (i == 0 || known[i].word != known[i - 1].word)
             known[different++].word = known[i].word;
     for (size_t i = 0; i < different; i++)
-        known[i].type = type_of(leaks->profile, known[i].word);
+        known[i].type = profile_type_of(leaks->profile, known[i].word);
     for (size_t i = 0; i < leaks->group_count; i++) {
         struct known key = {.word = leaks->groups[i].word};
         const struct known *found = bsearch(&key, known, different, sizeof *known, by_word);

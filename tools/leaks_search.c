@@ -50,8 +50,6 @@ struct search {
     uint64_t secret;
     uint32_t owner;                        /* the group of the direct block that is followed */
     const struct profile_mapping *object;  /* that had the last word */
-    uint64_t *samples;                     /* addresses of the heap profiler's samples and their entries, in order */
-    size_t sample_count;
 };
 
 /* ---- stops ------------------------------------------------------------- */
@@ -248,32 +246,19 @@ static enum process_result look_again(struct search *search, bool all)
 
 /* ---- all looks --------------------------------------------------------- */
 
-static bool is_in_object(struct search *search, uint64_t word)
+static int by_address(const void *a, const void *b)
 {
-    const struct profile_mapping *object = search->object;
-    if (word % sizeof(void *) != 0 || word == 0)
-        return false;
-    if (object == NULL || word < object->start || word >= object->end)
-        object = profile_mapping_of(search->leaks->profile, word);
-    if (object != NULL)
-        search->object = object;
-    return object != NULL;
+    const struct profile_sample *one = a, *other = b;
+    return one->address < other->address ? -1 : one->address > other->address;
 }
 
 /* The call stack of a sampled block. */
-static uint32_t entry_of(const struct search *search, uint64_t address)
+static uint32_t entry_of(const struct profile *stacks, uint64_t address)
 {
-    size_t low = 0, high = search->sample_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (search->samples[2 * middle] < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < search->sample_count && search->samples[2 * low] == address
-               ? (uint32_t)search->samples[2 * low + 1]
-               : LEAKS_NO_STACK;
+    const struct profile_sample wanted = {.address = address}, *found = NULL;
+    if (stacks->sample_count > 0)
+        found = bsearch(&wanted, stacks->samples, stacks->sample_count, sizeof wanted, by_address);
+    return found != NULL ? (uint32_t)found->entry : LEAKS_NO_STACK;
 }
 
 static void read_words(struct search *search, struct leaks_block *listed, uint64_t size)
@@ -296,10 +281,10 @@ static void add(const struct live_block *block, bool first, void *context)
     struct leaks_block listed = {.address = block->start};
     uint64_t words[2] = {0};
     size_t groups = leaks->group_count;
-    if (reach_peek(search->reach, block, words) && is_in_object(search, words[0]))
+    if (reach_peek(search->reach, block, words) && profile_may_be_table(leaks->profile, words[0], &search->object))
         like.word = words[0];
     if (block->sampled)
-        like.entry = entry_of(search, block->start);
+        like.entry = entry_of(leaks->stacks, block->start);
     if (search->request->list && search->request->dump != 0)
         read_words(search, &listed, block->size);
     uint32_t group = leaks_add(leaks, &like, search->request->list ? &listed : NULL);
@@ -316,27 +301,15 @@ static void group(struct search *search)
     lost_find_first(search->reach, add, search);
 }
 
-static int by_address(const void *a, const void *b)
-{
-    const uint64_t *one = a, *other = b;
-    return *one < *other ? -1 : *one > *other;
-}
-
 /* Where the heap profiler was on it knows who allocated some of the blocks. */
 static enum process_result read_stacks(struct search *search)
 {
     struct profile *stacks = search->leaks->stacks;
-    if (profile_tables_read(stacks, &search->memory, (uintptr_t)search->block.profile, 1) != PROFILE_TABLES_READ ||
-        stacks->sample_count == 0)
+    if (profile_tables_read(stacks, &search->memory, (uintptr_t)search->block.profile, 1) != PROFILE_TABLES_READ)
+        stacks->sample_count = 0;
+    if (stacks->sample_count == 0)
         return PROCESS_READ;
-    search->samples = reallocarray(NULL, stacks->sample_count, 2 * sizeof *search->samples);
-    for (size_t i = 0; search->samples != NULL && i < stacks->sample_count; i++) {
-        search->samples[2 * i] = stacks->samples[i].address;
-        search->samples[2 * i + 1] = stacks->samples[i].entry;
-        search->sample_count = i + 1;
-    }
-    if (search->sample_count > 0)
-        qsort(search->samples, search->sample_count, 2 * sizeof *search->samples, by_address);
+    qsort(stacks->samples, stacks->sample_count, sizeof *stacks->samples, by_address);
     return profile_read_code(search->process, &search->memory, stacks);
 }
 

@@ -177,6 +177,18 @@ const struct profile_mapping *profile_mapping_of(const struct profile *profile, 
     return &profile->mappings[low - 1];
 }
 
+bool profile_may_be_table(const struct profile *profile, uint64_t word, const struct profile_mapping **last)
+{
+    if (word % sizeof(void *) != 0 || word == 0)
+        return false;
+    if (*last != NULL && word >= (*last)->start && word < (*last)->end)
+        return true;
+    const struct profile_mapping *mapping = profile_mapping_of(profile, word);
+    if (mapping != NULL)
+        *last = mapping;
+    return mapping != NULL;
+}
+
 /* ---- sums -------------------------------------------------------------- */
 
 struct profile_sum profile_total(const struct profile *profile, enum profile_view view)

@@ -109,6 +109,12 @@ void profile_clean(char *text);
 /* The mapping that an address lies in, or NULL. */
 const struct profile_mapping *profile_mapping_of(const struct profile *profile, uint64_t address);
 
+/*
+ * Whether the first word of an object may lead to its virtual table: it is aligned, and lies in a mapping.
+ * *last is the mapping that a word was found in before, which is tried first, or NULL.
+ */
+bool profile_may_be_table(const struct profile *profile, uint64_t word, const struct profile_mapping **last);
+
 /* One line of /proc/PID/maps. */
 struct profile_map_line {
     uint64_t start, end, offset, device, inode;
@@ -175,10 +181,10 @@ void profile_symbols_close(struct profile *profile);
 const struct profile_place *profile_place(const struct profile *profile, uint64_t frame);
 
 /*
- * The name of the virtual table that an object with this first word has, to be freed, or NULL. Of a
- * profile whose mappings are whole files as they were loaded.
+ * The C++ type of the objects that have this first word, in memory of the profile, or NULL. Of a profile
+ * whose mappings are whole files as they were loaded.
  */
-char *profile_table_name(const struct profile *profile, uint64_t word);
+const char *profile_type_of(struct profile *profile, uint64_t word);
 
 /* Whether a function belongs to the allocator, and is left out where it is the innermost. */
 bool profile_is_dropped(const char *function);
