@@ -296,11 +296,6 @@ static void add(const struct live_block *block, bool first, void *context)
         search->owner = group;
 }
 
-static void group(struct search *search)
-{
-    lost_find_first(search->reach, add, search);
-}
-
 /* Where the heap profiler was on it knows who allocated some of the blocks. */
 static enum process_result read_stacks(struct search *search)
 {
@@ -351,7 +346,8 @@ static enum process_result look_for_leaks(struct process *process, void *context
     leaks->passed_over = search->live.summary.passed_over;
     if (leaks->in_use.blocks > 0)
         result = read_stacks(search);
-    group(search);
+    if (!lost_find_first(search->reach, add, search))
+        return complain(search, READER_NO_MEMORY, 0);
     leaks->seconds = clock_seconds() - began;
     return result;
 }

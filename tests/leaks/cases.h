@@ -17,7 +17,10 @@
 extern "C" {
 #endif
 
-/* What must be said of a block. Of the blocks of a ring one is direct, the others are indirect. */
+/*
+ * What must be said of a block. Of the blocks of a RING one is direct, the others are indirect, where the case does
+ * not know which.
+ */
 enum verdict { DIRECT, INDIRECT, RING, VERDICTS };
 
 struct leak_case {

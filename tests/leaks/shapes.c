@@ -75,6 +75,29 @@ static void lose_ring(void)
     ring(5);
 }
 
+/* The largest block is direct, of equal ones that with the lowest address. */
+static void lose_ring_of(const size_t *sizes, size_t count)
+{
+    void *links[4];
+    size_t direct = 0;
+    for (size_t i = 0; i < count; i++) {
+        links[i] = block(sizes[i]);
+        if (sizes[i] > sizes[direct] ||
+            (sizes[i] == sizes[direct] && (uintptr_t)links[i] < (uintptr_t)links[direct]))
+            direct = i;
+    }
+    for (size_t i = 0; i < count; i++)
+        *(void **)lost(i == direct ? DIRECT : INDIRECT, links[i]) = links[(i + 1) % count];
+}
+
+static void lose_rings_of_sizes(void)
+{
+    static const size_t sizes[][4] = {{40, 1000, 200000, 64}, {24, 3000, 200, 500}, {3000, 24, 600, 40},
+                                      {300000, 400000, 40, 300000}, {80, 80, 80, 80}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        lose_ring_of(sizes[i], 4);
+}
+
 /* What reaches a ring is direct, and the ring then is not. */
 static void lose_ring_with_tail(void)
 {
@@ -161,6 +184,7 @@ const struct leak_case shape_cases[] = {
     {"tree", lose_tree, NULL, "a tree of 63 is lost"},
     {"branch", lose_part, NULL, "a branch of a structure is lost"},
     {"ring", lose_ring, NULL, "a ring of 5 is lost"},
+    {"ring-sizes", lose_rings_of_sizes, NULL, "rings are lost, of each of which the largest block is direct"},
     {"ring-tail", lose_ring_with_tail, NULL, "a block that leads to a ring is lost"},
     {"self", lose_self, NULL, "a block that points to itself is lost"},
     {"ring-kept", keep_ring, NULL, "a ring is kept"},

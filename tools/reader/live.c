@@ -296,13 +296,73 @@ bool live_each(struct live *live, enum live_bit bit, live_visit *visit, void *co
     return true;
 }
 
-bool live_each_backwards(struct live *live, enum live_bit bit, live_visit *visit, void *context)
+/* ---- by size ----------------------------------------------------------- */
+
+static bool has_any(const struct live *live, enum live_bit bit, const struct live_slab *slab)
 {
-    for (size_t i = live->single_count; i-- > 0;)
-        if (!visit_single(live, bit, i, visit, context))
+    for (uint32_t i = 0; i < (slab->count + 63) / 64; i++)
+        if (live->bits[bit][slab->first / 64 + i] != 0)
+            return true;
+    return false;
+}
+
+/* Lists them by address; with NULL only counts them. */
+static size_t list_owners(const struct live *live, enum live_bit bit, struct live_owner *owners)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < live->slab_count; i++) {
+        const struct live_slab *slab = &live->slabs[i];
+        if (!has_any(live, bit, slab))
+            continue;
+        if (owners != NULL)
+            owners[count] = (struct live_owner){.size = slab->size, .start = slab->start, .number = i};
+        count++;
+    }
+    for (size_t i = 0; i < live->single_count; i++) {
+        const struct live_single *single = &live->singles[i];
+        if (!live_has(live, bit, single->number))
+            continue;
+        if (owners != NULL)
+            owners[count] = (struct live_owner){
+                .size = single->size, .start = single->start, .number = i, .is_single = true};
+        count++;
+    }
+    return count;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct live_owner *one = a, *other = b;
+    if (one->size != other->size)
+        return one->size > other->size ? -1 : 1;
+    return one->start < other->start ? -1 : one->start > other->start;
+}
+
+bool live_order(const struct live *live, enum live_bit bit, struct live_order *order)
+{
+    order->count = list_owners(live, bit, NULL);
+    order->owner = calloc(order->count + 1, sizeof *order->owner);
+    if (order->owner == NULL)
+        return false;
+    list_owners(live, bit, order->owner);
+    qsort(order->owner, order->count, sizeof *order->owner, by_size);
+    return true;
+}
+
+void live_order_free(struct live_order *order)
+{
+    free(order->owner);
+    *order = (struct live_order){0};
+}
+
+bool live_each_in_order(struct live *live, const struct live_order *order, enum live_bit bit, bool backwards,
+                        live_visit *visit, void *context)
+{
+    for (size_t i = 0; i < order->count; i++) {
+        const struct live_owner *owner = &order->owner[backwards ? order->count - 1 - i : i];
+        if (!(owner->is_single ? visit_single(live, bit, owner->number, visit, context)
+                               : visit_slab(live, bit, owner->number, backwards, visit, context)))
             return false;
-    for (size_t i = live->slab_count; i-- > 0;)
-        if (!visit_slab(live, bit, i, true, visit, context))
-            return false;
+    }
     return true;
 }

@@ -91,7 +91,24 @@ void live_copy(struct live *live, enum live_bit to, enum live_bit from, enum liv
 /* Blocks that have a bit, by rising address of slabs and then of singles; false ends it, and is returned. */
 typedef bool live_visit(struct live *live, const struct live_block *block, void *context);
 bool live_each(struct live *live, enum live_bit bit, live_visit *visit, void *context);
-/* The same from the last to the first. */
-bool live_each_backwards(struct live *live, enum live_bit bit, live_visit *visit, void *context);
+
+/* The slabs and singles that have blocks with a bit: the largest blocks first, those of a size by rising address. */
+struct live_order {
+    struct live_owner {
+        uint64_t size; /* of a block */
+        uintptr_t start;
+        size_t number; /* of the slab or single */
+        bool is_single;
+    } *owner;
+    size_t count;
+};
+
+/* Finds the order; false without memory. live_order_free frees it. */
+bool live_order(const struct live *live, enum live_bit bit, struct live_order *order);
+void live_order_free(struct live_order *order);
+
+/* Visits, in an order or from its last block to its first, the blocks that have a bit now. */
+bool live_each_in_order(struct live *live, const struct live_order *order, enum live_bit bit, bool backwards,
+                        live_visit *visit, void *context);
 
 #endif

@@ -2,10 +2,11 @@
 #include "reader/lost.h"
 
 /*
- * Two rounds. In the first each block to which nothing has led yet is a first one. All blocks are reached
- * then, but a first one may be reached from one that came later. A block that leads to it and that no other
- * leads to came later, too, or it would have been reached before its turn. So in the second round, backwards
- * through the first ones alone, that block has its turn before, and what is reached at its turn is no first one.
+ * Two rounds. In the first, from the largest block to the smallest, each block to which nothing has led yet is a
+ * first one; of blocks that lead to each other that is the largest. All blocks are reached then, but a first one
+ * may be reached from one that came later. A block that leads to it and that no other leads to came later, too,
+ * or it would have been reached before its turn. So in the second round, backwards through the first ones alone,
+ * that block has its turn before, and what is reached at its turn is no first one.
  */
 
 struct round {
@@ -57,19 +58,24 @@ static void show(const struct live_block *block, void *context)
         round->visit(block, false, round->context);
 }
 
-void lost_find_first(struct reach *reach, lost_visit *visit, void *context)
+bool lost_find_first(struct reach *reach, lost_visit *visit, void *context)
 {
     struct live *live = reach->live;
     struct round round = {.reach = reach, .visit = visit, .context = context};
+    struct live_order order;
+    if (!live_order(live, LIVE_WANTED, &order))
+        return false;
     live_unset_all(live, LIVE_FIRST);
     live_unset_all(live, LIVE_REACHED);
     live_unset_all(live, LIVE_SEARCHED);
-    live_each(live, LIVE_WANTED, begin, &round);
+    live_each_in_order(live, &order, LIVE_WANTED, false, begin, &round);
     live_unset_all(live, LIVE_REACHED);
     live_unset_all(live, LIVE_SEARCHED);
     round.is_kept = false;
     reach->visit = show;
     reach->context = &round;
-    live_each_backwards(live, LIVE_FIRST, decide, &round);
+    live_each_in_order(live, &order, LIVE_FIRST, true, decide, &round);
     reach->visit = NULL;
+    live_order_free(&order);
+    return true;
 }
