@@ -11,6 +11,7 @@
 #include "core/stats.h"
 #include "page/pagemap.h"
 #include "page/retain.h"
+#include "slab/slab_freelist_atomic.h"
 
 /*
  * A bin starts with what its first page holds and may grow to BIN_BYTES; one of large blocks to
@@ -296,6 +297,14 @@ static void look_for_burst(struct hak_heap *heap, unsigned class_idx)
         heap->bursts[class_idx]--;
 }
 
+static void set_taken_down(struct hak_heap *heap, unsigned class_idx, bool down)
+{
+    size_t bytes = (size_t)2 << hak__class_info[class_idx].slab_shift;
+    if (heap->taken_down[class_idx] != down)
+        heap->taken_down_bytes += down ? bytes : -bytes;
+    heap->taken_down[class_idx] = down;
+}
+
 /*
  * A bin that swings between empty and full is too small for what the thread does
  * and grows, as long as a bin can take the swing at all. One that is only
@@ -307,6 +316,7 @@ void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
 {
     bool swings = heap->drained[class_idx] > 0 && !takes_down(heap, class_idx);
     look_for_burst(heap, class_idx);
+    set_taken_down(heap, class_idx, false);
     heap->drained[class_idx] = 0;
     heap->used_lately[class_idx] = true;
     size_t old = capacity_of(heap, class_idx);
@@ -317,15 +327,28 @@ void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx)
 /*
  * The bin is empty: a thread that only frees needs no more than a few places, or some
  * more if blocks that are freed together are neighbours: then what stays in the bin in
- * the end keeps no more than a slab or two.
+ * the end keeps no more than a slab or two. Fewest where each may be the last of a slab.
  */
-static void shrink_bin(struct hak_heap *heap, unsigned class_idx, bool neighbours)
+static void shrink_bin(struct hak_heap *heap, unsigned class_idx, bool neighbours, bool last)
 {
     size_t old = capacity_of(heap, class_idx), size = hak__class_size(class_idx);
     size_t build = BUILD_BYTES / size < BUILD_BLOCKS ? BUILD_BYTES / size : BUILD_BLOCKS;
-    size_t first = first_capacity(size);
-    if (old / 2 >= (neighbours && build > first ? build : first))
-        resize_bin(heap, class_idx, old / 2);
+    size_t first = last ? BIN_FIRST_MIN : first_capacity(size);
+    size_t least = neighbours && build > first ? build : first;
+    if (old / 2 >= least)
+        resize_bin(heap, class_idx, last ? least : old / 2);
+}
+
+/* Whether hardly another block is out of the slabs of some, the first and the last. */
+static bool are_last(void *const *block, size_t count)
+{
+    enum { SHARE = 8 };
+    for (size_t i = 0; i < count; i += count > 1 ? count - 1 : 1) {
+        struct slab_view view = slab_freelist_view(hak__pagemap_record((uintptr_t)block[i]));
+        if (view.carved - view.free > view.carved / SHARE)
+            return false;
+    }
+    return count != 0;
 }
 
 void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx)
@@ -339,10 +362,12 @@ void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx)
     if ((first || capacity_of(heap, class_idx) == 0) && grow_bin(heap, class_idx))
         return;
     hak__count(HAK_COUNTER_DRAINS, 1);
-    if (takes_down(heap, class_idx)) {
+    bool last = heap->drained[class_idx] > BIN_BLOCKS && are_last(heap->base[class_idx], held);
+    if (last || takes_down(heap, class_idx)) {
         uint32_t begun = heap->chains_begun;
+        set_taken_down(heap, class_idx, true);
         flush_bottom(heap, class_idx, held);
-        shrink_bin(heap, class_idx, (heap->chains_begun - begun) * NEIGHBOURS <= held);
+        shrink_bin(heap, class_idx, (heap->chains_begun - begun) * NEIGHBOURS <= held, last);
     } else {
         flush_bottom(heap, class_idx, half);
     }

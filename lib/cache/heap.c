@@ -410,7 +410,7 @@ static void leave(struct hak_heap *heap, const struct hak_heap *next)
         leave_as_it_is(heap);
     else
         close_and_flush(heap);
-    hak__reclaim_poll(true);
+    hak__reclaim_poll(true, 0);
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     hak__counters = &hak__counters_shared;
     hak__life_end(&heap->life);

@@ -121,6 +121,8 @@ struct hak_heap {
     uint8_t begun[HAK_CLASS_COUNT];  /* slabs without memory, since the last one that had some, up to a few */
     uint8_t borrowed[HAK_CLASS_COUNT]; /* blocks of larger classes handed out in place of this one's */
     size_t capacity_bytes;             /* sum of bin capacity * block size */
+    bool taken_down[HAK_CLASS_COUNT];  /* more was drained since the last refill than a bin could have kept */
+    size_t taken_down_bytes;           /* that the last slabs of these may have: one in use, one for the bin */
     uint32_t polls;
     uint32_t foreign; /* blocks of other heaps that were freed here and could be kept */
     uint32_t flushes; /* how many of the flushes that were asked for it has seen */
@@ -209,7 +211,7 @@ HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
 HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
 {
     bool look_at_time = hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0;
-    hak__reclaim_poll(look_at_time);
+    hak__reclaim_poll(look_at_time, heap->kept_bytes + heap->taken_down_bytes);
     hak__reclaim_wish(hak__heap_count(), look_at_time);
 }
 

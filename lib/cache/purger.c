@@ -93,7 +93,7 @@ static uint64_t look(bool barriers)
     hak__heap_look_at_left();
     if (barriers)
         take_from_idle();
-    hak__reclaim_poll(true);
+    hak__reclaim_poll(true, 0);
     hak__lock_release(&hak__account_lock);
     uint64_t gone = hak_load_relaxed(&counters.value[HAK_COUNTER_PURGED_BYTES]) - before;
     hak__count(HAK_COUNTER_PURGER_BYTES, gone);

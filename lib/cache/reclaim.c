@@ -103,7 +103,7 @@ void hak__reclaim_growth(size_t bytes)
  * One thread is enough, and the others need not wait for it: it looks again when it is done, since
  * what they gave meanwhile may have been their last.
  */
-static void purge_surplus(size_t surplus, bool pinned_too)
+static void purge_surplus(size_t surplus, size_t kept, bool pinned_too)
 {
     for (int round = 0; round < ROUNDS && surplus != 0; round++) {
         if (!hak__lock_try(&hak__purge_lock))
@@ -111,19 +111,19 @@ static void purge_surplus(size_t surplus, bool pinned_too)
         size_t gone = purge_unless_refused(hak__reclaim, surplus, pinned_too);
         hak__retain_purged(gone);
         hak__lock_release(&hak__purge_lock);
-        surplus = gone != 0 ? hak__retain_excess() : 0;
+        surplus = gone != 0 ? hak__retain_excess(kept) : 0;
         pinned_too = false;
     }
 }
 
-void hak__reclaim_poll(bool look_at_time)
+void hak__reclaim_poll(bool look_at_time, size_t kept)
 {
     bool pinned_too = false;
-    size_t surplus = hak__retain_excess();
+    size_t surplus = hak__retain_excess(kept);
     if (hak_likely(surplus == 0) && hak_unlikely(look_at_time))
         surplus = hak__retain_decay(&pinned_too);
     if (hak_unlikely(surplus != 0))
-        purge_surplus(surplus, pinned_too);
+        purge_surplus(surplus, kept, pinned_too);
 }
 
 HAK_READ_MOSTLY _Atomic uint32_t hak__purger;

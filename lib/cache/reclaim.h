@@ -27,8 +27,11 @@ extern _Atomic uint32_t hak__flushes_wanted;
 /* Asks all heaps to flush: each does when it is refilled the next time. Any thread. */
 void hak__reclaim_ask_for_flush(void);
 
-/* Purges if the bound is crossed; with look_at_time also if a decay period is over. */
-void hak__reclaim_poll(bool look_at_time);
+/*
+ * Purges if the bound is crossed; with look_at_time also if a decay period is over. So many bytes are kept by
+ * the caller's span cache, or by slabs that its bins may keep.
+ */
+void hak__reclaim_poll(bool look_at_time, size_t kept);
 
 /*
  * Whether there is a thread for this (purger.h), or somebody has seen a need for one. Any thread: from

@@ -79,11 +79,11 @@ static void give_grant(struct hak_heap *heap)
 
 static void look_at_bound(struct hak_heap *heap)
 {
-    enum { LEAST = 4 << 20, SHARE = 4 };
+    enum { SHARE = 4 };
     size_t heaps = hak__heap_count(), most = hak__heap_share_of_cache(heaps);
     size_t share = hak_load_relaxed(&hak__live_bytes) / SHARE / (heaps != 0 ? heaps : 1);
-    if (share < LEAST)
-        share = LEAST;
+    if (share < HAK_SPAN_CACHE_LEAST)
+        share = HAK_SPAN_CACHE_LEAST;
     heap->kept_most = share < most ? share : most;
     if (heap->kept_most >= GRANT)
         give_grant(heap);

@@ -34,6 +34,8 @@ HAK_INLINE bool hak__span_is_kept(const struct hak_span *span)
 
 /* The block that was freed last is in a place of its own, which the others are moved out of. */
 enum { HAK_SPAN_NEWEST = 0 };
+/* What a thread may keep that has a large enough share of cache_max. */
+enum { HAK_SPAN_CACHE_LEAST = 4 << 20 };
 
 /*
  * Of the other places; up to a quarter larger, or twice as large where spans are kept whole. Owner thread
@@ -100,6 +102,15 @@ HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span
 
 /* The bound may have fallen: what is above it goes to the arena. Owner thread only, which has entered the heap. */
 void hak__span_cache_keep_bound(struct hak_heap *heap);
+
+/* The same once a block has gone back that was not kept, since with it less is live. Owner thread only. */
+HAK_INLINE void hak__span_cache_follow(struct hak_heap *heap)
+{
+    if (hak_unlikely(heap->kept_bytes > HAK_SPAN_CACHE_LEAST) && hak__heap_is_real(heap) && hak__heap_try_enter(heap)) {
+        hak__span_cache_keep_bound(heap);
+        hak__heap_leave(heap, false);
+    }
+}
 
 /* Forgets all that is kept: of a heap whose thread has stopped anywhere. */
 void hak__span_cache_forget(struct hak_heap *heap);

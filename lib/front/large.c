@@ -256,6 +256,7 @@ HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const void *cal
         hak__huge_free(span);
     else
         hak__span_free(span);
+    hak__span_cache_follow(hak__heap);
     hak__heap_poll(hak__heap);
     hak__purger_start(caller);
 }

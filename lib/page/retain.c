@@ -166,15 +166,16 @@ size_t hak__retain_limit(void)
     return more < most - least ? least + more : most;
 }
 
-size_t hak__retain_excess(void)
+size_t hak__retain_excess(size_t kept)
 {
     regret_missed();
     size_t retained = hak_load_relaxed(&hak__retained_bytes);
     size_t over = hak__over_soft_limit(0);
-    if (hak_likely(retained <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))
+    if (hak_likely(retained + kept <= (size_t)hak__option(HAK_OPTION_RETAIN_MIN)))
         return over;
     retained = returnable(retained);
     size_t limit = hak__retain_limit();
+    limit -= kept < limit / 2 ? kept : limit / 2;
     size_t excess = retained > limit ? retained - limit / 8 * 7 : 0;
     return excess > over ? excess : over;
 }

@@ -96,8 +96,11 @@ void hak__retain_missed(size_t bytes);
 /* The bound as of now, in bytes. */
 size_t hak__retain_limit(void);
 
-/* How many bytes to purge because the bound is crossed; 0 when it is not. */
-size_t hak__retain_excess(void);
+/*
+ * How many bytes to purge because the bound is crossed; 0 when it is not. What the caller keeps beside is
+ * as good as retained, up to half of the bound.
+ */
+size_t hak__retain_excess(size_t kept);
 
 /*
  * How many bytes to purge because a decay period ended; 0 while it runs. pinned_too tells whether

@@ -47,12 +47,60 @@ static void case_pair(size_t size)
     fill_and_free(size * 5, 64 * MIB);
 }
 
-static void case_burst(size_t size)
+enum { LOWEST = 16, KINDS = 3, IN_ORDER = 0, BACKWARDS = 1, AT_RANDOM = 2 };
+
+static uint64_t random_state = 88172645463325252;
+
+static size_t random_below(size_t bound)
 {
-    fill_and_free(size, 256 * MIB);
-    long left = status_field("VmRSS:");
-    if (left >= 32 * KIB) {
-        fprintf(stderr, "%ld KiB are left after a burst of %zu-byte blocks\n", left, size);
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % bound;
+}
+
+/* Of this size, or up to 1000 bytes for 0, or for 1 up to 8 MiB, as many of each binary logarithm. */
+static size_t next_size(size_t size)
+{
+    if (size == 0)
+        return LOWEST + random_below(1000 - LOWEST);
+    size_t power = (size_t)LOWEST << random_below(19);
+    return size > 1 ? size : power + random_below(power);
+}
+
+static void shuffle(char **block, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t other = random_below(i);
+        char *swapped = block[i - 1];
+        block[i - 1] = block[other];
+        block[other] = swapped;
+    }
+}
+
+/* Everything is freed; no call comes after the last free. */
+static void case_burst(size_t argument)
+{
+    enum { TOTAL = 256 * MIB, LEFT = 16 * KIB, MOST = TOTAL / LOWEST };
+    size_t size = argument / KINDS, count = 0;
+    long before = status_field("VmRSS:");
+    char **block = mmap(NULL, MOST * sizeof *block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(block != MAP_FAILED);
+    for (size_t total = 0, next; total < TOTAL; total += next) {
+        next = next_size(size);
+        block[count] = opaque(malloc(next));
+        REQUIRE(block[count] != NULL);
+        memset(block[count++], 1, next);
+    }
+    if (argument % KINDS == AT_RANDOM)
+        shuffle(block, count);
+    for (size_t i = 0; i < count; i++)
+        free(block[argument % KINDS == BACKWARDS ? count - 1 - i : i]);
+    munmap(block, MOST * sizeof *block);
+    long left = status_field("VmRSS:") - before;
+    if (left >= LEFT) {
+        fprintf(stderr, "%ld KiB are left after a burst of %zu-byte blocks, order %zu\n", left, size,
+                argument % KINDS);
         exit(1);
     }
 }
@@ -115,10 +163,11 @@ int main(void)
                     sizes[i] * 5, both, one, other);
             return 1;
         }
-        run(case_burst, sizes[i]);
     }
-    run(case_burst, 100000);
-    run(case_burst, 3 * MIB);
+    static const size_t bursts[] = {0, 1, 16, 64, 300, 1000, 8000, 20000, 70000, 200000, 700000, 3 * MIB, 6 * MIB};
+    for (size_t i = 0; i < sizeof bursts / sizeof *bursts; i++)
+        for (size_t order = IN_ORDER; order < KINDS; order++)
+            run(case_burst, bursts[i] * KINDS + order);
     for (size_t megabytes = 8; megabytes <= 256; megabytes *= 2)
         run(case_limit, megabytes);
     return 0;

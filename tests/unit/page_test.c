@@ -353,7 +353,7 @@ START_TEST(a_mapping_that_is_too_large_to_keep_is_regretted)
     for (int i = 0; i < 2; i++) {
         hak__huge_free(hak__huge_alloc(size, HAK_GRANULE));
         ck_assert_uint_eq(hak__huge_kept(), 0);
-        hak__retain_excess(); /* learns that it was needed again */
+        hak__retain_excess(0); /* learns that it was needed again */
     }
     hak__huge_free(hak__huge_alloc(size, HAK_GRANULE));
     ck_assert_uint_eq(hak__huge_kept(), size);
@@ -410,7 +410,7 @@ END_TEST
 static void miss(size_t bytes)
 {
     hak__retain_missed(bytes);
-    hak__retain_excess();
+    hak__retain_excess(0);
 }
 
 START_TEST(the_bound_learns)
