@@ -126,6 +126,33 @@ static void lose_on_deep_stack(void)
     on_thread_that_ends(leave_deep);
 }
 
+/* So often that what the C library runs at the end of a thread does not overwrite all of it. */
+__attribute__((noinline)) static void leave_many_times(void)
+{
+    void *volatile local[1500];
+    void *address = lost(DIRECT, block(70));
+    for (int i = 0; i < 1500; i++)
+        local[i] = address;
+    (void)local[0];
+}
+
+/* The stack is mapped below other memory, which is in use, and the kernel joins the two where both are for stacks. */
+static void lose_on_joined_stack(void)
+{
+    enum { ABOVE = 64 << 10 };
+    pthread_attr_t defaults;
+    size_t size;
+    if (pthread_attr_init(&defaults) != 0 || pthread_attr_getstacksize(&defaults, &size) != 0)
+        abort();
+    pthread_attr_destroy(&defaults);
+    char *place = mmap(NULL, size + ABOVE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (place == MAP_FAILED)
+        abort();
+    *(void **)(void *)(place + size) = block(50);
+    munmap(place, size);
+    on_thread_that_ends(leave_many_times);
+}
+
 /* what a function that has returned left below the stack of a thread that goes on */
 static void leave_and_stay(void)
 {
@@ -299,6 +326,7 @@ const struct leak_case root_cases[] = {
     {"stack-other", keep_on_stack, NULL, "on the stack of another thread"},
     {"stack-ended", lose_on_shallow_stack, NULL, "on the stack of an ended thread: lost"},
     {"stack-deep", lose_on_deep_stack, NULL, "deep on the stack of an ended thread: lost"},
+    {"stack-joined", lose_on_joined_stack, NULL, "on the stack of an ended thread, joined with other memory: lost"},
     {"stack-below", lose_below_stack, NULL, "below the stack of a thread: lost"},
     {"register", keep_in_register, NULL, "in a register of a thread"},
     {"red-zone", keep_in_red_zone, NULL, "in the red zone below the stack of a thread"},

@@ -10,11 +10,12 @@
 #include <sys/user.h>
 
 enum {
-    RED_ZONE = 128,      /* below the stack pointer, which leaf functions use */
-    REGISTERS = 4096,    /* words, of all sets together: far more than there are */
-    TLS_NEAR = 4096,     /* bytes around the thread pointer in which struct pthread has what is looked for */
-    TOP = 1 << 15,       /* bytes of a stack's top in which a dead thread's struct pthread is */
-    PART = 1 << 18       /* bytes that are read at once */
+    RED_ZONE = 128,       /* below the stack pointer, which leaf functions use */
+    REGISTERS = 4096,     /* words, of all sets together: far more than there are */
+    TLS_NEAR = 4096,      /* bytes around the thread pointer in which struct pthread has what is looked for */
+    TOP = 1 << 15,        /* bytes of a stack's top in which a dead thread's struct pthread is, mostly */
+    STACK_MOST = 1 << 28, /* bytes of a mapping in which it is searched */
+    PART = 1 << 18        /* bytes that are read at once */
 };
 
 /* ---- registers --------------------------------------------------------- */
@@ -142,51 +143,83 @@ static bool note_dead(struct roots *roots, const struct roots_thread *thread)
     return note(roots, start, thread->sp - RED_ZONE);
 }
 
+#if defined(__x86_64__)
 /*
- * The stack of a thread that has ended, which glibc keeps for the next one: its struct pthread says that
- * it is its own, and no thread has it.
+ * The stack of a thread that has ended, which glibc keeps for the next one. Its struct pthread says that it is its
+ * own, where the stack begins, and no thread has it. The kernel may have joined the stack with memory above it.
+ *
+ *     [ guard | stack                | TLS, struct pthread ][ other memory ]
+ *             start                        own                              end of the mapping
  */
-static uintptr_t dead_pthread(const struct roots *roots, const struct reader_mapping *mapping, uintptr_t guard,
-                              const struct roots_threads *threads)
+struct dead_stack {
+    const struct roots *roots;
+    const struct reader_mapping *mapping;
+    uintptr_t guard; /* where it begins, or what lies below it */
+    uintptr_t own;   /* 0: not found */
+};
+
+static bool is_pthread(const struct dead_stack *stack, uintptr_t own)
 {
-    uintptr_t words[TOP / sizeof(uintptr_t)], start = 0;
-    uintptr_t size = mapping->end - mapping->start < TOP ? mapping->end - mapping->start : TOP;
-    uintptr_t from = mapping->end - size;
-    size_t count = size / sizeof *words;
-    if (!remote_read(roots->memory, from, words, size))
-        return 0;
-    for (size_t i = count; i-- > 0;) {
-        uintptr_t own = from + i * sizeof *words;
-        if (i + 2 >= count || words[i] != own || words[i + 2] != own)
+    uintptr_t words[TLS_NEAR / sizeof(uintptr_t)], start = 0;
+    const struct reader_mapping *mapping = stack->mapping;
+    uintptr_t size = mapping->end - own < TLS_NEAR ? mapping->end - own : TLS_NEAR;
+    return remote_read(stack->roots->memory, own, words, size) &&
+           find_block(words, size / sizeof *words, own, mapping, &start) && start == mapping->start &&
+           start > stack->guard;
+}
+
+/* In whole pages; the struct is aligned, so that it says who it is in one of them. */
+static void find_pthread(uintptr_t start, uintptr_t end, void *context)
+{
+    enum { ALIGNMENT = 32 / sizeof(uintptr_t) };
+    struct dead_stack *stack = context;
+    uintptr_t words[TOP / sizeof(uintptr_t)];
+    for (uintptr_t size; start < end && stack->own == 0; start += size) {
+        size = end - start < TOP ? end - start : TOP;
+        if (!remote_read(stack->roots->memory, start, words, size))
             continue;
-        for (size_t k = 0; k < threads->count; k++)
-            if (threads->thread[k].tls == own)
-                return 0;
-        size_t left = count - i < TLS_NEAR / sizeof *words ? count - i : TLS_NEAR / sizeof *words;
-        return find_block(words + i, left, own, mapping, &start) && start == mapping->start && start > guard ? own : 0;
+        for (size_t i = 0; i + 2 < size / sizeof *words && stack->own == 0; i += ALIGNMENT) {
+            uintptr_t own = start + i * sizeof *words;
+            if (words[i] == own && words[i + 2] == own && is_pthread(stack, own))
+                stack->own = own;
+        }
     }
-    return 0;
+}
+
+static bool note_dead_stack(struct roots *roots, const struct roots_threads *threads,
+                            const struct reader_mapping *mapping, uintptr_t guard)
+{
+    struct dead_stack stack = {.roots = roots, .mapping = mapping, .guard = guard};
+    uintptr_t size = mapping->end - mapping->start, most = size < STACK_MOST ? size : STACK_MOST;
+    find_pthread(mapping->end - (size < TOP ? size : TOP), mapping->end, &stack);
+    if (stack.own == 0)
+        mappings_present(&roots->mappings, mapping->start, mapping->start + most, true, find_pthread, &stack);
+    for (size_t i = 0; i < threads->count; i++)
+        if (threads->thread[i].tls == stack.own)
+            return true;
+    return stack.own == 0 || note(roots, mapping->start, stack.own);
 }
 
 static bool note_dead_stacks(struct roots *roots, const struct roots_threads *threads)
 {
-    bool noted = true;
-#if defined(__x86_64__)
     const struct reader_mappings *mappings = &roots->mappings;
+    bool noted = true;
     for (size_t i = 1; noted && i < mappings->count; i++) {
         const struct reader_mapping *mapping = &mappings->mapping[i], *guard = mapping - 1;
-        if (guard->end != mapping->start || guard->readable || guard->writable || !mapping->writable ||
-            mapping->inode != 0 || mapping->shared || mapping->end - mapping->start < 4096)
-            continue;
-        uintptr_t own = dead_pthread(roots, mapping, guard->start, threads);
-        noted = own == 0 || note(roots, mapping->start, own);
+        if (guard->end == mapping->start && !guard->readable && !guard->writable && mapping->writable &&
+            mapping->inode == 0 && !mapping->shared && mapping->end - mapping->start >= 4096)
+            noted = note_dead_stack(roots, threads, mapping, guard->start);
     }
-#else
-    (void)roots;
-    (void)threads;
-#endif
     return noted;
 }
+#else
+static bool note_dead_stacks(struct roots *roots, const struct roots_threads *threads)
+{
+    (void)roots;
+    (void)threads;
+    return true;
+}
+#endif
 
 bool roots_read_threads(struct roots *roots, const struct roots_threads *threads, roots_visit *visit, void *context)
 {
