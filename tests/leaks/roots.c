@@ -153,6 +153,26 @@ static void lose_on_joined_stack(void)
     on_thread_that_ends(leave_many_times);
 }
 
+static void *do_nothing(void *nothing)
+{
+    return nothing;
+}
+
+/* The C library keeps only stacks that it has mapped itself: this one is the program's again, as for a coroutine. */
+static void keep_on_own_stack(void)
+{
+    enum { GUARD = 64 << 10, SIZE = 256 << 10 };
+    pthread_attr_t attributes;
+    pthread_t thread;
+    char *place = mmap(NULL, GUARD + SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *stack = place + GUARD;
+    if (place == MAP_FAILED || mprotect(stack, SIZE, PROT_READ | PROT_WRITE) != 0 ||
+        pthread_attr_init(&attributes) != 0 || pthread_attr_setstack(&attributes, stack, SIZE) != 0 ||
+        pthread_create(&thread, &attributes, do_nothing, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        abort();
+    pthread_attr_destroy(&attributes);
+    *(void **)(void *)(stack + SIZE / 2) = block(60);
+}
+
 /* what a function that has returned left below the stack of a thread that goes on */
 static void leave_and_stay(void)
 {
@@ -327,6 +347,7 @@ const struct leak_case root_cases[] = {
     {"stack-ended", lose_on_shallow_stack, NULL, "on the stack of an ended thread: lost"},
     {"stack-deep", lose_on_deep_stack, NULL, "deep on the stack of an ended thread: lost"},
     {"stack-joined", lose_on_joined_stack, NULL, "on the stack of an ended thread, joined with other memory: lost"},
+    {"stack-own", keep_on_own_stack, NULL, "on a stack that the program had mapped for a thread, which has ended"},
     {"stack-below", lose_below_stack, NULL, "below the stack of a thread: lost"},
     {"register", keep_in_register, NULL, "in a register of a thread"},
     {"red-zone", keep_in_red_zone, NULL, "in the red zone below the stack of a thread"},

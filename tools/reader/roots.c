@@ -100,20 +100,25 @@ void roots_free_threads(struct roots_threads *threads)
 
 /* ---- stacks ------------------------------------------------------------ */
 
+struct block {
+    uintptr_t start; /* of what is used */
+    uintptr_t guard; /* bytes below that; 0: none, or the program has mapped the stack itself */
+};
+
 /*
  * Whether words of struct pthread tell the stack: its start, its size and that of its guard stand there in
  * this order, as glibc has them. The numbers are believed only if they fit what is mapped.
  */
 static bool find_block(const uintptr_t *word, size_t count, uintptr_t inside, const struct reader_mapping *mapping,
-                       uintptr_t *start)
+                       struct block *found)
 {
     for (size_t i = 0; i + 2 < count; i++) {
         uintptr_t block = word[i], size = word[i + 1], guard = word[i + 2];
         if (block == 0 || block % 16 != 0 || block > inside || size < 4096 || size > mapping->end - block ||
             inside - block >= size || guard >= size || inside - block < guard)
             continue;
-        *start = block + guard;
-        return *start >= mapping->start;
+        *found = (struct block){.start = block + guard, .guard = guard};
+        return found->start >= mapping->start;
     }
     return false;
 }
@@ -126,7 +131,8 @@ static bool note(struct roots *roots, uintptr_t start, uintptr_t end)
 /* Of the first thread all of the mapping below is dead; of others what belongs to their stack. */
 static bool note_dead(struct roots *roots, const struct roots_thread *thread)
 {
-    uintptr_t words[2 * TLS_NEAR / sizeof(uintptr_t)], start = 0;
+    uintptr_t words[2 * TLS_NEAR / sizeof(uintptr_t)];
+    struct block block;
     const struct reader_mapping *stack = mappings_find(&roots->mappings, thread->sp);
     if (stack == NULL || thread->sp < RED_ZONE)
         return true;
@@ -138,15 +144,16 @@ static bool note_dead(struct roots *roots, const struct roots_thread *thread)
     uintptr_t first = from - stack->start > TLS_NEAR ? from - TLS_NEAR : stack->start;
     uintptr_t last = stack->end - from > TLS_NEAR ? from + TLS_NEAR : stack->end;
     if (!remote_read(roots->memory, first, words, last - first) ||
-        !find_block(words, (last - first) / sizeof *words, thread->sp, stack, &start))
+        !find_block(words, (last - first) / sizeof *words, thread->sp, stack, &block))
         return true;
-    return note(roots, start, thread->sp - RED_ZONE);
+    return note(roots, block.start, thread->sp - RED_ZONE);
 }
 
 #if defined(__x86_64__)
 /*
  * The stack of a thread that has ended, which glibc keeps for the next one. Its struct pthread says that it is its
  * own, where the stack begins, and no thread has it. The kernel may have joined the stack with memory above it.
+ * A stack without a guard of glibc's may be the program's own, which can use it for anything afterwards.
  *
  *     [ guard | stack                | TLS, struct pthread ][ other memory ]
  *             start                        own                              end of the mapping
@@ -160,12 +167,13 @@ struct dead_stack {
 
 static bool is_pthread(const struct dead_stack *stack, uintptr_t own)
 {
-    uintptr_t words[TLS_NEAR / sizeof(uintptr_t)], start = 0;
+    uintptr_t words[TLS_NEAR / sizeof(uintptr_t)];
+    struct block block;
     const struct reader_mapping *mapping = stack->mapping;
     uintptr_t size = mapping->end - own < TLS_NEAR ? mapping->end - own : TLS_NEAR;
     return remote_read(stack->roots->memory, own, words, size) &&
-           find_block(words, size / sizeof *words, own, mapping, &start) && start == mapping->start &&
-           start > stack->guard;
+           find_block(words, size / sizeof *words, own, mapping, &block) && block.start == mapping->start &&
+           block.guard != 0 && block.guard <= mapping->start - stack->guard;
 }
 
 /* In whole pages; the struct is aligned, so that it says who it is in one of them. */
