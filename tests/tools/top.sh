@@ -244,7 +244,12 @@ type Enter
 see "^hakmem top: process $small"
 see '^  RSS is made of  *MiB    share$'
 see "^  The profiler is off. Switch it on with: hakmem profile --start $small\$"
-type t
+# the screen goes to where the section is at the time, which is shorter until the threads were read
+for _ in $(seq 50); do
+    type t
+    ! shown | grep -q ' hak-thr' || break
+    sleep 0.2
+done
 see '^  Threads: 2$'
 see ' hak-thr?\[31m  *0\.00  *0\.00'
 type c
