@@ -136,7 +136,7 @@ static bool look_around(bool barriers)
         uint64_t gone = is_wanted() ? look(barriers) : 0;
         all += gone;
         vain = gone != 0 ? 0 : vain + 1;
-        quiet = vain > LOOKS && !is_left();
+        quiet = vain > LOOKS + 1 && !is_left();
     }
     note_life(all);
     return quiet;
@@ -172,14 +172,17 @@ static bool is_told_nothing(const void *caller)
 /*
  * Whether the calling thread may start another: it is not ending, nor in the middle of a slow path,
  * which a signal handler may have interrupted. A child of vfork, or of a clone that ran no handlers,
- * is another process than the one in which polls have wanted a thread.
+ * is another process than the one in which polls have wanted a thread. A thread that has done nothing but
+ * free large blocks has no heap yet, and gets one.
  */
 static bool is_free_to_start(const void *caller)
 {
+    if (hak__os_process() != hak_load_relaxed(&process) || (caller != NULL && is_told_nothing(caller)))
+        return false;
     struct hak_heap *heap = hak__heap;
-    return hak__heap_is_real(heap) && !hak_load_relaxed(&heap->busy) &&
-           (caller == NULL || !is_told_nothing(caller)) &&
-           hak__os_process() == hak_load_relaxed(&process);
+    if (caller != NULL && !hak__heap_is_real(heap))
+        heap = hak__heap_attach();
+    return heap != NULL && hak__heap_is_real(heap) && !hak_load_relaxed(&heap->busy);
 }
 
 HAK_NOINLINE void hak__purger_start_slow(const void *caller)

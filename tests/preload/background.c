@@ -88,6 +88,22 @@ static void by_another_thread(size_t size)
     empty();
 }
 
+static void *empty_and_wait(void *unused)
+{
+    empty();
+    pthread_barrier_wait(&done);
+    pthread_barrier_wait(&over);
+    return unused;
+}
+
+static void by_one_that_only_frees(size_t size)
+{
+    pthread_t thread;
+    fill(size);
+    pthread_create(&thread, NULL, empty_and_wait, NULL);
+    pthread_barrier_wait(&done);
+}
+
 static void *own_and_wait(void *size)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -157,6 +173,8 @@ static const struct way {
     {"huge ones", by_owner, 6 * MIB, 0},
     {"all sizes", by_owner, 0, 0},
     {"small blocks, freed by another thread", by_another_thread, 300, 0},
+    {"large blocks, freed by a thread that does nothing else", by_one_that_only_frees, 200 * KIB, 0},
+    {"huge ones", by_one_that_only_frees, 6 * MIB, 0},
     {"all sizes, freed by another thread", by_another_thread, 0, 0},
     {"all sizes, by threads that sleep", by_threads_that_sleep, 0, 0},
     {"all sizes, by threads that end", by_threads_that_end, 0, 0},
