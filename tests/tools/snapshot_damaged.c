@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Snapshots that are damaged: whatever the reader makes of them, it ends, and what it gives keeps to its
- * bounds. Under sanitizers in particular. Arguments: how many rounds, and a seed; or files, each of which
- * is read once. The first snapshot is of this process, so that it fits the reader's records.
+ * bounds; and so does the search for leaks, in a process that is made of the snapshot (damaged_leaks.h).
+ * Under sanitizers in particular. Arguments: how many rounds, and a seed; or files, each of which is read
+ * once. The first snapshot is of this process, so that it fits the reader's records.
  *
  * Built with -DFUZZER and -fsanitize=fuzzer the files are the fuzzer's; "snapshot_damaged write FILE"
  * writes one to begin with.
@@ -20,6 +21,7 @@
 #include <hakmem/hakmem.h>
 
 #include "command.h"
+#include "damaged_leaks.h"
 #include "profile_tables.h"
 #include "reader/recorder.h"
 #include "reader/snapshot_file.h"
@@ -74,8 +76,8 @@ static void look_at_profile(const struct remote_memory *memory, const struct hak
     profile_free(profile);
 }
 
-/* Whether all of it could be read. */
-static bool look(int fd)
+/* Whether all of it could be read. The bytes are those of the file. */
+static bool look(int fd, const uint8_t *bytes, size_t size)
 {
     struct snapshot_file file;
     struct hak_stats_block block;
@@ -91,6 +93,7 @@ static bool look(int fd)
         read = hak__snapshot_read(&block, memory.read, memory.context, READS, &snapshot);
         look_at_profile(&memory, &block);
         read &= reader_walk(&memory, &block, READS, see, &seen, &summary) == READER_DONE && seen.blocks > 0;
+        read &= damaged_search(&memory, &block, (uintptr_t)file.header.block, bytes, size) > 0;
     } else {
         read = false;
     }
@@ -110,7 +113,7 @@ static bool look_at_bytes(const uint8_t *bytes, size_t size)
         if (pwrite(fd, &header, sizeof header, 0) != sizeof header)
             fail("no memory");
     }
-    return look(fd);
+    return look(fd, bytes, size);
 }
 
 /* ---- the first one ----------------------------------------------------- */
@@ -244,7 +247,7 @@ int main(int argc, char **argv)
     uint8_t *first = read_all(fd, &size), *bytes = malloc(size);
     if (!numbers)
         return argc == 3 ? write_file(argv[2], first, size) : 2;
-    if (bytes == NULL || !look(fd) || !look_at_bytes(first, size))
+    if (bytes == NULL || !look(fd, first, size) || !look_at_bytes(first, size))
         fail("what is undamaged is not read");
     for (round_number = seed; round_number < seed + rounds; round_number++) {
         state = round_number * 0x9e3779b97f4a7c15u | 1;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The reader of snapshots under clang's fuzzer, for some thousand inputs: what it begins with is a snapshot
+# The reader of snapshots, and the search for leaks, under clang's fuzzer, for some thousand inputs: what it begins with is a snapshot
 # of this build, and the files in tests/tools/snapshots.
 set -eu
 : "${FUZZ_RUNS:=20000}"
@@ -12,6 +12,7 @@ mkdir "$work/corpus"
 cd "$work"
 clang -g -O1 -fsanitize=fuzzer,address -std=gnu11 -pthread -DFUZZER -DHAVE_CONFIG_H -DHAK_CONF_FILE='""' -I"$builddir" \
     -I"$srcdir/include" -I"$srcdir/lib" -I"$srcdir/tools" -o fuzz "$srcdir/tests/tools/snapshot_damaged.c" \
+    "$srcdir/tests/tools/damaged_leaks.c" "$srcdir/tools/leaks_groups.c" \
     "$srcdir"/tools/reader/*.c "$srcdir/tools/profile.c" "$srcdir/tools/profile_tables.c" \
     "$srcdir/lib/api/snapshot.c" "$builddir/.libs/libhakmem-core.a" -lm > log 2>&1 ||
     { tail -n 3 log; echo "no libFuzzer"; exit 77; }

@@ -95,7 +95,8 @@ void mappings_free(struct reader_mappings *mappings)
     *mappings = (struct reader_mappings){.pages = -1};
 }
 
-const struct reader_mapping *mappings_find(const struct reader_mappings *mappings, uintptr_t address)
+/* The number of the first one that ends behind an address. */
+static size_t find_behind(const struct reader_mappings *mappings, uintptr_t address)
 {
     size_t low = 0, high = mappings->count;
     while (low < high) {
@@ -105,7 +106,13 @@ const struct reader_mapping *mappings_find(const struct reader_mappings *mapping
         else
             high = middle;
     }
-    return low < mappings->count && mappings->mapping[low].start <= address ? &mappings->mapping[low] : NULL;
+    return low;
+}
+
+const struct reader_mapping *mappings_find(const struct reader_mappings *mappings, uintptr_t address)
+{
+    size_t found = find_behind(mappings, address);
+    return found < mappings->count && mappings->mapping[found].start <= address ? &mappings->mapping[found] : NULL;
 }
 
 /* ---- pages ------------------------------------------------------------- */
@@ -138,6 +145,17 @@ void mappings_present(const struct reader_mappings *mappings, uintptr_t start, u
     }
     if (begun != 0 && end > begun)
         visit(begun > start ? begun : start, end, context);
+}
+
+void mappings_readable(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, mappings_visit *visit,
+                       void *context)
+{
+    for (size_t i = find_behind(mappings, start); i < mappings->count && mappings->mapping[i].start < end; i++) {
+        const struct reader_mapping *mapping = &mappings->mapping[i];
+        if (mapping->readable)
+            mappings_present(mappings, mapping->start > start ? mapping->start : start,
+                             mapping->end < end ? mapping->end : end, false, visit, context);
+    }
 }
 
 /* ---- ranges ------------------------------------------------------------ */

@@ -39,6 +39,10 @@ typedef void mappings_visit(uintptr_t start, uintptr_t end, void *context);
 void mappings_present(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, bool own,
                       mappings_visit *visit, void *context);
 
+/* The same for the parts of a range that are mapped and can be read: however long the range is said to be. */
+void mappings_readable(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, mappings_visit *visit,
+                       void *context);
+
 /* Ranges of addresses. */
 struct reader_range {
     uintptr_t start, end;

@@ -197,7 +197,7 @@ static void search_single(struct reach *reach, size_t owner)
         return;
     live_set(reach->live, LIVE_SEARCHED, single->number);
     if (reach->mappings != NULL && single->size > PART)
-        mappings_present(reach->mappings, single->start, end, false, search_part, reach);
+        mappings_readable(reach->mappings, single->start, end, search_part, reach);
     else
         search_part(single->start, end, reach);
     show(reach, single->start);
