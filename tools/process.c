@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +82,9 @@ enum process_result process_complain_of(const struct process *process, int error
 
 enum process_result process_complain_of_stop(const struct process *process, int error)
 {
+    if (error == EAGAIN)
+        return process_complain(process, PROCESS_FAILED,
+                                "starts threads faster than they can be stopped; use --no-stop");
     if (error != EPERM)
         return process_complain_of(process, error);
     return process_complain(process, PROCESS_FAILED,
@@ -227,8 +231,38 @@ void process_limit_time(unsigned seconds)
     alarm(seconds);
 }
 
+/* Private memory that is mapped, in pages, whether it is used or not: allocators and sanitizers reserve much. */
+static uint64_t own_pages(void)
+{
+    uint64_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL || fscanf(file, "%*s %*s %*s %*s %*s %" SCNu64, &pages) != 1)
+        pages = 0;
+    if (file != NULL)
+        fclose(file);
+    return pages;
+}
+
+void process_limit_memory(void)
+{
+    enum { PART = 4 };
+    static const uint64_t least = (uint64_t)1 << 30;
+    struct rlimit limit;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t own = own_pages();
+    if (pages <= 0 || page <= 0 || own == 0 || getrlimit(RLIMIT_DATA, &limit) != 0)
+        return;
+    uint64_t most = (uint64_t)pages * (uint64_t)page / PART;
+    most = (most > least ? most : least) + own * (uint64_t)page;
+    if (limit.rlim_cur > most) {
+        limit.rlim_cur = (rlim_t)most;
+        setrlimit(RLIMIT_DATA, &limit);
+    }
+}
+
 static _Noreturn void be_reader(struct look *look, process_look *function, void *context)
 {
+    process_limit_memory();
     process_limit_time(seconds_of(&look->process));
     look->result = function(&look->process, context);
     look->done = true;

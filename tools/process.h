@@ -67,6 +67,8 @@ enum process_result process_look_in_time(struct process *process, process_look *
 enum { PROCESS_SECONDS_MOST = 10 };
 /* In a child that reads: an alarm ends it after so many seconds from now on. */
 void process_limit_time(unsigned seconds);
+/* In such a child, whose memory grows as the process wants it to: by no more than a part of the machine's. */
+void process_limit_memory(void);
 
 /* In a look: how to read the process's memory, and a copy of its statistics block. */
 enum process_result process_find(struct process *process, struct remote_memory *memory,

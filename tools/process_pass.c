@@ -65,6 +65,7 @@ static void read_one(const struct process_wanted *wanted, struct process_pass_it
 
 static _Noreturn void be_reader(struct process_pass *pass)
 {
+    process_limit_memory();
     while (pass->next < pass->count) {
         struct process_pass_item *item = &pass->items[pass->next];
         read_one(&pass->wanted[pass->next], item);

@@ -7,6 +7,7 @@
  *     hostile field OFFSET VALUE    a number of 32 bits of the block is another
  *     hostile version TEXT          the version is TEXT; "" fills its place without an end
  *     hostile numbers               all numbers in the records are as large as they can be
+ *     hostile sizes                 a block of a mapping of its own claims all of the address space
  *
  * Says "ready" when it is done, or "impossible", and waits.
  */
@@ -129,6 +130,21 @@ static void spoil_numbers(const struct hak_stats_block *block)
         memset((void *)&block->locks[i].lock->acquisitions, 0xff, 2 * sizeof(uint64_t));
 }
 
+/* As large as a block can be there, so that it agrees with the page map. */
+static bool spoil_size(const struct hak_stats_block *block)
+{
+    uintptr_t address = (uintptr_t)malloc((size_t)40 << 20);
+    struct hak_pagemap_place place = hak__pagemap_place(address);
+    const struct hak_pagemap *map = block->page_map;
+    uintptr_t distance = map->root[place.root];
+    const struct hak_pagemap_leaf *leaf = (const void *)((uintptr_t)map->none + distance * sizeof(uint32_t));
+    struct hak_span *span = leaf->record[place.index];
+    if (address == 0 || distance == 0 || leaf->word[place.index] != HAK_CODE_HUGE)
+        return false;
+    span->size = hak__pagemap_address((struct hak_pagemap_place){HAK_ROOT_SIZE - 1, 0}) - address;
+    return true;
+}
+
 static bool lead_astray(struct hak_stats_block *block, const char *pattern, const char *name)
 {
     void *memory = filled(pattern);
@@ -162,6 +178,8 @@ int main(int argc, char **argv)
         possible = lead_astray(block, what, argv[2]);
     } else if (strcmp(what, "numbers") == 0) {
         spoil_numbers(block);
+    } else if (strcmp(what, "sizes") == 0) {
+        possible = spoil_size(block);
     } else {
         for (int i = 0; i < ADDRESSES; i++)
             puts(addresses[i].name);

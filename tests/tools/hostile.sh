@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# hakmem stat, hakmem heap and hakmem leaks look at a process that deceives them: they end soon, with valid
+# hakmem stat, heap, leaks, map and profile look at a process that deceives them: they end soon, with valid
 # text or with one error.
 set -eu
 fail() { echo "$1" >&2; exit 1; }
@@ -55,7 +55,7 @@ look() {
     *) fail "$what: $form ends with $status" ;;
     esac
 }
-# look_at_heap: hakmem heap and hakmem snapshot end soon, too, with a table, a file, or one error
+# look_at_heap: the other commands end soon, too, with a table, a file, or one error
 look_at_heap() {
     status=0
     timeout -s KILL 90 "$hakmem" heap "$pid" > "$work/out" 2> "$work/message" || status=$?
@@ -83,6 +83,13 @@ look_at_heap() {
         ;;
     *) fail "$what: leaks ends with $status" ;;
     esac
+    for command in map profile; do
+        status=0
+        LC_ALL=C timeout -s KILL 90 "$hakmem" $command "$pid" > "$work/out" 2> "$work/message" || status=$?
+        [ $status -le 1 ] && ! LC_ALL=C grep -q '[^ -~]' "$work/out" || fail "$what: $command ends with $status"
+        [ -s "$work/out" ] || [ "$(grep -c "^hakmem: process $pid [ -~]*\$" "$work/message")" -eq 1 ] ||
+            fail "$what: $command: not one error: $(cat "$work/message")"
+    done
     status=0
     timeout -s KILL 90 "$hakmem" snapshot -o "$work/shot" "$pid" > "$work/out" 2> "$work/message" || status=$?
     [ $status -le 1 ] && [ "$(wc -l < "$work/message")" -eq $status ] || fail "$what: snapshot ends with $status"
@@ -202,6 +209,11 @@ begin numbers
 look_at_heap
 look_at_threads
 look_top yes
+end
+what=sizes
+begin sizes
+grep -q ready "$work/said" || fail 'no block claims all of the address space'
+look_at_heap
 end
 what='circle all_heaps'
 begin $what

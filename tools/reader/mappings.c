@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,8 +118,45 @@ const struct reader_mapping *mappings_find(const struct reader_mappings *mapping
 
 /* ---- pages ------------------------------------------------------------- */
 
-void mappings_present(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, bool own,
-                      mappings_visit *visit, void *context)
+/*
+ * PAGEMAP_SCAN of linux/fs.h, of Linux 6.7 and later, passes over what has no memory without looking at each page:
+ * programs reserve terabytes. It tells the page of zeros, too, which has no addresses and can be mapped as often.
+ */
+struct scanned {
+    uint64_t start, end, categories;
+};
+struct scan {
+    uint64_t size, flags, start, end, walk_end, vector, vector_length, pages_most;
+    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+enum { SCAN_FILE = 1 << 2, SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_ZERO = 1 << 5, SCANNED = 256 };
+#define SCAN _IOWR('f', 16, struct scan)
+
+/* How far it came: to the end, unless the system cannot do it. */
+static uintptr_t scan_present(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, bool own,
+                              mappings_visit *visit, void *context)
+{
+    struct scanned found[SCANNED];
+    uintptr_t at = start & ~(uintptr_t)(mappings->page_size - 1);
+    uint64_t none = SCAN_ZERO | (own ? SCAN_FILE : 0);
+    while (at < end) {
+        struct scan scan = {.size = sizeof scan, .start = at, .end = end, .vector = (uintptr_t)found,
+                            .vector_length = SCANNED, .category_inverted = none, .category_mask = none,
+                            .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED, .return_mask = SCAN_FILE};
+        int count = ioctl(mappings->pages, SCAN, &scan);
+        if (count < 0 || scan.walk_end <= at)
+            return at;
+        for (int i = 0; i < count; i++)
+            visit(found[i].start > start ? (uintptr_t)found[i].start : start,
+                  found[i].end < end ? (uintptr_t)found[i].end : end, context);
+        at = (uintptr_t)scan.walk_end;
+    }
+    return end;
+}
+
+/* By the entries of all pages. */
+static void list_present(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, bool own,
+                         mappings_visit *visit, void *context)
 {
     uint64_t entry[ENTRIES];
     size_t page = mappings->page_size;
@@ -145,6 +183,17 @@ void mappings_present(const struct reader_mappings *mappings, uintptr_t start, u
     }
     if (begun != 0 && end > begun)
         visit(begun > start ? begun : start, end, context);
+}
+
+void mappings_present(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, bool own,
+                      mappings_visit *visit, void *context)
+{
+    if (mappings->pages >= 0) {
+        uintptr_t at = scan_present(mappings, start, end, own, visit, context);
+        start = at > start ? at : start;
+    }
+    if (start < end)
+        list_present(mappings, start, end, own, visit, context);
 }
 
 void mappings_readable(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, mappings_visit *visit,

@@ -7,8 +7,12 @@
 #include "base/bits.h"
 #include "base/mix.h"
 
-/* So many blocks or more of a slab that are to be searched are read together. */
-enum { TOGETHER = 4, PART = REACH_BUFFER };
+/*
+ * So many blocks or more of a slab that are to be searched are read together, if they lie so near to each other on the
+ * average. After so many rounds in a slab all of it is read. Else few blocks at a time would have all of a slab read
+ * each time.
+ */
+enum { TOGETHER = 4, NEAR = 2048, ROUNDS = 16, PART = REACH_BUFFER };
 
 struct reach *reach_new(struct live *live, const struct remote_memory *memory,
                         const struct reader_mappings *mappings)
@@ -145,9 +149,9 @@ static void search_slab(struct reach *reach, size_t owner)
     for (struct pending pending; (pending = find_pending(live, slab)).count > 0; rounds++) {
         uintptr_t start = slab->start + (uintptr_t)pending.first * slab->size;
         uintptr_t end = slab->start + ((uintptr_t)pending.last + 1) * slab->size;
-        if (rounds == TOGETHER) /* a list leads through it */
+        if (rounds == ROUNDS) /* a list leads through it */
             fetch(reach, slab->start, slab->start + (uintptr_t)slab->count * slab->size);
-        else if (pending.count >= TOGETHER) /* else each is read by itself, if it is not in the buffer */
+        else if (pending.count >= TOGETHER && (end - start) / pending.count <= NEAR) /* else each is read by itself, if it is not in the buffer */
             fetch(reach, start, end);
         for (uint32_t i = pending.first; i <= pending.last; i++)
             if (is_pending(live, slab->first + i))

@@ -38,6 +38,7 @@ struct look {
     void *context;
     uint64_t zeros[KINDS];
     uint32_t word[TOGETHER];
+    uintptr_t empty_until; /* up to there the map has no words behind those that were read last, or 0 */
     uint64_t entry[PAGES_MOST];
     /* what the last piece that began is of, and the first granule behind it */
     enum kind kind;
@@ -91,14 +92,17 @@ static bool read_words(struct look *look, uintptr_t granule)
     struct hak_pagemap_place place = hak__pagemap_place(granule << HAK_GRANULE_SHIFT);
     uintptr_t distance = 0;
     memset(look->word, 0, sizeof look->word);
+    look->empty_until = 0;
     if (!hak__pagemap_covers(place))
         return true;
     if (!look->memory->read(look->memory->context,
                             (const void *)(look->map + offsetof(struct hak_pagemap, root) + place.root * sizeof distance),
                             &distance, sizeof distance))
         return false;
-    if (distance == 0)
-        return true; /* it leads to words that are all 0 */
+    if (distance == 0) { /* it leads to words that are all 0 */
+        look->empty_until = hak__pagemap_address((struct hak_pagemap_place){place.root + 1, 0});
+        return true;
+    }
     uintptr_t words = look->map + offsetof(struct hak_pagemap, none) + (distance + place.index) * sizeof look->word[0];
     return look->memory->read(look->memory->context, (const void *)words, look->word, sizeof look->word);
 }
@@ -177,6 +181,7 @@ static bool add_range(struct look *look, uintptr_t start, uintptr_t end)
         look->passed = true;
         return true;
     }
+    look->empty_until = 0;
     if (!read_entries(look, start, end))
         return false;
     for (uintptr_t at = start; at < end; at += look->page) {
@@ -212,7 +217,7 @@ static bool add_ranges(struct look *look, uintptr_t start, uintptr_t end, uint64
             next = end;
         if (!add_range(look, start, next))
             return false;
-        start = next;
+        start = look->empty_until > next ? (look->empty_until < end ? look->empty_until : end) : next;
     }
     return true;
 }

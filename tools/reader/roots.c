@@ -15,6 +15,7 @@ enum {
     TLS_NEAR = 4096,      /* bytes around the thread pointer in which struct pthread has what is looked for */
     TOP = 1 << 15,        /* bytes of a stack's top in which a dead thread's struct pthread is, mostly */
     STACK_MOST = 1 << 28, /* bytes of a mapping in which it is searched */
+    LOOKS_MOST = 1 << 17, /* at words that say who they are, as those of struct pthread do */
     PART = 1 << 18        /* bytes that are read at once */
 };
 
@@ -159,7 +160,7 @@ static bool note_dead(struct roots *roots, const struct roots_thread *thread)
  *             start                        own                              end of the mapping
  */
 struct dead_stack {
-    const struct roots *roots;
+    struct roots *roots;
     const struct reader_mapping *mapping;
     uintptr_t guard; /* where it begins, or what lies below it */
     uintptr_t own;   /* 0: not found */
@@ -188,7 +189,7 @@ static void find_pthread(uintptr_t start, uintptr_t end, void *context)
             continue;
         for (size_t i = 0; i + 2 < size / sizeof *words && stack->own == 0; i += ALIGNMENT) {
             uintptr_t own = start + i * sizeof *words;
-            if (words[i] == own && words[i + 2] == own && is_pthread(stack, own))
+            if (words[i] == own && words[i + 2] == own && stack->roots->looks++ < LOOKS_MOST && is_pthread(stack, own))
                 stack->own = own;
         }
     }

@@ -28,6 +28,7 @@ struct roots {
     struct reader_mappings mappings;
     struct reader_ranges none; /* that are no roots: the library's memory, and dead parts of stacks */
     uint64_t bytes;            /* that were read */
+    uint64_t looks;            /* at what may be a struct pthread */
 };
 
 /* Reads those of one, by its tracer; false without memory. */

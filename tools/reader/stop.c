@@ -19,6 +19,9 @@
  */
 static const double patience = 0.05, patience_at_end = 0.2;
 
+/* Threads that start others all the time, and end, are not followed for ever. */
+static const double patience_with_new_ones = 5;
+
 static bool is_known(const struct reader_stop *stop, pid_t thread)
 {
     for (size_t i = 0; i < stop->count; i++)
@@ -96,6 +99,11 @@ bool reader_stop_begin(struct reader_stop *stop, pid_t pid)
         }
         for (; waited < stop->count; waited++)
             wait_for(&stop->threads[waited], until);
+        if (found > 0 && clock_seconds() - stop->began > patience_with_new_ones) {
+            reader_stop_end(stop);
+            errno = EAGAIN;
+            return false;
+        }
     }
     return true;
 }

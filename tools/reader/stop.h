@@ -22,7 +22,7 @@ struct reader_stop {
 
 /*
  * Stops all threads; false with errno, and all go on. The same thread of the caller ends it, or exits.
- * EPERM: somebody else traces the process.
+ * EPERM: somebody else traces the process. EAGAIN: it starts threads faster than they can be stopped.
  */
 bool reader_stop_begin(struct reader_stop *stop, pid_t pid);
 
