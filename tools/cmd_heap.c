@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "command.h"
+#include "core_file.h"
 #include "heap.h"
 #include "number_text.h"
 #include "profile_debug.h"
@@ -17,7 +18,8 @@ static const char usage[] =
     "       hakmem heap --diff [OPTION...] OLD NEW\n"
     "Shows the blocks that a process has allocated and not freed: how many of each C++ type that has\n"
     "virtual functions, and of each size. Reads the memory of the process from outside, and stops the\n"
-    "process meanwhile, so that the numbers are exact. FILE is what hakmem snapshot has written.\n"
+    "process meanwhile, so that the numbers are exact. FILE is what hakmem snapshot has written, or a\n"
+    "core file.\n"
     "\n"
     "  -b, --blocks=WHICH    list the blocks of a type or of a size: address, size and type of each\n"
     "  -x, --hexdump[=N]     with --blocks, show the first N bytes of each block (default: 64)\n"
@@ -44,7 +46,8 @@ static struct heap *read_source(const char *argument, const struct request *requ
     if (!profile_source_find(argument, &source))
         return NULL;
     if (source.path != NULL)
-        return heap_read_snapshot(source.path, &request->heap);
+        return core_is_one(source.path) ? heap_read_core(source.path, &request->heap)
+                                        : heap_read_snapshot(source.path, &request->heap);
     return heap_read_process(source.pid, &request->heap);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "core_file.h"
 #include "map.h"
 #include "profile_source.h"
 
@@ -19,7 +20,7 @@ static const char usage[] =
     "usage: hakmem map [OPTION...] PID|NAME|FILE\n"
     "Draws the heap of a process: what each part of its address space is used for, how full it is, and\n"
     "what is resident. Reads the memory of the process from outside; it is neither stopped nor\n"
-    "signalled. FILE is what hakmem snapshot has written.\n"
+    "signalled. FILE is what hakmem snapshot has written, or a core file.\n"
     "\n"
     "  -t, --text            draw in the terminal (default)\n"
     "  -g, --svg             write an SVG picture, for a browser (default with --output)\n"
@@ -92,7 +93,9 @@ static int run(const char *argument, enum format format, const char *output)
     struct profile_source source;
     if (!profile_source_find(argument, &source))
         return COMMAND_FAILED;
-    struct map *map = source.path != NULL ? map_read_snapshot(source.path) : map_read_process(source.pid);
+    struct map *map = source.path == NULL         ? map_read_process(source.pid)
+                      : core_is_one(source.path) ? map_read_core(source.path)
+                                                 : map_read_snapshot(source.path);
     if (map == NULL)
         return COMMAND_FAILED;
     int status = show(map, format, output);

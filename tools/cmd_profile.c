@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "core_file.h"
 #include "number_text.h"
 #include "profile.h"
 #include "profile_debug.h"
@@ -88,7 +89,7 @@ static struct profile *read_source(const char *argument, const struct request *r
     if (profile != NULL && source.path != NULL && request->seconds != 0)
         command_error("%s is a file; --seconds is for running processes", source.path);
     else if (profile != NULL && source.path != NULL)
-        read = profile_is_core(source.path)      ? profile_read_core(profile, source.path)
+        read = core_is_one(source.path)          ? profile_read_core(profile, source.path)
                : snapshot_is_one(source.path) ? profile_read_snapshot(profile, source.path)
                                               : profile_read_heap_v2(profile, source.path);
     else if (profile != NULL)

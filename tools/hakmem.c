@@ -16,7 +16,7 @@ static const char usage[] =
     "       hakmem heap [OPTION...] PID|NAME|FILE\n"
     "       hakmem leaks [OPTION...] PID|NAME\n"
     "       hakmem snapshot [OPTION...] --output FILE PID|NAME\n"
-    "       hakmem map [--text | --svg | --json] [--output FILE] PID|NAME\n"
+    "       hakmem map [--text | --svg | --json] [--output FILE] PID|NAME|FILE\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"

@@ -81,8 +81,9 @@ struct heap {
 
 /* Reads the blocks of a process; NULL after a message. */
 struct heap *heap_read_process(pid_t pid, const struct heap_request *request);
-/* The same of a snapshot. */
+/* The same of a snapshot, and of a core file. */
 struct heap *heap_read_snapshot(const char *path, const struct heap_request *request);
+struct heap *heap_read_core(const char *path, const struct heap_request *request);
 void heap_free(struct heap *heap);
 
 /* Finds the names of types, and makes the tables. From here on files of the process are read. False after a message. */

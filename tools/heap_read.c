@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "heap.h"
 #include "command.h"
+#include "core_file.h"
 #include "process.h"
 #include "profile_maps.h"
 #include "reader/stop.h"
@@ -237,24 +238,30 @@ struct heap *heap_read_process(pid_t pid, const struct heap_request *request)
     return heap;
 }
 
-/* ---- a snapshot -------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------- */
 
-static bool read_opened(struct heap *heap, const char *path, struct snapshot_opened *opened,
-                        const struct heap_request *request)
+static bool walk_file(struct heap *heap, const char *path, const struct remote_memory *memory,
+                      const struct hak_stats_block *block, const struct heap_request *request)
 {
-    struct collector collector = {.heap = heap, .request = request, .memory = &opened->memory};
+    struct collector collector = {.heap = heap, .request = request, .memory = memory};
+    enum reader_result result =
+        reader_walk(memory, block, READER_READS_MOST, collect, &collector, &heap->summary);
+    if (result != READER_DONE)
+        command_error("%s: %s", path, reader_failure(result));
+    memcpy(heap->version, block->version, sizeof heap->version);
+    return result == READER_DONE;
+}
+
+static bool read_snapshot(struct heap *heap, const char *path, const struct snapshot_opened *opened,
+                          const struct heap_request *request)
+{
     if (!snapshot_add_mappings(opened, SNAPSHOT_OBJECT, heap->profile)) {
         command_error("%s: has too many loaded libraries", path);
         return false;
     }
-    enum reader_result result = reader_walk(&opened->memory, &opened->block, READER_READS_MOST, collect,
-                                            &collector, &heap->summary);
-    if (result != READER_DONE)
-        command_error("%s: %s", path, reader_failure(result));
     heap->stopped = (double)opened->file.header.stopped_ns / 1e9;
     snapshot_name(opened, heap->name, sizeof heap->name);
-    memcpy(heap->version, opened->block.version, sizeof heap->version);
-    return result == READER_DONE;
+    return walk_file(heap, path, &opened->memory, &opened->block, request);
 }
 
 struct heap *heap_read_snapshot(const char *path, const struct heap_request *request)
@@ -263,8 +270,25 @@ struct heap *heap_read_snapshot(const char *path, const struct heap_request *req
     if (!snapshot_load(path, &opened))
         return NULL;
     struct heap *heap = new_heap();
-    bool read = heap != NULL && read_opened(heap, path, &opened, request);
+    bool read = heap != NULL && read_snapshot(heap, path, &opened, request);
     snapshot_unload(&opened);
+    if (read)
+        return heap;
+    heap_free(heap);
+    return NULL;
+}
+
+struct heap *heap_read_core(const char *path, const struct heap_request *request)
+{
+    struct core core;
+    if (!core_load(&core, path))
+        return NULL;
+    struct heap *heap = new_heap();
+    if (heap != NULL)
+        core_name(&core, heap->name, sizeof heap->name);
+    bool read = heap != NULL && core_add_objects(&core, heap->profile) &&
+                walk_file(heap, path, &core.memory, &core.block, request);
+    core_unload(&core);
     if (read)
         return heap;
     heap_free(heap);

@@ -53,9 +53,10 @@ struct map {
     struct map_part parts[]; /* by rising address */
 };
 
-/* Reads the heap of a process, or from a file of hakmem snapshot; NULL after a message. */
+/* Reads the heap of a process, or from a file of hakmem snapshot or a core file; NULL after a message. */
 struct map *map_read_process(pid_t pid);
 struct map *map_read_snapshot(const char *path);
+struct map *map_read_core(const char *path);
 void map_free(struct map *map);
 
 enum map_key map_key_of(const struct reader_part *part);

@@ -8,6 +8,7 @@
 
 #include "api/snapshot.h"
 #include "command.h"
+#include "core_file.h"
 #include "map.h"
 #include "process.h"
 #include "snapshot.h"
@@ -201,7 +202,20 @@ struct map *map_read_process(pid_t pid)
     return map;
 }
 
-/* ---- a snapshot -------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------- */
+
+static bool read_file(struct map *map, const char *path, const struct remote_memory *memory,
+                      const struct hak_stats_block *block, struct hak_snapshot *snapshot)
+{
+    enum reader_result result =
+        hak__snapshot_read(block, memory->read, memory->context, READS_MOST, snapshot)
+            ? reader_parts(memory, block, READER_READS_MOST, add_part, map, &map->summary)
+            : READER_DAMAGED;
+    if (result != READER_DONE)
+        command_error("%s: %s", path, reader_failure(result));
+    memcpy(map->version, block->version, sizeof map->version);
+    return result == READER_DONE;
+}
 
 /* All bytes of several granules, which may be of several parts. */
 static void add_residents(struct cursor *cursor, const struct snapshot_resident *resident)
@@ -222,7 +236,7 @@ static void add_residents(struct cursor *cursor, const struct snapshot_resident 
     }
 }
 
-static bool read_opened(struct map *map, const char *path, const struct snapshot_opened *opened)
+static bool read_snapshot(struct map *map, const char *path, const struct snapshot_opened *opened)
 {
     static struct hak_snapshot snapshot;
     struct cursor cursor = {.map = map};
@@ -231,18 +245,11 @@ static bool read_opened(struct map *map, const char *path, const struct snapshot
         command_error("%s: has no record of what was resident", path);
         return false;
     }
-    enum reader_result result =
-        hak__snapshot_read(&opened->block, opened->memory.read, opened->memory.context, READS_MOST, &snapshot)
-            ? reader_parts(&opened->memory, &opened->block, READER_READS_MOST, add_part, map, &map->summary)
-            : READER_DAMAGED;
-    if (result != READER_DONE) {
-        command_error("%s: %s", path, reader_failure(result));
+    if (!read_file(map, path, &opened->memory, &opened->block, &snapshot))
         return false;
-    }
     for (uint64_t i = 0; i < opened->file.header.residents.count; i++)
         add_residents(&cursor, &opened->file.residents[i]);
     snapshot_name(opened, map->name, sizeof map->name);
-    memcpy(map->version, opened->block.version, sizeof map->version);
     int64_t pid = opened->file.header.pid;
     map->pid = pid > 0 && pid <= INT32_MAX ? (pid_t)pid : 0;
     finish(map, &snapshot);
@@ -255,8 +262,34 @@ struct map *map_read_snapshot(const char *path)
     if (!snapshot_load(path, &opened))
         return NULL;
     struct map *map = new_map();
-    bool read = map != NULL && read_opened(map, path, &opened);
+    bool read = map != NULL && read_snapshot(map, path, &opened);
     snapshot_unload(&opened);
+    if (read)
+        return map;
+    map_free(map);
+    return NULL;
+}
+
+static bool read_core(struct map *map, const struct core *core)
+{
+    static struct hak_snapshot snapshot;
+    struct cursor cursor = {.map = map};
+    if (!read_file(map, core->path, &core->memory, &core->block, &snapshot) ||
+        !core_residency(core, &map->residency, add_resident, &cursor))
+        return false;
+    core_name(core, map->name, sizeof map->name);
+    finish(map, &snapshot);
+    return true;
+}
+
+struct map *map_read_core(const char *path)
+{
+    struct core core;
+    if (!core_load(&core, path))
+        return NULL;
+    struct map *map = new_map();
+    bool read = map != NULL && read_core(map, &core);
+    core_unload(&core);
     if (read)
         return map;
     map_free(map);

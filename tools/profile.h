@@ -163,8 +163,6 @@ struct profile_sum profile_sampled(struct profile_sum all, uint64_t interval);
 /* Reads the profile in a snapshot; false after a message. */
 bool profile_read_snapshot(struct profile *profile, const char *path);
 
-/* Whether a file is an ELF file, as cores are. */
-bool profile_is_core(const char *path);
 /* Reads the profile of a process from its core; false after a message. */
 bool profile_read_core(struct profile *profile, const char *path);
 

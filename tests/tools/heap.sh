@@ -96,6 +96,45 @@ python3 -c '
 import json, sys
 blocks = json.load(open(sys.argv[1]))["list"]
 assert len(blocks) > 1000 and all(b["size"] == 5376 and len(b["content"]) == 16 for b in blocks), len(blocks)' "$work/list"
+
+# a core has the same blocks; a damaged one ends with an answer or an error
+if command -v gcore > /dev/null && gcore -o "$work/core" "$pid" > "$work/log" 2>&1; then
+    core=$work/core.$pid
+    "$hakmem" heap --json "$core" > "$work/core.json" || fail 'a core has no heap'
+    keeps "$work/core.json"
+    python3 -c '
+import json, sys
+process, core = (json.load(open(name)) for name in sys.argv[1:])
+for key in "version", "blocks", "bytes", "free_blocks", "free_bytes", "types", "sizes", "left_out":
+    assert process[key] == core[key], (key, process[key], core[key])' "$work/heap" "$work/core.json" || fail 'a core has another heap'
+    "$hakmem" heap --json --blocks=5000 --hexdump=64 "$core" > "$work/list"
+    python3 -c '
+import json, sys
+blocks = json.load(open(sys.argv[1]))["list"]
+assert len(blocks) > 1000 and all(len(b["content"]) == 128 for b in blocks), len(blocks)' "$work/list" || fail 'a core has no contents'
+    "$hakmem" heap --diff "$core" "$pid" | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to its core'
+    cat > "$work/damage.py" << 'PYTHON'
+import random, struct, subprocess, sys
+command, path, changed = sys.argv[1:]
+data = open(path, "rb").read()
+head = struct.unpack_from("<Q", data, 32)[0] + 56 * struct.unpack_from("<H", data, 56)[0] if data[4] == 2 else 4096
+values = [0, 1, 8, 0xffff, 1 << 31, (1 << 32) - 1, 1 << 62, (1 << 63) - 1, (1 << 64) - 1]
+random.seed(1)
+for i in range(16):
+    bad = bytearray(data)
+    for _ in range(random.randrange(1, 5)): # the headers, the notes behind them, or anything
+        end = random.choice([head, head, min(2 * head, len(bad)), len(bad)])
+        struct.pack_into("<Q", bad, random.randrange(0, end - 8) // 8 * 8, random.choice(values))
+    with open(changed, "wb") as file:
+        file.write(bad[:random.randrange(len(bad))] if i % 8 == 0 else bad)
+    for name in "heap", "map", "profile":
+        done = subprocess.run([command, name, changed], capture_output=True, timeout=60)
+        assert done.returncode in (0, 1), (i, name, done)
+        assert (done.stdout == b"") == (done.returncode == 1) == (done.stderr.count(b"\n") == 1), (i, name, done)
+PYTHON
+    python3 "$work/damage.py" "$hakmem" "$core" "$work/bad" || fail 'a damaged core'
+    rm "$core" "$work/bad"
+fi
 end
 
 # threads that allocate go on, and the walk finds no contradiction while they are stopped

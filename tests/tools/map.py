@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Reads what hakmem map writes, and fails where it is not as it should be: map.py KIND ARGUMENT ...
 
+core JSON JSON                         the maps of a process and of its core
 known JSON STAT SVG FULL HALF SINGLE   the map of a heap with so many slabs
 large SVG                              a picture of a large heap
 text WIDTH COMMAND ...                 what a command draws in a terminal of this width
@@ -154,6 +155,23 @@ def check_known(json_path, stat_path, svg_path, *counts):
     check_boxes(root, boxes, half, single)
 
 
+def check_core(process_path, core_path):
+    process, core = read_json(process_path), read_json(core_path)
+    resident = [0, 0]
+    if len(process["parts"]) != len(core["parts"]):
+        fail("other parts")
+    for one, other in zip(process["parts"], core["parts"]):
+        for key in "address", "kind", "bytes", "block_bytes", "blocks", "allocated_blocks", "cached_blocks":
+            if one.get(key) != other.get(key):
+                fail(f"another part: {one}, {other}")
+        if other["resident_bytes"] > one["resident_bytes"]:
+            fail(f"a part with more than there was: {one}, {other}")
+        resident[0] += one["resident_bytes"]
+        resident[1] += other["resident_bytes"]
+    if resident[1] < 0.9 * resident[0] or core["process"]["rss_bytes"] < resident[1]:
+        fail(f"{resident[1]} bytes in the core of {resident[0]}")
+
+
 def check_large(path):
     root, boxes = read_svg(path)
     note = "".join(root.find(f"{SPACE}text[@class='note']").itertext())
@@ -218,4 +236,4 @@ def check_form(form, path):
 
 
 if __name__ == "__main__":
-    {"known": check_known, "large": check_large, "text": check_text, "form": check_form}[sys.argv[1]](*sys.argv[2:])
+    {"core": check_core, "known": check_known, "large": check_large, "text": check_text, "form": check_form}[sys.argv[1]](*sys.argv[2:])

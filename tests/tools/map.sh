@@ -129,6 +129,19 @@ for form in json svg text; do
 done
 keeps "$work/after" || fail 'the JSON of a snapshot does not keep to the schema'
 
+# and so has a core, whose pages are resident if anything was written to them
+if command -v gcore > /dev/null && gcore -o "$work/core" "$pid" > "$work/log" 2>&1; then
+    "$hakmem" map --json "$work/core.$pid" > "$work/core.json" || fail 'a core has no map'
+    keeps "$work/core.json" || fail 'the JSON of a core does not keep to the schema'
+    python3 "$read_map" core "$work/after" "$work/core.json" || fail 'the map of a core is another one'
+    "$hakmem" map --svg "$work/core.$pid" > "$work/out" && python3 "$read_map" form --svg "$work/out" || fail 'a core has no picture'
+    "$hakmem" map --text "$work/core.$pid" | grep -q '^not resident  *[0-9.]*$' || fail 'a core has no drawing'
+    head -c 100000 "$work/core.$pid" > "$work/cut"
+    ! "$hakmem" map "$work/cut" > "$work/out" 2> "$work/message" && [ ! -s "$work/out" ] &&
+        [ "$(wc -l < "$work/message")" -eq 1 ] || fail "half a core: $(cat "$work/message")"
+    rm "$work/core.$pid"
+fi
+
 "$hakmem" map --svg "$pid" > "$work/again.svg"
 "$hakmem" map --svg "$pid" > "$work/map.svg"
 cmp "$work/map.svg" "$work/again.svg" || fail 'two pictures of a process at rest differ'

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "config.h"
+
+#include "core_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "page/pagemap.h"
+
+/* The kernel allows a process 65,530 mappings unless it is told otherwise. */
+enum { SEGMENTS_MOST = 1 << 20, NOTES_MOST = 1 << 26, FILES_MOST = 1 << 20, PAGE = 4096 };
+
+/* A list of mapped files in a note: NT_FILE. */
+struct mapped {
+    const unsigned char *numbers; /* three for each: start, end, and offset in pages */
+    const char *names, *end;      /* one after the other, each ended by a null byte */
+    size_t count, page_size;
+};
+
+/* ---- the file ---------------------------------------------------------- */
+
+static bool read_at(const struct core *core, uint64_t offset, void *to, size_t size)
+{
+    while (size > 0) {
+        ssize_t got = offset <= INT64_MAX ? pread(core->fd, to, size, (off_t)offset) : 0;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            errno = got == 0 ? EFAULT : errno;
+            return false;
+        }
+        to = (char *)to + got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+static const ElfW(Phdr) *segment_of(const struct core *core, uintptr_t address)
+{
+    size_t low = 0, high = core->loaded_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (core->segments[middle].p_vaddr <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || address - core->segments[low - 1].p_vaddr >= core->segments[low - 1].p_memsz)
+        return NULL;
+    return &core->segments[low - 1];
+}
+
+/* Memory of the process, as far as it is in the file; a hak_peek. */
+static bool peek(const void *context, const void *from, void *to, size_t size)
+{
+    const struct core *core = context;
+    uintptr_t address = (uintptr_t)from;
+    while (size > 0) {
+        const ElfW(Phdr) *segment = segment_of(core, address);
+        uintptr_t at = segment != NULL ? address - segment->p_vaddr : 0;
+        if (segment == NULL || at >= segment->p_filesz) {
+            errno = EFAULT;
+            return false;
+        }
+        size_t part = segment->p_filesz - at < size ? (size_t)(segment->p_filesz - at) : size;
+        if (!read_at(core, segment->p_offset + at, to, part))
+            return false;
+        to = (char *)to + part;
+        address += part;
+        size -= part;
+    }
+    return true;
+}
+
+static int loaded_by_address(const void *a, const void *b)
+{
+    const ElfW(Phdr) *one = a, *other = b;
+    if ((one->p_type == PT_LOAD) != (other->p_type == PT_LOAD))
+        return one->p_type == PT_LOAD ? -1 : 1;
+    return one->p_vaddr < other->p_vaddr ? -1 : one->p_vaddr > other->p_vaddr;
+}
+
+static bool read_segments(struct core *core)
+{
+    ElfW(Ehdr) file;
+    ElfW(Shdr) section;
+    if (!read_at(core, 0, &file, sizeof file) || memcmp(file.e_ident, ELFMAG, SELFMAG) != 0 ||
+        file.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+        file.e_type != ET_CORE || file.e_phentsize != sizeof *core->segments)
+        return false;
+    core->segment_count = file.e_phnum;
+    if (file.e_phnum == PN_XNUM) { /* the number does not fit there */
+        if (!read_at(core, file.e_shoff, &section, sizeof section))
+            return false;
+        core->segment_count = section.sh_info;
+    }
+    if (core->segment_count == 0 || core->segment_count > SEGMENTS_MOST)
+        return false;
+    core->segments = calloc(core->segment_count, sizeof *core->segments);
+    if (core->segments == NULL ||
+        !read_at(core, file.e_phoff, core->segments, core->segment_count * sizeof *core->segments))
+        return false;
+    qsort(core->segments, core->segment_count, sizeof *core->segments, loaded_by_address);
+    while (core->loaded_count < core->segment_count &&
+           core->segments[core->loaded_count].p_type == PT_LOAD)
+        core->loaded_count++;
+    return true;
+}
+
+/* ---- notes ------------------------------------------------------------- */
+
+static bool read_notes(struct core *core)
+{
+    for (size_t i = core->loaded_count; i < core->segment_count; i++) {
+        const ElfW(Phdr) *segment = &core->segments[i];
+        if (segment->p_type != PT_NOTE)
+            continue;
+        if (segment->p_filesz > NOTES_MOST || (core->notes = malloc(segment->p_filesz + 1)) == NULL)
+            return false;
+        core->notes_size = (size_t)segment->p_filesz;
+        return read_at(core, segment->p_offset, core->notes, core->notes_size);
+    }
+    return false;
+}
+
+/* The description of the first note of a type, or NULL. */
+static const unsigned char *find_note(const struct core *core, uint32_t type, size_t *size)
+{
+    ElfW(Nhdr) note;
+    for (size_t at = 0; core->notes_size - at >= sizeof note;) {
+        memcpy(&note, core->notes + at, sizeof note);
+        at += sizeof note;
+        uint64_t name = ((uint64_t)note.n_namesz + 3) & ~(uint64_t)3;
+        uint64_t description = ((uint64_t)note.n_descsz + 3) & ~(uint64_t)3;
+        if (name + note.n_descsz > core->notes_size - at)
+            return NULL;
+        if (note.n_type == type) {
+            *size = note.n_descsz;
+            return core->notes + at + name;
+        }
+        if (name + description > core->notes_size - at)
+            return NULL;
+        at += (size_t)(name + description);
+    }
+    return NULL;
+}
+
+static size_t number_at(const unsigned char *numbers, size_t i)
+{
+    size_t number;
+    memcpy(&number, numbers + i * sizeof number, sizeof number);
+    return number;
+}
+
+static bool find_mapped(const struct core *core, struct mapped *mapped)
+{
+    size_t size = 0;
+    const unsigned char *note = find_note(core, NT_FILE, &size);
+    if (note == NULL || size < 2 * sizeof(size_t))
+        return false;
+    mapped->count = number_at(note, 0);
+    mapped->page_size = number_at(note, 1);
+    if (mapped->count > FILES_MOST || (2 + 3 * mapped->count) * sizeof(size_t) > size)
+        return false;
+    mapped->numbers = note + 2 * sizeof(size_t);
+    mapped->names = (const char *)mapped->numbers + 3 * mapped->count * sizeof(size_t);
+    mapped->end = (const char *)note + size;
+    return true;
+}
+
+/* Takes the next file off the list; false at the end. */
+static bool next_mapped(struct mapped *mapped, struct profile_map_line *map)
+{
+    size_t room = (size_t)(mapped->end - mapped->names), length = strnlen(mapped->names, room);
+    if (mapped->count == 0 || length == room)
+        return false;
+    *map = (struct profile_map_line){.start = number_at(mapped->numbers, 0),
+                                     .end = number_at(mapped->numbers, 1),
+                                     .offset = number_at(mapped->numbers, 2) * mapped->page_size,
+                                     .path = (char *)(uintptr_t)mapped->names};
+    mapped->numbers += 3 * sizeof(size_t);
+    mapped->names += length + 1;
+    mapped->count--;
+    return true;
+}
+
+/* ---- the library ------------------------------------------------------- */
+
+static bool complain(const struct core *core, const char *text)
+{
+    command_error("%s: %s", core->path, text);
+    return false;
+}
+
+static bool find_block(struct core *core)
+{
+    struct mapped mapped;
+    struct profile_map_line map;
+    uintptr_t address = 0;
+    if (!find_mapped(core, &mapped))
+        return complain(core, "has no list of mapped files");
+    while (address == 0 && next_mapped(&mapped, &map))
+        if (map.offset == 0)
+            remote_block_find(&core->memory, (uintptr_t)map.start, &address);
+    if (address == 0)
+        return complain(core, "its process did not run on libhakmem, or the core lacks the first "
+                              "pages of program files");
+    enum remote_result result = remote_block_read(&core->memory, address, &core->block);
+    if (result == REMOTE_DISABLED)
+        return complain(core, "its process had libhakmem, but it was disabled there");
+    return result == REMOTE_FOUND ||
+           complain(core, "its process ran on another version of libhakmem, which this command "
+                          "cannot read");
+}
+
+static bool load(struct core *core)
+{
+    if (!read_segments(core) || !read_notes(core))
+        return complain(core, "is no core file of this architecture, or is damaged; for a running "
+                              "program, give its process ID");
+    return find_block(core);
+}
+
+bool core_is_one(const char *path)
+{
+    char start[SELFMAG];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    ssize_t length = pread(fd, start, sizeof start, 0);
+    close(fd);
+    return length == sizeof start && memcmp(start, ELFMAG, SELFMAG) == 0;
+}
+
+bool core_load(struct core *core, const char *path)
+{
+    *core = (struct core){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+    core->memory = (struct remote_memory){.read = peek, .context = core};
+    if (core->fd < 0)
+        return complain(core, strerror(errno));
+    if (load(core))
+        return true;
+    core_unload(core);
+    return false;
+}
+
+void core_unload(struct core *core)
+{
+    free(core->segments);
+    free(core->notes);
+    close(core->fd);
+}
+
+void core_name(const struct core *core, char *name, size_t size)
+{
+    prpsinfo_t information;
+    size_t length = 0, most = sizeof information.pr_fname;
+    const unsigned char *note = find_note(core, NT_PRPSINFO, &length);
+    if (note == NULL || length < sizeof information)
+        return;
+    memcpy(&information, note, sizeof information);
+    most = most < size - 1 ? most : size - 1;
+    length = strnlen(information.pr_fname, most);
+    memcpy(name, information.pr_fname, length);
+    name[length] = '\0';
+    profile_clean(name);
+}
+
+/* ---- mapped files ------------------------------------------------------ */
+
+static bool add(const struct core *core, const struct profile_map_line *map, uint64_t image, struct profile *profile,
+                size_t *room)
+{
+    if (!profile_add_mapping(profile, map, room))
+        return complain(core, "has too many mapped files");
+    struct profile_mapping *added = &profile->mappings[profile->mapping_count - 1];
+    if (image != 0)
+        added->build_id_size = remote_build_id(&core->memory, (uintptr_t)image, added->build_id);
+    return true;
+}
+
+bool core_add_code(const struct core *core, struct profile *profile)
+{
+    struct mapped mapped;
+    struct profile_map_line map, image = {0};
+    size_t room = 0;
+    if (!find_mapped(core, &mapped))
+        return false;
+    while (next_mapped(&mapped, &map)) {
+        const ElfW(Phdr) *segment = segment_of(core, (uintptr_t)map.start);
+        if (map.offset == 0)
+            image = map;
+        /* gdb leaves out segments of which it writes nothing, such as code */
+        bool is_data = segment != NULL && (segment->p_flags & PF_X) == 0;
+        bool is_of_image = image.path != NULL && strcmp(image.path, map.path) == 0;
+        if (!is_data && map.start < map.end && !add(core, &map, is_of_image ? image.start : 0, profile, &room))
+            return false;
+    }
+    profile_sort_mappings(profile);
+    return true;
+}
+
+bool core_add_objects(const struct core *core, struct profile *profile)
+{
+    struct mapped mapped;
+    struct profile_map_line map;
+    size_t room = 0;
+    if (!find_mapped(core, &mapped))
+        return false;
+    while (next_mapped(&mapped, &map)) {
+        uintptr_t end;
+        if (map.offset != 0 || !remote_image_end(&core->memory, (uintptr_t)map.start, &end))
+            continue;
+        map.end = end;
+        if (!add(core, &map, map.start, profile, &room))
+            return false;
+    }
+    profile_sort_mappings(profile);
+    return true;
+}
+
+/* ---- pages ------------------------------------------------------------- */
+
+struct pages {
+    const struct core *core;
+    struct residency *residency;
+    residency_visit *visit;
+    void *context;
+    uint64_t left; /* bytes that may be read: segments may say that they all have the same part of the file */
+    unsigned char granule[HAK_GRANULE];
+};
+
+static bool is_zero(const unsigned char *bytes, size_t size)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* A part of one granule. */
+static bool look_at_part(struct pages *pages, uintptr_t address, uint64_t offset, size_t size)
+{
+    uint64_t bytes = 0;
+    if (pages->left < size)
+        return complain(pages->core, "is damaged: its segments overlap");
+    pages->left -= size;
+    if (!read_at(pages->core, offset, pages->granule, size))
+        return complain(pages->core, strerror(errno));
+    for (size_t at = 0, part; at < size; at += part) {
+        part = PAGE - (address + at) % PAGE < size - at ? PAGE - (address + at) % PAGE : size - at;
+        if (!is_zero(pages->granule + at, part))
+            bytes += part;
+    }
+    pages->residency->rss += bytes;
+    if (bytes != 0)
+        pages->visit(address, bytes, pages->context);
+    return true;
+}
+
+/* Holes of the file are passed over. */
+static bool look_at_segment(struct pages *pages, const ElfW(Phdr) *segment, uint64_t file_size, uintptr_t until)
+{
+    uint64_t size = segment->p_filesz < segment->p_memsz ? segment->p_filesz : segment->p_memsz;
+    if (segment->p_offset >= file_size || until <= segment->p_vaddr)
+        return true;
+    size = size < file_size - segment->p_offset ? size : file_size - segment->p_offset;
+    size = size < until - segment->p_vaddr ? size : until - segment->p_vaddr;
+    for (uint64_t at = 0, part; at < size; at += part) {
+        off_t data = lseek(pages->core->fd, (off_t)(segment->p_offset + at), SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            return true;
+        if (data > 0 && (uint64_t)data - segment->p_offset > at)
+            at = ((uint64_t)data - segment->p_offset) & ~(uint64_t)(PAGE - 1);
+        uintptr_t address = (uintptr_t)(segment->p_vaddr + at);
+        part = HAK_GRANULE - address % HAK_GRANULE;
+        if (at >= size)
+            return true;
+        part = part < size - at ? part : size - at;
+        if (!look_at_part(pages, address, segment->p_offset + at, (size_t)part))
+            return false;
+    }
+    return true;
+}
+
+bool core_residency(const struct core *core, struct residency *residency, residency_visit *visit, void *context)
+{
+    struct stat status;
+    bool good = true;
+    struct pages *pages = malloc(sizeof *pages);
+    *residency = (struct residency){.is_known = true};
+    if (pages == NULL || fstat(core->fd, &status) != 0) {
+        free(pages);
+        return complain(core, strerror(errno));
+    }
+    *pages = (struct pages){.core = core, .residency = residency, .visit = visit, .context = context,
+                            .left = (uint64_t)status.st_size};
+    for (size_t i = 0; good && i < core->loaded_count; i++) {
+        uintptr_t until = i + 1 < core->loaded_count ? core->segments[i + 1].p_vaddr : UINTPTR_MAX;
+        good = look_at_segment(pages, &core->segments[i], (uint64_t)status.st_size, until);
+    }
+    residency->peak = residency->rss;
+    free(pages);
+    return good;
+}
