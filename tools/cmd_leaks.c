@@ -7,16 +7,17 @@
 #include <limits.h>
 
 #include "command.h"
+#include "core_file.h"
 #include "leaks.h"
 #include "number_text.h"
 #include "profile_source.h"
 #include "suppressions.h"
 
 static const char usage[] =
-    "usage: hakmem leaks [OPTION...] PID|NAME\n"
+    "usage: hakmem leaks [OPTION...] PID|NAME|CORE\n"
     "Finds the memory that a process has lost: blocks that it has allocated and not freed, and whose\n"
     "address is nowhere any more where the program could find it. Reads the memory of the process from\n"
-    "outside, and stops the process for a moment.\n"
+    "outside, and stops the process for a moment. CORE is a core file.\n"
     "\n"
     "  -b, --blocks          list the address of each leaked block\n"
     "  -d, --dump=N          show the first N words of one block of each group, or with --blocks of each\n"
@@ -57,15 +58,17 @@ static int run(const struct request *request, const char *argument)
     struct profile_source source;
     if (!profile_source_find(argument, &source))
         return LEAKS_FAILED;
-    if (source.path != NULL) {
-        command_error("%s is a file, which lacks the stacks and registers of a process; give a process",
+    bool is_core = source.path != NULL && core_is_one(source.path);
+    if (source.path != NULL && !is_core) {
+        command_error("%s is no core file, and lacks the stacks and registers of a process; give a process or a core",
                       source.path);
         return LEAKS_FAILED;
     }
     struct suppressions *suppressions = NULL;
     if (request->suppressions != NULL && (suppressions = suppressions_read(request->suppressions)) == NULL)
         return LEAKS_FAILED;
-    struct leaks *leaks = leaks_search(source.pid, &request->leaks);
+    struct leaks *leaks = is_core ? leaks_search_core(source.path, &request->leaks)
+                                  : leaks_search(source.pid, &request->leaks);
     int status = leaks != NULL ? show(leaks, request, suppressions) : LEAKS_FAILED;
     leaks_free(leaks);
     suppressions_free(suppressions);

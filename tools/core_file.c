@@ -132,24 +132,38 @@ static bool read_notes(struct core *core)
     return false;
 }
 
+struct note {
+    uint32_t type;
+    const unsigned char *description;
+    size_t size;
+};
+
+/* The note at a place, which is moved to the next one; false at the end. */
+static bool next_note(const struct core *core, size_t *at, struct note *found)
+{
+    ElfW(Nhdr) note;
+    if (core->notes_size - *at < sizeof note)
+        return false;
+    memcpy(&note, core->notes + *at, sizeof note);
+    size_t start = *at + sizeof note, left = core->notes_size - start;
+    uint64_t name = ((uint64_t)note.n_namesz + 3) & ~(uint64_t)3;
+    uint64_t description = ((uint64_t)note.n_descsz + 3) & ~(uint64_t)3;
+    if (name + note.n_descsz > left)
+        return false;
+    *found = (struct note){note.n_type, core->notes + start + name, note.n_descsz};
+    *at = name + description > left ? core->notes_size : start + (size_t)(name + description);
+    return true;
+}
+
 /* The description of the first note of a type, or NULL. */
 static const unsigned char *find_note(const struct core *core, uint32_t type, size_t *size)
 {
-    ElfW(Nhdr) note;
-    for (size_t at = 0; core->notes_size - at >= sizeof note;) {
-        memcpy(&note, core->notes + at, sizeof note);
-        at += sizeof note;
-        uint64_t name = ((uint64_t)note.n_namesz + 3) & ~(uint64_t)3;
-        uint64_t description = ((uint64_t)note.n_descsz + 3) & ~(uint64_t)3;
-        if (name + note.n_descsz > core->notes_size - at)
-            return NULL;
-        if (note.n_type == type) {
-            *size = note.n_descsz;
-            return core->notes + at + name;
+    struct note note;
+    for (size_t at = 0; next_note(core, &at, &note);) {
+        if (note.type == type) {
+            *size = note.size;
+            return note.description;
         }
-        if (name + description > core->notes_size - at)
-            return NULL;
-        at += (size_t)(name + description);
     }
     return NULL;
 }
@@ -205,16 +219,15 @@ static bool find_block(struct core *core)
 {
     struct mapped mapped;
     struct profile_map_line map;
-    uintptr_t address = 0;
     if (!find_mapped(core, &mapped))
         return complain(core, "has no list of mapped files");
-    while (address == 0 && next_mapped(&mapped, &map))
+    while (core->address == 0 && next_mapped(&mapped, &map))
         if (map.offset == 0)
-            remote_block_find(&core->memory, (uintptr_t)map.start, &address);
-    if (address == 0)
+            remote_block_find(&core->memory, (uintptr_t)map.start, &core->address);
+    if (core->address == 0)
         return complain(core, "its process did not run on libhakmem, or the core lacks the first "
                               "pages of program files");
-    enum remote_result result = remote_block_read(&core->memory, address, &core->block);
+    enum remote_result result = remote_block_read(&core->memory, core->address, &core->block);
     if (result == REMOTE_DISABLED)
         return complain(core, "its process had libhakmem, but it was disabled there");
     return result == REMOTE_FOUND ||
@@ -330,12 +343,70 @@ bool core_add_objects(const struct core *core, struct profile *profile)
 
 /* ---- pages ------------------------------------------------------------- */
 
+/* What of a segment is in the file, and no hole of it. */
+struct extent {
+    uintptr_t address;
+    uint64_t offset, size;
+};
+typedef bool extent_visit(const struct extent *extent, void *context);
+
+/* How much of a segment is in the file, and not of the next one. */
+static uint64_t segment_size(const struct core *core, size_t number, uint64_t most, uint64_t file_size)
+{
+    const ElfW(Phdr) *segment = &core->segments[number];
+    uintptr_t until = number + 1 < core->loaded_count ? core->segments[number + 1].p_vaddr : UINTPTR_MAX;
+    uint64_t room = segment->p_offset < file_size ? file_size - segment->p_offset : 0;
+    most = most < room ? most : room;
+    return most < until - segment->p_vaddr ? most : until - segment->p_vaddr;
+}
+
+static bool visit_segment(const struct core *core, const ElfW(Phdr) *segment, uint64_t size, extent_visit *visit,
+                          void *context)
+{
+    for (uint64_t at = 0, end; at < size; at = end) {
+        off_t data = lseek(core->fd, (off_t)(segment->p_offset + at), SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            return true;
+        uint64_t found = data > 0 && (uint64_t)data > segment->p_offset ? (uint64_t)data - segment->p_offset : 0;
+        found &= ~(uint64_t)(PAGE - 1);
+        at = found > at ? found : at;
+        if (at >= size)
+            return true;
+        off_t hole = lseek(core->fd, (off_t)(segment->p_offset + at), SEEK_HOLE);
+        end = hole > 0 && (uint64_t)hole > segment->p_offset + at ? (uint64_t)hole - segment->p_offset : size;
+        end = end < size ? end : size;
+        struct extent extent = {(uintptr_t)(segment->p_vaddr + at), segment->p_offset + at, end - at};
+        if (!visit(&extent, context))
+            return false;
+    }
+    return true;
+}
+
+/* Segments may say that they all have the same part of the file: together they have no more than it has. */
+static bool visit_extents(const struct core *core, extent_visit *visit, void *context)
+{
+    struct stat status;
+    if (fstat(core->fd, &status) != 0)
+        return complain(core, strerror(errno));
+    uint64_t file_size = (uint64_t)status.st_size, left = file_size;
+    for (size_t i = 0; i < core->loaded_count; i++) {
+        const ElfW(Phdr) *segment = &core->segments[i];
+        uint64_t size = segment->p_filesz < segment->p_memsz ? segment->p_filesz : segment->p_memsz;
+        size = segment_size(core, i, size, file_size);
+        if (size > left)
+            return complain(core, "is damaged: its segments overlap");
+        left -= size;
+        if (!visit_segment(core, segment, size, visit, context))
+            return false;
+    }
+    return true;
+}
+
 struct pages {
     const struct core *core;
     struct residency *residency;
     residency_visit *visit;
     void *context;
-    uint64_t left; /* bytes that may be read: segments may say that they all have the same part of the file */
     unsigned char granule[HAK_GRANULE];
 };
 
@@ -348,9 +419,6 @@ static bool is_zero(const unsigned char *bytes, size_t size)
 static bool look_at_part(struct pages *pages, uintptr_t address, uint64_t offset, size_t size)
 {
     uint64_t bytes = 0;
-    if (pages->left < size)
-        return complain(pages->core, "is damaged: its segments overlap");
-    pages->left -= size;
     if (!read_at(pages->core, offset, pages->granule, size))
         return complain(pages->core, strerror(errno));
     for (size_t at = 0, part; at < size; at += part) {
@@ -364,48 +432,128 @@ static bool look_at_part(struct pages *pages, uintptr_t address, uint64_t offset
     return true;
 }
 
-/* Holes of the file are passed over. */
-static bool look_at_segment(struct pages *pages, const ElfW(Phdr) *segment, uint64_t file_size, uintptr_t until)
+static bool look_at_extent(const struct extent *extent, void *context)
 {
-    uint64_t size = segment->p_filesz < segment->p_memsz ? segment->p_filesz : segment->p_memsz;
-    if (segment->p_offset >= file_size || until <= segment->p_vaddr)
-        return true;
-    size = size < file_size - segment->p_offset ? size : file_size - segment->p_offset;
-    size = size < until - segment->p_vaddr ? size : until - segment->p_vaddr;
-    for (uint64_t at = 0, part; at < size; at += part) {
-        off_t data = lseek(pages->core->fd, (off_t)(segment->p_offset + at), SEEK_DATA);
-        if (data < 0 && errno == ENXIO)
-            return true;
-        if (data > 0 && (uint64_t)data - segment->p_offset > at)
-            at = ((uint64_t)data - segment->p_offset) & ~(uint64_t)(PAGE - 1);
-        uintptr_t address = (uintptr_t)(segment->p_vaddr + at);
+    bool good = true;
+    for (uint64_t at = 0, part; good && at < extent->size; at += part) {
+        uintptr_t address = extent->address + (uintptr_t)at;
         part = HAK_GRANULE - address % HAK_GRANULE;
-        if (at >= size)
-            return true;
-        part = part < size - at ? part : size - at;
-        if (!look_at_part(pages, address, segment->p_offset + at, (size_t)part))
-            return false;
+        part = part < extent->size - at ? part : extent->size - at;
+        good = look_at_part(context, address, extent->offset + at, (size_t)part);
     }
-    return true;
+    return good;
 }
 
 bool core_residency(const struct core *core, struct residency *residency, residency_visit *visit, void *context)
 {
-    struct stat status;
-    bool good = true;
     struct pages *pages = malloc(sizeof *pages);
     *residency = (struct residency){.is_known = true};
-    if (pages == NULL || fstat(core->fd, &status) != 0) {
-        free(pages);
+    if (pages == NULL)
         return complain(core, strerror(errno));
-    }
-    *pages = (struct pages){.core = core, .residency = residency, .visit = visit, .context = context,
-                            .left = (uint64_t)status.st_size};
-    for (size_t i = 0; good && i < core->loaded_count; i++) {
-        uintptr_t until = i + 1 < core->loaded_count ? core->segments[i + 1].p_vaddr : UINTPTR_MAX;
-        good = look_at_segment(pages, &core->segments[i], (uint64_t)status.st_size, until);
-    }
+    *pages = (struct pages){.core = core, .residency = residency, .visit = visit, .context = context};
+    bool good = visit_extents(core, look_at_extent, pages);
     residency->peak = residency->rss;
     free(pages);
     return good;
+}
+
+/* ---- mappings ---------------------------------------------------------- */
+
+/* A value of the auxiliary vector; 0 if it is not there. */
+static uintptr_t auxiliary(const struct core *core, uintptr_t type)
+{
+    size_t size = 0;
+    const unsigned char *vector = find_note(core, NT_AUXV, &size);
+    for (size_t i = 0; vector != NULL && (i + 2) * sizeof(size_t) <= size; i += 2)
+        if (number_at(vector, i) == type)
+            return number_at(vector, i + 1);
+    return 0;
+}
+
+/* Numbers the files by their names, and takes them for what inodes are. */
+static void find_files(const struct core *core, struct reader_mappings *mappings)
+{
+    struct mapped mapped;
+    struct profile_map_line map;
+    const char *last = NULL;
+    uint64_t inode = 0;
+    uintptr_t program = auxiliary(core, AT_PHDR);
+    size_t i = 0;
+    if (!find_mapped(core, &mapped))
+        return;
+    while (next_mapped(&mapped, &map)) {
+        inode += last == NULL || strcmp(last, map.path) != 0;
+        last = map.path;
+        while (i < mappings->count && mappings->mapping[i].end <= map.start)
+            i++;
+        for (; i < mappings->count && mappings->mapping[i].start < map.end && mappings->mapping[i].start >= map.start; i++) {
+            mappings->mapping[i].inode = inode;
+            mappings->mapping[i].offset = map.offset + (mappings->mapping[i].start - map.start);
+        }
+        if (program - map.start < map.end - map.start)
+            mappings->program = inode;
+    }
+}
+
+/* gdb says of pages that guard stacks that they can be read: nothing is in them. */
+static bool is_guard(const struct core *core, const struct reader_mapping *mapping)
+{
+    static unsigned char bytes[HAK_GRANULE];
+    size_t size = mapping->end - mapping->start;
+    return !mapping->writable && mapping->inode == 0 && size <= sizeof bytes &&
+           peek(core, (const void *)mapping->start, bytes, size) && is_zero(bytes, size);
+}
+
+static bool add_extent(const struct extent *extent, void *ranges)
+{
+    return ranges_add(ranges, extent->address, extent->address + (uintptr_t)extent->size);
+}
+
+bool core_mappings(const struct core *core, struct reader_mappings *mappings, struct reader_ranges *present)
+{
+    bool added = true;
+    uintptr_t stack = auxiliary(core, AT_RANDOM);
+    *mappings = (struct reader_mappings){.pages = -1, .present = present, .page_size = (size_t)sysconf(_SC_PAGESIZE)};
+    *present = (struct reader_ranges){0};
+    for (size_t i = 0; added && i < core->loaded_count; i++) {
+        const ElfW(Phdr) *segment = &core->segments[i];
+        uintptr_t start = (uintptr_t)segment->p_vaddr;
+        uint64_t size = segment->p_memsz < UINTPTR_MAX - start ? segment->p_memsz : UINTPTR_MAX - start;
+        if (i + 1 < core->loaded_count && size > core->segments[i + 1].p_vaddr - start)
+            size = core->segments[i + 1].p_vaddr - start;
+        if (size == 0)
+            continue;
+        struct reader_mapping mapping = {.start = start, .end = start + (uintptr_t)size,
+                                         .readable = (segment->p_flags & PF_R) != 0,
+                                         .writable = (segment->p_flags & PF_W) != 0,
+                                         .is_stack = stack - start < size};
+        added = mappings_add(mappings, &mapping);
+    }
+    if (!added || !visit_extents(core, add_extent, present))
+        return false;
+    ranges_sort(present);
+    find_files(core, mappings);
+    for (size_t i = 0; i < mappings->count; i++)
+        if (is_guard(core, &mappings->mapping[i]))
+            mappings->mapping[i].readable = false;
+    return true;
+}
+
+bool core_threads(const struct core *core, struct roots_threads *threads)
+{
+    struct note note;
+    bool added = true;
+    *threads = (struct roots_threads){0};
+    for (size_t at = 0; added && next_note(core, &at, &note);) {
+        const size_t registers = offsetof(prstatus_t, pr_reg);
+        if (note.type == NT_PRSTATUS && note.size >= sizeof(prstatus_t))
+            added = roots_add_registers(threads, note.description + registers, sizeof((prstatus_t *)0)->pr_reg);
+        else if (note.type == NT_FPREGSET || note.type == NT_X86_XSTATE)
+            added = roots_add_words(threads, note.description, note.size);
+#if defined(__aarch64__)
+        else if (note.type == NT_ARM_TLS && threads->count > 0 && note.size >= sizeof(uintptr_t))
+            memcpy(&threads->thread[threads->count - 1].tls, note.description, sizeof(uintptr_t));
+#endif
+    }
+    return added || complain(core, strerror(errno));
 }

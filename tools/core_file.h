@@ -12,6 +12,7 @@
 #include "profile.h"
 #include "reader/remote_block.h"
 #include "reader/residency.h"
+#include "reader/roots.h"
 
 struct core {
     const char *path;
@@ -22,6 +23,7 @@ struct core {
     size_t notes_size;
     struct remote_memory memory;  /* that is in the file; leads here, so that the struct may not move */
     struct hak_stats_block block; /* a copy */
+    uintptr_t address;            /* of the block */
 };
 
 /* Whether a file is an ELF file, as cores are. */
@@ -43,5 +45,12 @@ bool core_add_objects(const struct core *core, struct profile *profile);
  * those of residency_read_granules. Only the RSS is set. False after a message.
  */
 bool core_residency(const struct core *core, struct residency *residency, residency_visit *visit, void *context);
+
+/*
+ * The mappings of the process, and those of them that are in the core, which the mappings lead to; and the registers
+ * of its threads. To be freed, also after a failure: false after a message.
+ */
+bool core_mappings(const struct core *core, struct reader_mappings *mappings, struct reader_ranges *present);
+bool core_threads(const struct core *core, struct roots_threads *threads);
 
 #endif

@@ -14,7 +14,7 @@ static const char usage[] =
     "       hakmem top [--once | --json] [--delay SECONDS] [--sort COLUMN] [--filter TEXT]\n"
     "       hakmem profile [OPTION...] PID|NAME|FILE\n"
     "       hakmem heap [OPTION...] PID|NAME|FILE\n"
-    "       hakmem leaks [OPTION...] PID|NAME\n"
+    "       hakmem leaks [OPTION...] PID|NAME|CORE\n"
     "       hakmem snapshot [OPTION...] --output FILE PID|NAME\n"
     "       hakmem map [--text | --svg | --json] [--output FILE] PID|NAME|FILE\n"
     "       hakmem conf [--debug]\n"

@@ -54,7 +54,7 @@ struct leaks_group {
 
 struct leaks {
     struct profile *profile, *stacks; /* of loaded objects; of the heap profiler, with mappings of code */
-    pid_t pid;
+    pid_t pid;           /* 0: of a core */
     char name[32], version[24];
     bool listed;         /* all blocks are in lists */
     bool has_marks;      /* else a free block on its way may be taken for a lost one */
@@ -73,8 +73,9 @@ struct leaks {
     uint64_t unlisted;          /* likewise */
 };
 
-/* Searches a process; NULL after a message. */
+/* Searches a process, or a core file; NULL after a message. */
 struct leaks *leaks_search(pid_t pid, const struct leaks_request *request);
+struct leaks *leaks_search_core(const char *path, const struct leaks_request *request);
 void leaks_free(struct leaks *leaks);
 
 /* ---- groups ------------------------------------------------------------ */

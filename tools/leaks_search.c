@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "base/mix.h"
+#include "command.h"
+#include "core_file.h"
 #include "leaks.h"
 #include "process.h"
 #include "profile_maps.h"
@@ -36,6 +38,8 @@ static const double patience = 0.5;
 
 struct search {
     struct process *process;
+    const struct core *core; /* that is searched in its place, or NULL */
+    struct reader_ranges present; /* of the core */
     struct leaks *leaks;
     const struct leaks_request *request;
     struct remote_memory memory;
@@ -58,6 +62,10 @@ static enum process_result complain(struct search *search, enum reader_result re
 {
     if (result == READER_DONE)
         return PROCESS_READ;
+    if (search->core != NULL) {
+        command_error("%s: %s", search->core->path, reader_failure(result));
+        return PROCESS_FAILED;
+    }
     if (result == READER_UNREADABLE && error != EFAULT && error != 0)
         return process_complain_of(search->process, error);
     return process_complain(search->process, PROCESS_FAILED, "%s", reader_failure(result));
@@ -99,6 +107,15 @@ static void forget(struct search *search)
     search->reach = NULL;
     mappings_free(&search->roots.mappings);
     ranges_free(&search->roots.none);
+    ranges_free(&search->present);
+}
+
+static enum process_result read_mappings(struct search *search)
+{
+    struct reader_mappings *mappings = &search->roots.mappings;
+    if (search->core != NULL)
+        return core_mappings(search->core, mappings, &search->present) ? PROCESS_READ : PROCESS_FAILED;
+    return mappings_read(mappings, search->process->pid) ? PROCESS_READ : process_complain_of(search->process, errno);
 }
 
 /* The records, while the process is stopped. */
@@ -111,8 +128,10 @@ static enum process_result read_records(struct search *search)
     *roots = (struct roots){.memory = &search->memory, .mappings.pages = -1};
     errno = 0;
     enum reader_result result = live_read(&search->live, &search->memory, &search->block, search->unread);
-    if (result == READER_DONE && !mappings_read(&roots->mappings, search->process->pid))
-        return process_complain_of(search->process, errno);
+    int error = errno;
+    if (result == READER_DONE && read_mappings(search) != PROCESS_READ)
+        return PROCESS_FAILED;
+    errno = error;
     if (result == READER_DONE)
         result = own_read(&roots->none, &search->memory, &search->block, search->process->block, &search->live,
                           &roots->mappings);
@@ -305,6 +324,8 @@ static enum process_result read_stacks(struct search *search)
     if (stacks->sample_count == 0)
         return PROCESS_READ;
     qsort(stacks->samples, stacks->sample_count, sizeof *stacks->samples, by_address);
+    if (search->core != NULL)
+        return core_add_code(search->core, stacks) ? PROCESS_READ : PROCESS_FAILED;
     return profile_read_code(search->process, &search->memory, stacks);
 }
 
@@ -324,22 +345,16 @@ static enum process_result look_until_sure(struct search *search)
     return result;
 }
 
-static enum process_result look_for_leaks(struct process *process, void *context)
+/* What can be read, the block, and the loaded objects are known. */
+static enum process_result search_all(struct search *search)
 {
-    struct search *search = context;
     struct leaks *leaks = search->leaks;
     double began = clock_seconds();
-    search->process = process;
-    enum process_result result = process_find(process, &search->memory, &search->block);
-    if (result == PROCESS_READ)
-        result = profile_read_objects(process, &search->memory, leaks->profile);
-    if (result != PROCESS_READ)
-        return result;
     leaks->has_marks = search->block.checks != 0;
     if (!remote_read(&search->memory, (uintptr_t)search->block.secret, &search->secret, sizeof search->secret))
-        return process_complain_of(process, errno);
+        return complain(search, READER_UNREADABLE, errno);
     search->memory.page_size = (size_t)sysconf(_SC_PAGESIZE);
-    result = look_until_sure(search);
+    enum process_result result = look_until_sure(search);
     end_stop(search);
     if (result != PROCESS_READ)
         return result;
@@ -352,9 +367,18 @@ static enum process_result look_for_leaks(struct process *process, void *context
     return result;
 }
 
-struct leaks *leaks_search(pid_t pid, const struct leaks_request *request)
+static enum process_result look_for_leaks(struct process *process, void *context)
 {
-    struct process process = {.pid = pid, .seconds = SECONDS};
+    struct search *search = context;
+    search->process = process;
+    enum process_result result = process_find(process, &search->memory, &search->block);
+    if (result == PROCESS_READ)
+        result = profile_read_objects(process, &search->memory, search->leaks->profile);
+    return result == PROCESS_READ ? search_all(search) : result;
+}
+
+static struct search *new_search(const struct leaks_request *request)
+{
     struct profile *profile = profile_new(), *stacks = profile_new();
     struct leaks *leaks = profile != NULL && stacks != NULL ? profile_room(profile, 1, sizeof *leaks) : NULL;
     struct search *search = calloc(1, sizeof *search);
@@ -370,15 +394,66 @@ struct leaks *leaks_search(pid_t pid, const struct leaks_request *request)
     search->leaks = leaks;
     search->request = request;
     search->roots.mappings.pages = -1;
-    bool found = process_look_in_time(&process, look_for_leaks, search) == PROCESS_READ;
+    return search;
+}
+
+/* What is left of the search, or NULL. */
+static struct leaks *end_search(struct search *search, bool found)
+{
+    struct leaks *leaks = search->leaks;
     free(search);
-    if (!found) {
-        leaks_free(leaks);
+    if (found)
+        return leaks;
+    leaks_free(leaks);
+    return NULL;
+}
+
+struct leaks *leaks_search(pid_t pid, const struct leaks_request *request)
+{
+    struct process process = {.pid = pid, .seconds = SECONDS};
+    struct search *search = new_search(request);
+    if (search == NULL)
         return NULL;
-    }
-    leaks->pid = profile->pid = stacks->pid = pid;
+    struct leaks *leaks = end_search(search, process_look_in_time(&process, look_for_leaks, search) == PROCESS_READ);
+    if (leaks == NULL)
+        return NULL;
+    leaks->pid = leaks->profile->pid = leaks->stacks->pid = pid;
     memcpy(leaks->name, process.name, sizeof leaks->name);
     memcpy(leaks->version, process.version, sizeof leaks->version);
+    return leaks;
+}
+
+static bool search_core(struct search *search, const struct core *core)
+{
+    struct process process = {.block = core->address};
+    struct leaks *leaks = search->leaks;
+    search->core = core;
+    search->process = &process;
+    search->memory = core->memory;
+    search->block = core->block;
+    core_name(core, leaks->name, sizeof leaks->name);
+    memcpy(leaks->version, core->block.version, sizeof leaks->version);
+    bool found = core_add_objects(core, leaks->profile) && search_all(search) == PROCESS_READ;
+    forget(search);
+    live_free(&search->live);
+    live_free(&search->before);
+    return found;
+}
+
+struct leaks *leaks_search_core(const char *path, const struct leaks_request *request)
+{
+    struct core core;
+    struct roots_threads threads;
+    struct leaks_request stopped = *request;
+    stopped.stopped = &threads;
+    if (!core_load(&core, path))
+        return NULL;
+    struct search *search = new_search(&stopped);
+    bool found = search != NULL && core_threads(&core, &threads) && search_core(search, &core);
+    struct leaks *leaks = search != NULL ? end_search(search, found) : NULL;
+    if (search != NULL)
+        roots_free_threads(&threads);
+    core_unload(&core);
     return leaks;
 }
 

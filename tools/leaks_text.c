@@ -26,7 +26,9 @@ static void write_sum(FILE *out, struct leaks_sum sum)
 
 static void write_stops(FILE *out, const struct leaks *leaks)
 {
-    if (leaks->stops == 0 && leaks->exact)
+    if (leaks->pid == 0)
+        fprintf(out, "Memory that is not in the core was not searched: files that are mapped shared, above all.\n");
+    else if (leaks->stops == 0 && leaks->exact)
         fprintf(out, "The process was stopped as it ended.\n");
     else if (leaks->stops == 0)
         fprintf(out, "The process was not stopped: blocks that it moved meanwhile may be shown wrongly.\n");
@@ -61,7 +63,10 @@ static void write_doubts(FILE *out, const struct leaks *leaks)
 
 static void write_head(FILE *out, const struct leaks *leaks)
 {
-    fprintf(out, "%s (process %d), libhakmem %s\n", leaks->name, (int)leaks->pid, leaks->version);
+    if (leaks->pid != 0)
+        fprintf(out, "%s (process %d), libhakmem %s\n", leaks->name, (int)leaks->pid, leaks->version);
+    else
+        fprintf(out, "%s, libhakmem %s\n", leaks->name, leaks->version);
     fprintf(out, "%" PRIu64 " blocks in use, %.2f MiB\n", leaks->in_use.blocks,
             (double)leaks->in_use.bytes / MIB);
     write_stops(out, leaks);

@@ -68,8 +68,8 @@ for kind in "direct", "indirect":
     blocks = sum(group["blocks"] for group in found["groups"] if group["kind"] == kind)
     size = sum(group["bytes"] for group in found["groups"] if group["kind"] == kind)
     assert found[kind] == {"blocks": blocks, "bytes": size}, (kind, found[kind], blocks, size)
-assert found["exact"] == (sys.argv[3] == "exact"), found["exact"]
-assert (found["stopped_ms"] > 0) == (sys.argv[3] != "running"), found["stopped_ms"]
+assert found["exact"] == (sys.argv[3] in ("exact", "core")), found["exact"]
+assert (found["stopped_ms"] > 0) == (sys.argv[3] in ("exact", "looks")), found["stopped_ms"]
 assert found["unread_blocks"] == 0
 PYTHON
 compare() { python3 "$work/compare.py" "$work/out" "$work/said" "$1" || fail "$what: the wrong blocks"; }
@@ -92,8 +92,19 @@ look 1 --json --blocks --no-stop
 compare running
 look 2 --exact --no-stop
 grep -q 'exclude each other' "$work/message" || fail 'options exclude each other'
-
-
+# a core has the same
+if command -v gcore > /dev/null && gcore -o "$work/core" "$pid" > "$work/log" 2>&1; then
+    process=$pid
+    pid=$work/core.$pid
+    look 1 --json --blocks --dump=3
+    compare core
+    look 1
+    grep -q '^leaks_made, libhakmem [0-9]' "$work/out" || fail 'a core has no heading'
+    head -c 100000 "$pid" > "$work/cut"
+    rm "$pid"
+    pid=$work/cut look 2
+    pid=$process
+fi
 end
 
 # by call stack, where the profiler was on and the command has names; what is lost with a block goes with it
@@ -176,7 +187,7 @@ run --suppressions="$work/known" true
 HAKMEM_DISABLE=1 run --leaks true
 [ $status -eq 125 ] && grep -q 'it is disabled there' "$work/out" || fail "$what: without the library gives $status"
 pid=/dev/null look 2
-grep -q 'is a file, which lacks' "$work/message" || fail 'a file is searched'
+grep -q 'is no core file, and lacks' "$work/message" || fail 'a file is searched'
 
 begin none
 look 0

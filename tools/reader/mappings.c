@@ -46,7 +46,7 @@ static bool parse(const char *line, struct reader_mapping *mapping)
     return true;
 }
 
-static bool add(struct reader_mappings *mappings, const struct reader_mapping *mapping)
+bool mappings_add(struct reader_mappings *mappings, const struct reader_mapping *mapping)
 {
     if (mappings->count == mappings->room) {
         size_t room = mappings->room == 0 ? 256 : 2 * mappings->room;
@@ -76,7 +76,7 @@ bool mappings_read(struct reader_mappings *mappings, pid_t pid)
         struct reader_mapping mapping = {0};
         uintptr_t last = mappings->count > 0 ? mappings->mapping[mappings->count - 1].end : 0;
         if (parse(line, &mapping) && mapping.start >= last)
-            added = add(mappings, &mapping);
+            added = mappings_add(mappings, &mapping);
     }
     free(line);
     fclose(maps);
@@ -188,6 +188,10 @@ static void list_present(const struct reader_mappings *mappings, uintptr_t start
 void mappings_present(const struct reader_mappings *mappings, uintptr_t start, uintptr_t end, bool own,
                       mappings_visit *visit, void *context)
 {
+    if (mappings->present != NULL) {
+        ranges_within(mappings->present, start, end, visit, context);
+        return;
+    }
     if (mappings->pages >= 0) {
         uintptr_t at = scan_present(mappings, start, end, own, visit, context);
         start = at > start ? at : start;
@@ -252,17 +256,33 @@ void ranges_sort(struct reader_ranges *ranges)
     ranges->count = kept + 1;
 }
 
-void ranges_between(const struct reader_ranges *ranges, uintptr_t start, uintptr_t end, mappings_visit *visit,
-                    void *context)
+/* The number of the first one that ends behind an address. */
+static size_t find_range(const struct reader_ranges *ranges, uintptr_t address)
 {
     size_t low = 0, high = ranges->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (ranges->range[middle].end <= start)
+        if (ranges->range[middle].end <= address)
             low = middle + 1;
         else
             high = middle;
     }
+    return low;
+}
+
+void ranges_within(const struct reader_ranges *ranges, uintptr_t start, uintptr_t end, mappings_visit *visit,
+                   void *context)
+{
+    for (size_t i = find_range(ranges, start); i < ranges->count && ranges->range[i].start < end; i++) {
+        const struct reader_range *range = &ranges->range[i];
+        visit(range->start > start ? range->start : start, range->end < end ? range->end : end, context);
+    }
+}
+
+void ranges_between(const struct reader_ranges *ranges, uintptr_t start, uintptr_t end, mappings_visit *visit,
+                    void *context)
+{
+    size_t low = find_range(ranges, start);
     for (; low < ranges->count && start < end && ranges->range[low].start < end; low++) {
         if (ranges->range[low].start > start)
             visit(start, ranges->range[low].start, context);

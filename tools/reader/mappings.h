@@ -16,16 +16,21 @@ struct reader_mapping {
     uint64_t inode, offset; /* of the file; 0: it has none */
 };
 
+struct reader_ranges;
+
 struct reader_mappings {
     struct reader_mapping *mapping; /* by rising address */
     size_t count, room;
     uint64_t program; /* the inode of the program's file, or 0 */
     int pages;        /* /proc/PID/pagemap, or -1 */
+    const struct reader_ranges *present; /* sorted: of a core, what of the memory is in it; or NULL */
     size_t page_size;
 };
 
 /* False with errno. Freed also after a failure. */
 bool mappings_read(struct reader_mappings *mappings, pid_t pid);
+/* Adds one behind the others; false without memory. */
+bool mappings_add(struct reader_mappings *mappings, const struct reader_mapping *mapping);
 void mappings_free(struct reader_mappings *mappings);
 
 /* The mapping in which an address lies, or NULL. */
@@ -59,6 +64,9 @@ void ranges_sort(struct reader_ranges *ranges);
 /* Visits the parts of a range that are in none of the sorted ones. */
 void ranges_between(const struct reader_ranges *ranges, uintptr_t start, uintptr_t end, mappings_visit *visit,
                     void *context);
+/* Visits the parts of a range that are in the sorted ones. */
+void ranges_within(const struct reader_ranges *ranges, uintptr_t start, uintptr_t end, mappings_visit *visit,
+                   void *context);
 void ranges_free(struct reader_ranges *ranges);
 
 #endif

@@ -23,34 +23,40 @@ enum {
 
 #if defined(__x86_64__)
 static const int sets[] = {NT_PRSTATUS, NT_X86_XSTATE};
-static void describe(pid_t id, const void *registers, struct roots_thread *thread)
+static void describe(const void *registers, struct roots_thread *thread)
 {
     struct user_regs_struct general;
-    (void)id;
     memcpy(&general, registers, sizeof general);
     *thread = (struct roots_thread){.sp = (uintptr_t)general.rsp, .tls = (uintptr_t)general.fs_base};
 }
 #elif defined(__aarch64__)
 static const int sets[] = {NT_PRSTATUS, NT_FPREGSET};
-static void describe(pid_t id, const void *registers, struct roots_thread *thread)
+static void describe(const void *registers, struct roots_thread *thread)
 {
     struct user_regs_struct general;
-    uintptr_t tls = 0;
-    struct iovec vector = {&tls, sizeof tls};
     memcpy(&general, registers, sizeof general);
-    if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)NT_ARM_TLS, &vector) != 0)
-        tls = 0;
-    *thread = (struct roots_thread){.sp = (uintptr_t)general.sp, .tls = tls};
+    *thread = (struct roots_thread){.sp = (uintptr_t)general.sp};
 }
 #else
 static const int sets[] = {NT_PRSTATUS, NT_FPREGSET};
-static void describe(pid_t id, const void *registers, struct roots_thread *thread)
+static void describe(const void *registers, struct roots_thread *thread)
 {
-    (void)id;
     (void)registers;
     *thread = (struct roots_thread){0};
 }
 #endif
+
+static void ask_tls(pid_t id, struct roots_thread *thread)
+{
+#if defined(__aarch64__)
+    struct iovec vector = {&thread->tls, sizeof thread->tls};
+    if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)NT_ARM_TLS, &vector) != 0)
+        thread->tls = 0;
+#else
+    (void)id;
+    (void)thread;
+#endif
+}
 
 /* False when the thread cannot be asked. */
 static bool read_registers(pid_t id, uintptr_t *words, struct roots_thread *thread)
@@ -63,11 +69,28 @@ static bool read_registers(pid_t id, uintptr_t *words, struct roots_thread *thre
                 return false;
             continue; /* a processor without such ones */
         }
-        if (i == 0)
-            describe(id, words, thread);
+        if (i == 0) {
+            describe(words, thread);
+            ask_tls(id, thread);
+        }
         count += vector.iov_len / sizeof *words;
     }
     thread->count = count;
+    return true;
+}
+
+static bool add_thread(struct roots_threads *threads, const struct roots_thread *thread, const uintptr_t *words)
+{
+    struct roots_thread *more = reallocarray(threads->thread, threads->count + 1, sizeof *more);
+    if (more == NULL)
+        return false;
+    threads->thread = more;
+    uintptr_t *copy = malloc(thread->count * sizeof *words);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, words, thread->count * sizeof *words);
+    more[threads->count] = *thread;
+    more[threads->count++].words = copy;
     return true;
 }
 
@@ -75,19 +98,40 @@ bool roots_add_thread(struct roots_threads *threads, pid_t id)
 {
     static uintptr_t words[REGISTERS];
     struct roots_thread thread = {0};
-    if (!read_registers(id, words, &thread)) {
+    if (read_registers(id, words, &thread))
+        return add_thread(threads, &thread, words);
+    threads->unread++;
+    return true;
+}
+
+bool roots_add_registers(struct roots_threads *threads, const void *registers, size_t size)
+{
+    uintptr_t words[128] = {0}; /* more than a processor has */
+    struct roots_thread thread;
+    if (size > sizeof words) {
         threads->unread++;
         return true;
     }
-    struct roots_thread *more = reallocarray(threads->thread, threads->count + 1, sizeof *more);
+    memcpy(words, registers, size);
+    describe(words, &thread);
+    thread.count = size / sizeof *words;
+    return add_thread(threads, &thread, words);
+}
+
+bool roots_add_words(struct roots_threads *threads, const void *words, size_t size)
+{
+    if (threads->count == 0 || size / sizeof(uintptr_t) > REGISTERS)
+        return true;
+    struct roots_thread *last = &threads->thread[threads->count - 1];
+    size_t count = size / sizeof *last->words;
+    if (last->count > REGISTERS)
+        return true;
+    uintptr_t *more = reallocarray(last->words, last->count + count + 1, sizeof *more);
     if (more == NULL)
         return false;
-    threads->thread = more;
-    thread.words = malloc(thread.count * sizeof *words);
-    if (thread.words == NULL)
-        return false;
-    memcpy(thread.words, words, thread.count * sizeof *words);
-    more[threads->count++] = thread;
+    memcpy(more + last->count, words, count * sizeof *more);
+    last->words = more;
+    last->count += count;
     return true;
 }
 

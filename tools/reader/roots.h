@@ -33,6 +33,12 @@ struct roots {
 
 /* Reads those of one, by its tracer; false without memory. */
 bool roots_add_thread(struct roots_threads *threads, pid_t id);
+/*
+ * The same of a core: the general registers of a thread, as PTRACE_GETREGSET gives them; and then more words of the
+ * thread that was added last.
+ */
+bool roots_add_registers(struct roots_threads *threads, const void *registers, size_t size);
+bool roots_add_words(struct roots_threads *threads, const void *words, size_t size);
 void roots_free_threads(struct roots_threads *threads);
 
 /* Words of the process; their number is a multiple of what a page has but for registers. */
