@@ -70,7 +70,13 @@ begin mappings || fail 'mappings cannot be made'
     exit 1
 }
 look_all
-for kind in space stacks vanishing threads sparse; do
+# before Linux 6.7 the pages of a mapping are looked at one by one, for as long as a search may take
+release=$(uname -r)
+major=${release%%.*} minor=${release#*.}
+minor=${minor%%[!0-9]*}
+large='space stacks'
+[ "$major" -gt 6 ] || { [ "$major" -eq 6 ] && [ "$minor" -ge 7 ]; } || large=
+for kind in $large vanishing threads sparse; do
     if begin $kind; then
         look_all
     else
