@@ -139,6 +139,13 @@ AC_DEFUN([HAK_UNWINDER], [
         [have_call_frames=yes], [have_call_frames=no])
     AC_MSG_RESULT([$have_call_frames])
     AM_CONDITIONAL([CALL_FRAMES], [test "x$have_call_frames" = xyes])
+    # the way back begins in the library itself, and frame pointers lead along it if it has them, too
+    FRAME_CFLAGS=
+    if test "x$have_call_frames" = xno; then
+        HAK_ADD_FLAG([FRAME_CFLAGS], [-fno-omit-frame-pointer])
+        HAK_ADD_FLAG([FRAME_CFLAGS], [-mno-omit-leaf-frame-pointer])
+    fi
+    AC_SUBST([FRAME_CFLAGS])
     HAK_DEFINE_BOOL([HAK_CALL_FRAMES], [$have_call_frames], [yes],
         [1: calls are followed back by .eh_frame, 0: by frame pointers alone])
 ])
