@@ -7,6 +7,9 @@
  * may be reached from one that came later. A block that leads to it and that no other leads to came later, too,
  * or it would have been reached before its turn. So in the second round, backwards through the first ones alone,
  * that block has its turn before, and what is reached at its turn is no first one.
+ *
+ * The process runs meanwhile, perhaps. What was reached in the first round and is not in the second, since a word has
+ * changed or cannot be read any more, comes last, as first ones: each lost block is shown once, whatever changes.
  */
 
 struct round {
@@ -51,6 +54,15 @@ static bool decide(struct live *live, const struct live_block *block, void *cont
     return true;
 }
 
+static bool add_left(struct live *live, const struct live_block *block, void *context)
+{
+    if (!live_has(live, LIVE_REACHED, block->number)) {
+        live_set(live, LIVE_FIRST, block->number);
+        decide(live, block, context);
+    }
+    return true;
+}
+
 static void show(const struct live_block *block, void *context)
 {
     const struct round *round = context;
@@ -75,6 +87,7 @@ bool lost_find_first(struct reach *reach, lost_visit *visit, void *context)
     reach->visit = show;
     reach->context = &round;
     live_each_in_order(live, &order, LIVE_FIRST, true, decide, &round);
+    live_each_in_order(live, &order, LIVE_WANTED, false, add_left, &round);
     reach->visit = NULL;
     live_order_free(&order);
     return true;
