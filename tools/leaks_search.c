@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@
 #include "reader/stop.h"
 
 enum { SECONDS = 300, LOOKS_MOST = 8 };
+/* Of fewer bytes in use one thread has read all before others have begun. */
+enum { ALONE_MOST = 64 << 20 };
 /* Of so many bytes in use the search takes some tenths of a second. */
 static const uint64_t exact_most = sizeof(void *) == 8 ? (uint64_t)512 << 20 : (uint64_t)256 << 20;
 
@@ -101,8 +104,12 @@ static void end_stop(struct search *search)
 
 /* ---- one look ---------------------------------------------------------- */
 
+/* What the last look has found, but for the blocks. */
 static void forget(struct search *search)
 {
+    live_free(&search->before);
+    search->before = search->live;
+    search->live = (struct live){0};
     reach_free(search->reach);
     search->reach = NULL;
     mappings_free(&search->roots.mappings);
@@ -122,9 +129,6 @@ static enum process_result read_mappings(struct search *search)
 static enum process_result read_records(struct search *search)
 {
     struct roots *roots = &search->roots;
-    live_free(&search->before);
-    search->before = search->live;
-    forget(search);
     *roots = (struct roots){.memory = &search->memory, .mappings.pages = -1};
     errno = 0;
     enum reader_result result = live_read(&search->live, &search->memory, &search->block, search->unread);
@@ -169,11 +173,14 @@ static bool carry(struct live *before, const struct live_block *block, void *con
     return true;
 }
 
-static bool search_in(struct live *live, const struct live_block *block, void *reach)
+/* With all processors that there are for this command, up to a bound. */
+static void follow_all(struct search *search)
 {
-    if (!live_has(live, LIVE_WANTED, block->number))
-        reach_block(reach, block);
-    return true;
+    cpu_set_t processors;
+    size_t threads = 1;
+    if (search->live.bytes > ALONE_MOST && sched_getaffinity(0, sizeof processors, &processors) == 0)
+        threads = (size_t)CPU_COUNT(&processors);
+    reach_all_with(search->reach, threads);
 }
 
 static uint64_t count(const struct live *live, enum live_bit bit)
@@ -203,7 +210,7 @@ static bool drop_freed(struct live *live, const struct live_block *block, void *
 /* From here on the lost blocks are those that are WANTED. */
 static void keep_unreached(struct search *search)
 {
-    search->leaks->unread_blocks = search->reach->unread;
+    search->leaks->unread_blocks = reach_unread(search->reach);
     live_copy(&search->live, LIVE_WANTED, LIVE_WANTED, LIVE_REACHED);
     live_each(&search->live, LIVE_WANTED, drop_freed, search);
 }
@@ -233,7 +240,7 @@ static enum process_result look_first(struct search *search)
     if (!search->leaks->exact)
         end_stop(search);
     if (result == PROCESS_READ) {
-        reach_all(search->reach);
+        follow_all(search);
         keep_unreached(search);
         search->leaks->in_use = (struct leaks_sum){search->live.blocks, search->live.bytes};
         search->leaks->looks++;
@@ -245,19 +252,21 @@ static enum process_result look_first(struct search *search)
 /* A further one searches for addresses of those that are suspected; with `all` in all other blocks, too. */
 static enum process_result look_again(struct search *search, bool all)
 {
+    forget(search);
     enum process_result result = begin_stop(search);
     if (result == PROCESS_READ)
         result = read_records(search);
     if (result == PROCESS_READ) {
         live_each(&search->before, LIVE_WANTED, carry, search);
+        reach_few(search->reach);
         result = read_roots(search);
     }
     end_stop(search);
     if (result != PROCESS_READ)
         return result;
     if (all)
-        live_each(&search->live, LIVE_IN_USE, search_in, search->reach);
-    reach_all(search->reach);
+        reach_others(search->reach);
+    follow_all(search);
     keep_unreached(search);
     search->leaks->looks += all;
     return PROCESS_READ;

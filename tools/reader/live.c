@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "page/pagemap.h"
 #include "slab/size_class.h"
 
 /* As many as fit into 32 GiB, at least. */
@@ -221,7 +220,7 @@ static void describe_single(const struct live_single *single, size_t owner, stru
                                  .sampled = single->sampled, .is_single = true, .owner = owner};
 }
 
-static bool find_single(const struct live *live, uintptr_t address, struct live_block *block)
+bool live_find_single(const struct live *live, uintptr_t address, struct live_block *block)
 {
     size_t low = 0, high = live->single_count;
     if (address < live->single_low || address >= live->single_high)
@@ -241,12 +240,11 @@ static bool find_single(const struct live *live, uintptr_t address, struct live_
 
 bool live_find(const struct live *live, uintptr_t address, struct live_block *block)
 {
-    uintptr_t granule = address >> HAK_GRANULE_SHIFT, root = granule >> HAK_LEAF_BITS;
-    if (address < live->low || address >= live->high || root >= HAK_ROOT_SIZE)
+    if (address < live->low || address >= live->high)
         return false;
-    uint32_t slab = live->leaf[root] != NULL ? live->leaf[root][granule & (HAK_LEAF_SIZE - 1)] : 0;
+    uint32_t slab = live_slab_at(live, address);
     if (slab == 0)
-        return find_single(live, address, block);
+        return live_find_single(live, address, block);
     const struct live_slab *found = &live->slabs[slab - 1];
     uint32_t index = (uint32_t)(address - found->start) / found->size;
     if (address < found->start || index >= found->count)
@@ -298,7 +296,7 @@ bool live_each(struct live *live, enum live_bit bit, live_visit *visit, void *co
 
 /* ---- by size ----------------------------------------------------------- */
 
-static bool has_any(const struct live *live, enum live_bit bit, const struct live_slab *slab)
+bool live_slab_has(const struct live *live, enum live_bit bit, const struct live_slab *slab)
 {
     for (uint32_t i = 0; i < (slab->count + 63) / 64; i++)
         if (live->bits[bit][slab->first / 64 + i] != 0)
@@ -312,7 +310,7 @@ static size_t list_owners(const struct live *live, enum live_bit bit, struct liv
     size_t count = 0;
     for (size_t i = 0; i < live->slab_count; i++) {
         const struct live_slab *slab = &live->slabs[i];
-        if (!has_any(live, bit, slab))
+        if (!live_slab_has(live, bit, slab))
             continue;
         if (owners != NULL)
             owners[count] = (struct live_owner){.size = slab->size, .start = slab->start, .number = i};

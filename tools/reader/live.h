@@ -11,6 +11,7 @@
 #ifndef HAK_TOOLS_READER_LIVE_H
 #define HAK_TOOLS_READER_LIVE_H
 
+#include "page/pagemap.h"
 #include "reader/walk.h"
 
 enum live_bit {
@@ -69,20 +70,49 @@ void live_free(struct live *live);
 /* The block in which an address lies, in use or not; false if there is none. */
 bool live_find(const struct live *live, uintptr_t address, struct live_block *block);
 
-static inline bool live_has(const struct live *live, enum live_bit bit, uint64_t number)
+/* The same among singles alone. */
+bool live_find_single(const struct live *live, uintptr_t address, struct live_block *block);
+
+/* The number plus 1 of the slab in which an address lies, or behind whose last block; 0 if there is none. */
+static inline uint32_t live_slab_at(const struct live *live, uintptr_t address)
 {
-    return (live->bits[bit][number / 64] >> (number % 64) & 1) != 0;
+    uintptr_t granule = address >> HAK_GRANULE_SHIFT, root = granule >> HAK_LEAF_BITS;
+    const uint32_t *leaf = root < HAK_ROOT_SIZE ? live->leaf[root] : NULL;
+    return leaf != NULL ? leaf[granule & (HAK_LEAF_SIZE - 1)] : 0;
 }
 
+/* 64 bits from a number on that is a multiple of that. Other threads may set some. */
+static inline uint64_t live_word(const struct live *live, enum live_bit bit, uint64_t number)
+{
+    return __atomic_load_n(&live->bits[bit][number / 64], __ATOMIC_RELAXED);
+}
+
+static inline bool live_has(const struct live *live, enum live_bit bit, uint64_t number)
+{
+    return (live_word(live, bit, number) >> (number % 64) & 1) != 0;
+}
+
+/* No other thread may change a bit of a block of the same slab, or of any single. */
 static inline void live_set(struct live *live, enum live_bit bit, uint64_t number)
 {
-    live->bits[bit][number / 64] |= (uint64_t)1 << (number % 64);
+    uint64_t word = live_word(live, bit, number) | (uint64_t)1 << (number % 64);
+    __atomic_store_n(&live->bits[bit][number / 64], word, __ATOMIC_RELAXED);
+}
+
+/* Any thread may: true for the one that has set it. */
+static inline bool live_take(struct live *live, enum live_bit bit, uint64_t number)
+{
+    uint64_t mask = (uint64_t)1 << (number % 64);
+    return (__atomic_fetch_or(&live->bits[bit][number / 64], mask, __ATOMIC_SEQ_CST) & mask) == 0;
 }
 
 static inline void live_unset(struct live *live, enum live_bit bit, uint64_t number)
 {
     live->bits[bit][number / 64] &= ~((uint64_t)1 << (number % 64));
 }
+
+/* Whether any block of a slab has a bit. */
+bool live_slab_has(const struct live *live, enum live_bit bit, const struct live_slab *slab);
 
 void live_unset_all(struct live *live, enum live_bit bit);
 /* Sets a bit of all blocks to another one, or where `without` is one more: those that do not have that. */

@@ -6,18 +6,34 @@
  *
  * A slab stands in the queue once, however many of its blocks are to be searched: they are then read together.
  * Each block is searched once, so that it ends whatever the process has there.
+ *
+ * Several threads may search, each one slab or large block at a time, which no other thread searches meanwhile.
  */
 #ifndef HAK_TOOLS_READER_REACH_H
 #define HAK_TOOLS_READER_REACH_H
 
+#include <pthread.h>
+
+#include "reader/copies.h"
 #include "reader/live.h"
 #include "reader/mappings.h"
 
-/* Of blocks up to that size all pages are read, of larger ones those that have memory. */
-enum { REACH_BUFFER = 1 << 19 };
+enum { REACH_THREADS = 4, REACH_BATCH = 256, REACH_NEXT = 256 };
 
-/* Is told of each block that is searched. */
+/* Is told of each block that is searched; by one thread alone. */
 typedef void reach_visit(const struct live_block *block, void *context);
+
+struct reach_worker {
+    struct reach *reach;
+    pthread_t thread;
+    struct copies copies;
+    uint64_t unread; /* blocks that could not be read */
+    uintptr_t batch[REACH_BATCH]; /* words between the first and the last block, to be looked up */
+    size_t batched;
+    uint32_t next[REACH_NEXT]; /* slabs that it has copies of, to be searched before those in the queue */
+    size_t next_count;
+    bool is_searching; /* else nothing is next */
+};
 
 struct reach {
     const struct remote_memory *memory;
@@ -27,12 +43,15 @@ struct reach {
     uint64_t secret;
     reach_visit *visit; /* or NULL */
     void *context;
+    uint64_t *near;  /* bits: where blocks are wanted, by granule; NULL: anywhere */
+    /* under the lock while several threads search */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* something is in the queue for one that waits, or nothing will be */
+    bool is_shared;
+    unsigned searching, waiting; /* threads */
     uint64_t *queue; /* a ring: twice the number of a slab, or of a single plus 1 */
     size_t queue_room, queue_first, queue_count;
-    uint64_t unread; /* blocks that could not be read */
-    uint64_t bytes;  /* that were read */
-    uintptr_t kept_start, kept_end; /* of what is in the buffer */
-    unsigned char buffer[REACH_BUFFER] __attribute__((aligned(16)));
+    struct reach_worker *worker[REACH_THREADS]; /* the first is the caller */
 };
 
 /* An empty queue; NULL without memory. */
@@ -46,8 +65,20 @@ void reach_words(const uintptr_t *words, size_t count, void *reach);
 /* Marks a block, as if a word led to it. */
 void reach_block(struct reach *reach, const struct live_block *block);
 
+/* Marks all blocks in use that are not wanted, as if words led to them. */
+void reach_others(struct reach *reach);
+
+/* Where few blocks are wanted, which does not change from here on, words are looked up faster. */
+void reach_few(struct reach *reach);
+
 /* Follows what was marked until there is nothing more. */
 void reach_all(struct reach *reach);
+
+/* The same with so many threads, or as many as there can be; without visits. */
+void reach_all_with(struct reach *reach, size_t threads);
+
+/* Blocks that could not be read. */
+uint64_t reach_unread(const struct reach *reach);
 
 /* The slab of a block is read as a whole: many of its blocks will be searched, and they do not change. */
 void reach_keep(struct reach *reach, const struct live_block *block);
