@@ -25,6 +25,8 @@ struct walk {
     /* of the SuperSlab that was met last */
     uintptr_t records_address;
     TinySlabMeta records[HAK_SUPERSLAB_UNITS];
+    uintptr_t near; /* where spans were read together, or 0 */
+    unsigned char spans[PAGE_LEAST];
     struct slab_blocks blocks;
 };
 
@@ -120,13 +122,29 @@ static uint32_t keeper_of(const struct places *places, uintptr_t block)
     return i < places->count && places->block[i].block == block ? places->block[i].heap : 0;
 }
 
+/* Of many large blocks a whole page of records is read, in place of a record at a time. */
+static bool read_span(struct walk *walk, uintptr_t record, struct hak_span *span)
+{
+    uintptr_t page = record & ~(uintptr_t)(PAGE_LEAST - 1);
+    if (walk->slabs.whole == NULL || record - page > PAGE_LEAST - sizeof *span)
+        return reader_read(walk->reader, record, span, sizeof *span);
+    if (walk->near != page) {
+        walk->near = 0;
+        if (!reader_read(walk->reader, page, walk->spans, sizeof walk->spans))
+            return reader_read(walk->reader, record, span, sizeof *span);
+        walk->near = page;
+    }
+    memcpy(span, walk->spans + (record - page), sizeof *span);
+    return true;
+}
+
 static bool visit_span(struct walk *walk, size_t index, enum reader_kind kind)
 {
     struct hak_span span;
     uintptr_t record, base = walk->start + index * HAK_GRANULE;
     uint32_t offset;
     uint8_t kept, sampled;
-    if (!read_record(walk, index, &record) || !reader_read(walk->reader, record, &span, sizeof span))
+    if (!read_record(walk, index, &record) || !read_span(walk, record, &span))
         return pass_over(walk->reader);
     memcpy(&offset, (const void *)&span.offset, sizeof offset);
     memcpy(&kept, (const void *)&span.kept, sizeof kept);
@@ -141,7 +159,8 @@ static bool visit_span(struct walk *walk, size_t index, enum reader_kind kind)
     }
     walk->reader->summary->spans++;
     uint64_t words[1][2] = {{0}};
-    if (reader_read_starts(walk->reader, block.address, sizeof words[0], 1, words))
+    if (walk->slabs.whole == NULL &&
+        reader_read_starts(walk->reader, block.address, sizeof words[0], 1, words))
         memcpy(block.word, words, sizeof block.word);
     if (walk->reader->failure == READER_DONE && !walk->slabs.visit(&block, walk->slabs.context))
         walk->reader->failure = READER_STOPPED;
