@@ -111,7 +111,8 @@ struct hak_heap {
     struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
     uint32_t kept_places;              /* bit i: kept[i] has a span */
     unsigned span_place;               /* the last of these that was filled or emptied */
-    size_t kept_bytes, kept_most;      /* in all places but the newest's; and the bound, as of the last look */
+    _Atomic size_t kept_bytes;         /* in all places but the newest's; by who has entered the heap or barred it */
+    size_t kept_most;                  /* the bound on these, as of the last look */
     bool granted;                      /* it may keep a span, though its share is less (span_cache.c) */
     unsigned grown_place;              /* of grown[], the next */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
@@ -211,7 +212,7 @@ HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
 HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
 {
     bool look_at_time = hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0;
-    hak__reclaim_poll(look_at_time, heap->kept_bytes + heap->taken_down_bytes);
+    hak__reclaim_poll(look_at_time, hak_load_relaxed(&heap->kept_bytes) + heap->taken_down_bytes);
     hak__reclaim_wish(hak__heap_count(), look_at_time);
 }
 

@@ -30,6 +30,12 @@ bool hak__span_count(struct hak_span *span, size_t bytes)
     return true;
 }
 
+/* Wraps as intended when it falls. */
+static void add_kept(struct hak_heap *heap, size_t bytes)
+{
+    hak_store_relaxed(&heap->kept_bytes, hak_load_relaxed(&heap->kept_bytes) + bytes);
+}
+
 /* Empties a place that has a span; this is live again. */
 static struct hak_kept *take_out(struct hak_heap *heap, unsigned place)
 {
@@ -38,7 +44,7 @@ static struct hak_kept *take_out(struct hak_heap *heap, unsigned place)
         uint32_t bit = (uint32_t)1 << place;
         heap->kept_of[kept->units - 1] &= ~bit;
         heap->kept_places &= ~bit;
-        heap->kept_bytes -= kept->units * HAK_GRANULE;
+        add_kept(heap, -(kept->units * HAK_GRANULE));
         heap->span_place = place;
     }
     kept->units = 0;
@@ -100,7 +106,7 @@ static unsigned next_of(uint32_t places, unsigned place)
 
 static void keep_within(struct hak_heap *heap, size_t most)
 {
-    while (heap->kept_bytes > most)
+    while (hak_load_relaxed(&heap->kept_bytes) > most)
         evict(heap, next_of(heap->kept_places, heap->span_place));
 }
 
@@ -116,7 +122,7 @@ static void move_newest(struct hak_heap *heap)
     heap->kept[place] = *newest;
     heap->kept_of[newest->units - 1] |= bit;
     heap->kept_places |= bit;
-    heap->kept_bytes += newest->units * HAK_GRANULE;
+    add_kept(heap, newest->units * HAK_GRANULE);
     heap->span_place = place;
     newest->units = 0;
 }
@@ -124,7 +130,7 @@ static void move_newest(struct hak_heap *heap)
 HAK_NOINLINE bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes)
 {
     size_t newest = heap->kept[HAK_SPAN_NEWEST].units * HAK_GRANULE;
-    size_t before = heap->kept_bytes + newest;
+    size_t before = hak_load_relaxed(&heap->kept_bytes) + newest;
     if (before + bytes > heap->kept_most)
         look_at_bound(heap);
     if (bytes > heap->kept_most && take_grant(heap))
@@ -134,7 +140,7 @@ HAK_NOINLINE bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes)
     if (newest != 0)
         move_newest(heap);
     keep_within(heap, heap->kept_most - bytes);
-    if (heap->kept_bytes != before)
+    if (hak_load_relaxed(&heap->kept_bytes) != before)
         hak__heap_poll(heap);
     return true;
 }
@@ -195,7 +201,7 @@ void hak__span_cache_forget(struct hak_heap *heap)
     memset(heap->kept, 0, sizeof heap->kept);
     memset(heap->kept_of, 0, sizeof heap->kept_of);
     heap->kept_places = 0;
-    heap->kept_bytes = 0;
+    hak_store_relaxed(&heap->kept_bytes, 0);
     heap->kept_most = 0;
     give_grant(heap);
 }
@@ -205,7 +211,7 @@ bool hak__span_cache_empty(struct hak_heap *heap, size_t least)
 {
     if (!hak__heap_is_real(heap) || !hak__heap_try_enter(heap))
         return false;
-    bool enough = heap->kept_bytes >= least;
+    bool enough = hak_load_relaxed(&heap->kept_bytes) >= least;
     if (enough)
         hak__span_cache_flush(heap);
     hak__heap_leave(heap, false);

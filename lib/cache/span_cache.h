@@ -106,7 +106,8 @@ void hak__span_cache_keep_bound(struct hak_heap *heap);
 /* The same once a block has gone back that was not kept, since with it less is live. Owner thread only. */
 HAK_INLINE void hak__span_cache_follow(struct hak_heap *heap)
 {
-    if (hak_unlikely(heap->kept_bytes > HAK_SPAN_CACHE_LEAST) && hak__heap_is_real(heap) && hak__heap_try_enter(heap)) {
+    if (hak_unlikely(hak_load_relaxed(&heap->kept_bytes) > HAK_SPAN_CACHE_LEAST) &&
+        hak__heap_is_real(heap) && hak__heap_try_enter(heap)) {
         hak__span_cache_keep_bound(heap);
         hak__heap_leave(heap, false);
     }

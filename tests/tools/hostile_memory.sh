@@ -4,7 +4,7 @@
 # end within a time and with little memory, with text that does no harm to a terminal, or with one error.
 set -eu
 fail() { echo "$1" >&2; exit 1; }
-: "${HOSTILE_SECONDS:=60}"
+: "${HOSTILE_SECONDS:=240}"
 work=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill -KILL "$pid" 2> /dev/null; rm -rf "$work"' EXIT
