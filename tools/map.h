@@ -44,7 +44,7 @@ struct map {
     char name[32];    /* of the process, printable */
     char version[24]; /* of its library */
     struct residency residency;
-    uint64_t retained, metadata; /* as the library counts them */
+    uint64_t metadata; /* as the library counts it */
     struct reader_summary summary;
     uint64_t left_out; /* parts for which there was no room */
     struct map_sum sum[MAP_KEYS];

@@ -90,7 +90,7 @@ static void add_up(struct map *map)
     }
 }
 
-/* Mappings that the library keeps for reuse are in its count of what it retains, but have no place in the map. */
+/* Mappings that the library keeps for reuse are resident without use, but have no place in the map. */
 void map_totals(const struct map *map, struct map_total totals[MAP_TOTALS])
 {
     static const struct map_total rows[MAP_TOTALS] = {
@@ -101,7 +101,7 @@ void map_totals(const struct map *map, struct map_total totals[MAP_TOTALS])
     double left = (double)map->residency.rss;
     const double parts[MAP_TOTALS - 1] = {
         map->share.allocated, map->share.cached, map->share.free,
-        map->share.retained > (double)map->retained ? map->share.retained : (double)map->retained,
+        map->share.retained > (double)map->residency.unused ? map->share.retained : (double)map->residency.unused,
         (double)map->metadata, (double)map->residency.files};
     memcpy(totals, rows, sizeof rows);
     for (int i = 0; i < MAP_TOTALS - 1; i++) {
@@ -182,7 +182,6 @@ static struct map *new_map(void)
 
 static void finish(struct map *map, const struct hak_snapshot *snapshot)
 {
-    map->retained = snapshot->value[HAK_STAT_RETAINED_BYTES];
     map->metadata = snapshot->value[HAK_STAT_METADATA_BYTES];
     add_up(map);
 }

@@ -35,13 +35,13 @@ struct stat_parts stat_parts(const struct process *process)
     struct stat_parts parts = {{[STAT_RSS] = resident->rss, [STAT_PEAK] = resident->peak,
                                 [STAT_SWAPPED] = resident->swapped}, 0};
     uint64_t left = resident->rss, slabs = take(&left, resident->slabs), large = take(&left, resident->large);
-    uint64_t cached = cached_in_slabs(&process->snapshot), retained = counted[HAK_STAT_RETAINED_BYTES];
+    uint64_t cached = cached_in_slabs(&process->snapshot);
     uint64_t *value = parts.value;
     value[STAT_ALLOCATED] = take(&slabs, counted[HAK_STAT_SMALL_BYTES]);
     value[STAT_CACHED] = take(&slabs, cached) + take(&large, above(counted[HAK_STAT_CACHED_BYTES], cached));
     value[STAT_ALLOCATED] += take(&large, counted[HAK_STAT_LARGE_BYTES]);
     value[STAT_SLAB_FREE] = slabs + large;
-    value[STAT_RETAINED] = take(&left, retained > resident->unused ? retained : resident->unused);
+    value[STAT_RETAINED] = take(&left, resident->unused);
     value[STAT_METADATA] = take(&left, counted[HAK_STAT_METADATA_BYTES]);
     value[STAT_FILES] = take(&left, resident->files);
     value[STAT_OTHER] = left;

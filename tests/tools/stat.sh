@@ -34,6 +34,25 @@ static int read_zeros(void)
     return 0;
 }
 
+/* A start of each block is written to; all are freed and kept for reuse. */
+static int leave_sparse(void)
+{
+    enum { SPARSE = 60, SMALL = 512 << 10, LARGE = 6 << 20, WRITTEN = 16384 };
+    static char *volatile block[SPARSE];
+    for (int i = 0; i < SPARSE; i++) {
+        block[i] = malloc(i < SPARSE - 1 ? SMALL : LARGE);
+        if (block[i] == NULL)
+            return 1;
+        memset(block[i], 1, WRITTEN);
+    }
+    for (int i = SPARSE - 1; i >= 0; i--)
+        free(block[i]);
+    if (write(1, "ready\n", 6) != 6)
+        return 1;
+    pause();
+    return 0;
+}
+
 /* Blocks of many sizes and memory of its own, then what it says of itself in a file, then it waits. */
 int main(int argc, char **argv)
 {
@@ -45,6 +64,8 @@ int main(int argc, char **argv)
     memset(own, 1, OWN);
     if (argc > 1 && strcmp(argv[1], "zeros") == 0)
         return read_zeros();
+    if (argc > 1 && strcmp(argv[1], "sparse") == 0)
+        return leave_sparse();
     hak_stats_t stats;
     for (size_t i = 0; i < 5000; i++) {
         size_t size = i * i % 9000 + (i % 1000 == 0 ? 40 << 20 : 0);
@@ -153,6 +174,11 @@ awk '
     END { exit !(absent > 110 && absent < 210 && share > 99.5 && share < 100.5 && class && counter && lock) }
     ' "$work/outside" || { cat "$work/outside"; fail 'this is not what the process has'; }
 "$hakmem" stat "$resting" | grep -q 'refills' && fail 'counters that nobody wants'
+
+begin "$work/inside" sparse
+"$hakmem" stat --json "$pid" > "$work/outside"
+[ "$(mib retained_rss_bytes)" -le 1 ] || fail "retained without memory: $(found retained_rss_bytes)"
+[ "$(mib other_rss_bytes)" -ge 29 ] && [ "$(mib other_rss_bytes)" -le 33 ] || fail "other: $(found other_rss_bytes)"
 
 begin "$work/inside" zeros
 "$hakmem" stat --json "$pid" > "$work/outside"

@@ -51,22 +51,23 @@ static enum reader_result add_chunks(struct look *look)
     return result;
 }
 
-/* Freed mappings that are kept: the page map does not show them. */
-static enum reader_result add_kept(struct look *look)
+enum reader_result own_read_kept(struct reader_ranges *kept, const struct remote_memory *memory,
+                                 const struct hak_stats_block *block)
 {
     struct hak_span span;
     uintptr_t at = 0;
     enum reader_result result = READER_DONE;
-    if (!remote_read(look->memory, (uintptr_t)look->block->huge_newest, &at, sizeof at))
+    if (!remote_read(memory, (uintptr_t)block->huge_newest, &at, sizeof at))
         return READER_UNREADABLE;
     for (unsigned i = 0; at != 0 && result == READER_DONE; i++) {
         if (i == LIST_MOST)
             return READER_DAMAGED;
-        if (!remote_read(look->memory, at, &span, sizeof span))
+        if (!remote_read(memory, at, &span, sizeof span))
             return READER_UNREADABLE;
-        result = add(look->own, span.base, span.size);
+        result = add(kept, span.base, span.size);
         at = (uintptr_t)span.next;
     }
+    ranges_sort(kept);
     return result;
 }
 
@@ -170,7 +171,7 @@ enum reader_result own_read(struct reader_ranges *own, const struct remote_memor
     if (result == READER_DONE)
         result = add_chunks(look);
     if (result == READER_DONE)
-        result = add_kept(look);
+        result = own_read_kept(own, memory, block);
     if (result == READER_DONE)
         result = add_profile(look);
     if (result == READER_DONE)

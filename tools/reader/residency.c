@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "page/pagemap.h"
+#include "reader/own.h"
 
 /* Granules that are looked at together, from a multiple of so many on: within one leaf of the map. */
 enum { TOGETHER = 1024, PAGE_LEAST = 4096 };
@@ -26,6 +27,7 @@ enum kind { NOT_OURS, SLAB, LARGE, UNUSED, KINDS };
 struct look {
     const struct remote_memory *memory;
     uintptr_t map;  /* the struct hak_pagemap of the process */
+    struct reader_ranges kept; /* mappings for reuse, which that does not show */
     int pages;      /* /proc/PID/pagemap */
     size_t page;
     uint64_t resident[KINDS]; /* pages */
@@ -165,6 +167,14 @@ static void visit_range(struct look *look, uintptr_t start, uintptr_t end, const
     }
 }
 
+static void note_kept(uintptr_t start, uintptr_t end, void *kinds)
+{
+    enum kind *kind = kinds;
+    for (uintptr_t i = start >> HAK_GRANULE_SHIFT; i <= (end - 1) >> HAK_GRANULE_SHIFT; i++)
+        if (kind[i % TOGETHER] == NOT_OURS)
+            kind[i % TOGETHER] = UNUSED;
+}
+
 /* Of a range within granules that are looked at together. */
 static bool add_range(struct look *look, uintptr_t start, uintptr_t end)
 {
@@ -173,10 +183,11 @@ static bool add_range(struct look *look, uintptr_t start, uintptr_t end)
     bool any = false;
     if (!read_words(look, first & ~(uintptr_t)(TOGETHER - 1)))
         return false;
-    for (uintptr_t i = first; i <= last; i++) {
+    for (uintptr_t i = first; i <= last; i++)
         kind[i % TOGETHER] = kind_of(look, i, look->word[i % TOGETHER]);
+    ranges_within(&look->kept, start, end, note_kept, kind);
+    for (uintptr_t i = first; i <= last; i++)
         any |= kind[i % TOGETHER] != NOT_OURS;
-    }
     if (!any && !look->all) {
         look->passed = true;
         return true;
@@ -313,6 +324,7 @@ bool residency_read_granules(pid_t pid, const struct remote_memory *memory, cons
     look->context = context;
     look->map = (uintptr_t)block->page_map;
     look->page = (size_t)sysconf(_SC_PAGESIZE);
+    own_read_kept(&look->kept, memory, block); /* it may change meanwhile; what was read is as good as any */
     bool good = look->page >= PAGE_LEAST && read_totals(pid, residency) &&
                 look_at_pages(pid, look, &residency->rss);
     if (residency->peak < residency->rss)
@@ -321,6 +333,7 @@ bool residency_read_granules(pid_t pid, const struct remote_memory *memory, cons
     residency->large = look->resident[LARGE] * look->page;
     residency->unused = look->resident[UNUSED] * look->page;
     residency->is_known = good;
+    ranges_free(&look->kept);
     free(look);
     return good;
 }

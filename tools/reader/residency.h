@@ -15,10 +15,10 @@ struct residency {
     uint64_t rss, peak;   /* of the whole process */
     uint64_t files;       /* of the RSS: files and shared memory */
     uint64_t swapped;     /* not in the RSS */
-    /* of the RSS, by what the page map of the library shows: */
+    /* of the RSS, by what the page map and the records of the library show: */
     uint64_t slabs;       /* slots of SuperSlabs that serve a size class */
     uint64_t large;       /* blocks that have pages of their own, cached ones too */
-    uint64_t unused;      /* memory of the page arena that serves no block */
+    uint64_t unused;      /* memory that serves no block: of the page arena, slots, and mappings kept for reuse */
 };
 
 /* Reads it of a process whose memory and statistics block are known; false with errno, or 0 for bad contents. */
