@@ -166,7 +166,7 @@ for name in free_small free_large free_elsewhere moved overrun_small overrun_lar
     overrun_aligned; do
     ! "$work/wrong" $name > "$work/log" 2>&1 || fail "AddressSanitizer: $name not found"
     says 'AddressSanitizer: use-after-poison'
-    says '#0 .*wrong.c:'
+    says '#0 .*[/ ]wrong\(\.c:\|+0x\)' # without a symbolizer the place in the program
     echo "reported by AddressSanitizer: $name"
 done
 ! "$work/wrong" twice > "$work/log" 2>&1 || fail "twice: not found"
