@@ -27,23 +27,6 @@ struct mapped {
 
 /* ---- the file ---------------------------------------------------------- */
 
-static bool read_at(const struct core *core, uint64_t offset, void *to, size_t size)
-{
-    while (size > 0) {
-        ssize_t got = offset <= INT64_MAX ? pread(core->fd, to, size, (off_t)offset) : 0;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? EFAULT : errno;
-            return false;
-        }
-        to = (char *)to + got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 static const ElfW(Phdr) *segment_of(const struct core *core, uintptr_t address)
 {
     size_t low = 0, high = core->loaded_count;
@@ -72,7 +55,7 @@ static bool peek(const void *context, const void *from, void *to, size_t size)
             return false;
         }
         size_t part = segment->p_filesz - at < size ? (size_t)(segment->p_filesz - at) : size;
-        if (!read_at(core, segment->p_offset + at, to, part))
+        if (!file_read_at(core->fd, segment->p_offset + at, to, part))
             return false;
         to = (char *)to + part;
         address += part;
@@ -93,13 +76,13 @@ static bool read_segments(struct core *core)
 {
     ElfW(Ehdr) file;
     ElfW(Shdr) section;
-    if (!read_at(core, 0, &file, sizeof file) || memcmp(file.e_ident, ELFMAG, SELFMAG) != 0 ||
+    if (!file_read_at(core->fd, 0, &file, sizeof file) || memcmp(file.e_ident, ELFMAG, SELFMAG) != 0 ||
         file.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
         file.e_type != ET_CORE || file.e_phentsize != sizeof *core->segments)
         return false;
     core->segment_count = file.e_phnum;
     if (file.e_phnum == PN_XNUM) { /* the number does not fit there */
-        if (!read_at(core, file.e_shoff, &section, sizeof section))
+        if (!file_read_at(core->fd, file.e_shoff, &section, sizeof section))
             return false;
         core->segment_count = section.sh_info;
     }
@@ -107,7 +90,7 @@ static bool read_segments(struct core *core)
         return false;
     core->segments = calloc(core->segment_count, sizeof *core->segments);
     if (core->segments == NULL ||
-        !read_at(core, file.e_phoff, core->segments, core->segment_count * sizeof *core->segments))
+        !file_read_at(core->fd, file.e_phoff, core->segments, core->segment_count * sizeof *core->segments))
         return false;
     qsort(core->segments, core->segment_count, sizeof *core->segments, loaded_by_address);
     while (core->loaded_count < core->segment_count &&
@@ -127,7 +110,7 @@ static bool read_notes(struct core *core)
         if (segment->p_filesz > NOTES_MOST || (core->notes = malloc(segment->p_filesz + 1)) == NULL)
             return false;
         core->notes_size = (size_t)segment->p_filesz;
-        return read_at(core, segment->p_offset, core->notes, core->notes_size);
+        return file_read_at(core->fd, segment->p_offset, core->notes, core->notes_size);
     }
     return false;
 }
@@ -419,7 +402,7 @@ static bool is_zero(const unsigned char *bytes, size_t size)
 static bool look_at_part(struct pages *pages, uintptr_t address, uint64_t offset, size_t size)
 {
     uint64_t bytes = 0;
-    if (!read_at(pages->core, offset, pages->granule, size))
+    if (!file_read_at(pages->core->fd, offset, pages->granule, size))
         return complain(pages->core, strerror(errno));
     for (size_t at = 0, part; at < size; at += part) {
         part = PAGE - (address + at) % PAGE < size - at ? PAGE - (address + at) % PAGE : size - at;

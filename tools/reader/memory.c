@@ -14,6 +14,23 @@ enum {
     PIECES = 512   /* of one system call; the system allows 1024 */
 };
 
+bool file_read_at(int fd, uint64_t offset, void *to, size_t size)
+{
+    while (size > 0) {
+        ssize_t got = offset <= INT64_MAX ? pread(fd, to, size, (off_t)offset) : 0;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            errno = got == 0 ? EFAULT : errno;
+            return false;
+        }
+        to = (char *)to + got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
 bool remote_read(const struct remote_memory *memory, uintptr_t from, void *to, size_t size)
 {
     return memory->read(memory->context, (const void *)from, to, size);

@@ -27,6 +27,9 @@ struct remote_memory {
     size_t page_size;      /* of the machine that it is from; 0: as here */
 };
 
+/* All of a part of a file; false with errno, which is EFAULT where the file ends before. */
+bool file_read_at(int fd, uint64_t offset, void *to, size_t size);
+
 /* The memory of a running process. The ID stays where it is. */
 struct remote_memory remote_memory_of(const pid_t *pid);
 

@@ -12,23 +12,6 @@
 /* Far more than there are in a snapshot of a process with 256 GiB. */
 enum { RECORDS_MOST = 1 << 26, NAMES_MOST = 1 << 26, WORDS = 2 * sizeof(uint64_t) };
 
-static bool read_at(int fd, uint64_t offset, void *to, size_t size)
-{
-    while (size > 0) {
-        ssize_t got = offset <= INT64_MAX ? pread(fd, to, size, (off_t)offset) : 0;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? EFAULT : errno;
-            return false;
-        }
-        to = (char *)to + got;
-        offset += (uint64_t)got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 /* ---- memory ------------------------------------------------------------ */
 
 /* The last record that begins at an address or below, or NULL. Records begin with their address. */
@@ -58,7 +41,7 @@ static bool peek_words(const struct snapshot_file *file, uint64_t from, uint64_t
     if (number >= starts->count || count > starts->count - number || within + size / count > WORDS ||
         (count > 1 && (step != starts->step || within != 0)))
         return false;
-    return read_at(file->fd, starts->offset + number * WORDS + within, to, size);
+    return file_read_at(file->fd, starts->offset + number * WORDS + within, to, size);
 }
 
 static bool peek(const void *context, const void *from, void *to, size_t size)
@@ -78,7 +61,7 @@ static bool peek(const void *context, const void *from, void *to, size_t size)
         size_t part = range->size - at < size ? (size_t)(range->size - at) : size;
         if (range->offset == 0)
             memset(to, 0, part);
-        else if (!read_at(file->fd, range->offset + at, to, part))
+        else if (!file_read_at(file->fd, range->offset + at, to, part))
             return false;
         to = (char *)to + part;
         address += part;
@@ -122,7 +105,7 @@ static void *read_section(const struct snapshot_file *file, const struct snapsho
     if (size >= SIZE_MAX || !is_inside(&file->header, section->offset, size))
         return NULL;
     char *copy = malloc((size_t)size + 1);
-    if (copy == NULL || !read_at(file->fd, section->offset, copy, (size_t)size)) {
+    if (copy == NULL || !file_read_at(file->fd, section->offset, copy, (size_t)size)) {
         free(copy);
         return NULL;
     }
@@ -195,7 +178,7 @@ static bool has_sum(const struct snapshot_file *file)
     uint64_t part[1 << 13], sum = 0, at = sizeof file->header;
     while (at < file->header.size) {
         size_t size = file->header.size - at < sizeof part ? (size_t)(file->header.size - at) : sizeof part;
-        if (!read_at(file->fd, at, part, size))
+        if (!file_read_at(file->fd, at, part, size))
             return false;
         sum = snapshot_checksum(sum, part, size / sizeof *part);
         at += size;
@@ -224,10 +207,10 @@ enum snapshot_result snapshot_open(struct snapshot_file *file, int fd, bool chec
     *file = (struct snapshot_file){.fd = fd};
     if (fstat(fd, &status) != 0)
         return SNAPSHOT_UNREADABLE;
-    if (!S_ISREG(status.st_mode) || !read_at(fd, 0, header, sizeof header->magic) ||
+    if (!S_ISREG(status.st_mode) || !file_read_at(fd, 0, header, sizeof header->magic) ||
         memcmp(header->magic, SNAPSHOT_MAGIC, sizeof SNAPSHOT_MAGIC) != 0)
         return SNAPSHOT_NONE;
-    if (!read_at(fd, 0, header, sizeof *header))
+    if (!file_read_at(fd, 0, header, sizeof *header))
         return SNAPSHOT_DAMAGED;
     if (header->version != SNAPSHOT_VERSION || header->header_size != sizeof *header ||
         header->byte_order != SNAPSHOT_ORDER || header->pointer_size != sizeof(void *))
@@ -257,7 +240,7 @@ bool snapshot_is_one(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return false;
-    bool is_one = read_at(fd, 0, magic, sizeof magic) && memcmp(magic, SNAPSHOT_MAGIC, sizeof magic) == 0;
+    bool is_one = file_read_at(fd, 0, magic, sizeof magic) && memcmp(magic, SNAPSHOT_MAGIC, sizeof magic) == 0;
     close(fd);
     return is_one;
 }
