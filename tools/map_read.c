@@ -101,8 +101,7 @@ void map_totals(const struct map *map, struct map_total totals[MAP_TOTALS])
     double left = (double)map->residency.rss;
     const double parts[MAP_TOTALS - 1] = {
         map->share.allocated, map->share.cached, map->share.free,
-        map->share.retained > (double)map->residency.unused ? map->share.retained : (double)map->residency.unused,
-        (double)map->metadata, (double)map->residency.files};
+        (double)map->residency.unused, (double)map->metadata, (double)map->residency.files};
     memcpy(totals, rows, sizeof rows);
     for (int i = 0; i < MAP_TOTALS - 1; i++) {
         totals[i].bytes = parts[i] < left ? parts[i] : left;
@@ -278,6 +277,7 @@ static bool read_core(struct map *map, const struct core *core)
         return false;
     core_name(core, map->name, sizeof map->name);
     finish(map, &snapshot);
+    map->residency.unused = (uint64_t)map->share.retained; /* a core does not tell of itself */
     return true;
 }
 
