@@ -11,6 +11,7 @@
 
 #include "api/snapshot.h"
 #include "reader/parts.h"
+#include "deceiver.h"
 #include "unit.h"
 
 enum { BLOCKS = 4000, ROUNDS = 400, READS = 20000, READS_DECEIVED = 3000 };
@@ -121,33 +122,13 @@ END_TEST
 
 /* ---- memory that deceives ---------------------------------------------- */
 
-struct deceiver {
-    uint64_t random;
-    size_t reads;
-    unsigned rate;
-    pid_t pid;
-};
-
-static uint64_t next_random(struct deceiver *deceiver)
-{
-    deceiver->random ^= deceiver->random << 13;
-    deceiver->random ^= deceiver->random >> 7;
-    deceiver->random ^= deceiver->random << 17;
-    return deceiver->random;
-}
-
 /* Words of the page map among them: codes of classes, of large and huge blocks, and of unused memory. */
 static bool peek_falsely(const void *context, const void *from, void *to, size_t size)
 {
     static const uint64_t values[] = {0, 1, UINT64_MAX, 0x7fffffff, 0x10000, 0x0101010101010101, 0xf0000000f0,
                                       0xf1000000f1, 0xf2, 0xf3000000f4, 0x3800000034};
     struct deceiver *deceiver = (struct deceiver *)context;
-    struct remote_memory memory = remote_memory_of(&deceiver->pid);
-    deceiver->reads++;
-    if (!remote_read(&memory, (uintptr_t)from, to, size))
-        memset(to, 0xff, size);
-    unsigned most = size > 4096 ? 200 : 4;
-    for (unsigned n = next_random(deceiver) % deceiver->rate == 0 ? 1 + next_random(deceiver) % most : 0; n > 0; n--) {
+    for (unsigned n = deceiver_read(deceiver, from, to, size, size > 4096 ? 200 : 4); n > 0; n--) {
         uint64_t value = next_random(deceiver) % 2 ? values[next_random(deceiver) % (sizeof values / sizeof *values)]
                                                    : next_random(deceiver);
         size_t length = 1 + next_random(deceiver) % 8, at = next_random(deceiver) % size;
@@ -163,7 +144,7 @@ START_TEST(they_are_parts_whatever_is_read)
     size_t good = 0;
     fill();
     for (unsigned round = 1; round <= ROUNDS; round++) {
-        struct deceiver deceiver = {.random = round * 0x9E3779B97F4A7C15, .rate = 1 + round % 50, .pid = getpid()};
+        struct deceiver deceiver = deceiver_of_round(round);
         struct remote_memory memory = {.read = peek_falsely, .context = &deceiver};
         struct reader_summary summary;
         memset(&found, 0, sizeof found);

@@ -13,6 +13,7 @@
 #include "api/snapshot.h"
 #include "page/huge.h"
 #include "reader/walk.h"
+#include "deceiver.h"
 #include "unit.h"
 
 enum { BLOCKS = 4000, FOUND_MOST = 100000, ROUNDS = UNIT_SANITIZED ? 40 : 200, READS = 20000, READS_DECEIVED = 3000 };
@@ -194,29 +195,10 @@ END_TEST
 
 /* ---- memory that deceives ---------------------------------------------- */
 
-struct deceiver {
-    uint64_t random;
-    size_t reads;
-    unsigned rate;
-    pid_t pid;
-};
-
-static uint64_t next_random(struct deceiver *deceiver)
-{
-    deceiver->random ^= deceiver->random << 13;
-    deceiver->random ^= deceiver->random >> 7;
-    deceiver->random ^= deceiver->random << 17;
-    return deceiver->random;
-}
-
 static bool peek_falsely(const void *context, const void *from, void *to, size_t size)
 {
     struct deceiver *deceiver = (struct deceiver *)context;
-    struct remote_memory memory = remote_memory_of(&deceiver->pid);
-    deceiver->reads++;
-    if (!remote_read(&memory, (uintptr_t)from, to, size))
-        memset(to, 0xff, size);
-    for (unsigned n = next_random(deceiver) % deceiver->rate == 0 ? 1 + next_random(deceiver) % 4 : 0; n > 0; n--) {
+    for (unsigned n = deceiver_read(deceiver, from, to, size, 4); n > 0; n--) {
         static const uint64_t values[] = {0, 1, UINT64_MAX, 0x7fffffff, 0x10000, 0x0101010101010101};
         uint64_t value = next_random(deceiver) % 2 ? values[next_random(deceiver) % 6] : next_random(deceiver);
         size_t length = 1 + next_random(deceiver) % 8, at = next_random(deceiver) % size;
@@ -239,7 +221,7 @@ START_TEST(it_ends_whatever_it_reads)
     pthread_t thread = fill();
     size_t good = 0;
     for (unsigned round = 1; round <= ROUNDS; round++) {
-        struct deceiver deceiver = {.random = round * 0x9E3779B97F4A7C15, .rate = 1 + round % 50, .pid = getpid()};
+        struct deceiver deceiver = deceiver_of_round(round);
         struct remote_memory memory = {.read = peek_falsely, .context = &deceiver};
         struct reader_summary summary;
         uintptr_t last = 0;
