@@ -471,6 +471,7 @@ static void find_files(const struct core *core, struct reader_mappings *mappings
             i++;
         for (; i < mappings->count && mappings->mapping[i].start < map.end && mappings->mapping[i].start >= map.start; i++) {
             mappings->mapping[i].inode = inode;
+            mappings->mapping[i].is_libc = mappings_is_libc(map.path);
             mappings->mapping[i].offset = map.offset + (mappings->mapping[i].start - map.start);
         }
         if (program - map.start < map.end - map.start)

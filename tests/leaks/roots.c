@@ -211,6 +211,42 @@ static void hold_in_red_zone(void)
 #endif
 }
 
+/* In a vector register: calls leave anything there, and so what stands there during one made by the C library is dead. */
+static void lose_in_vector_register(void)
+{
+#if defined __x86_64__
+    __asm__ volatile("mov %0, %%r13\n\tnot %%r13\n\tmovq %%r13, %%xmm8\n\txor %%r13, %%r13"
+                     :
+                     : "r"(~(uintptr_t)hidden())
+                     : "r13", "xmm8");
+#endif
+    for (;;)
+        pause();
+}
+
+/* The kernel preserves it, and so may the compiler have it there around this instruction. */
+static void hold_in_vector_register(void)
+{
+#if defined __x86_64__
+    __asm__ volatile("mov %0, %%r13\n\tnot %%r13\n\tmovq %%r13, %%xmm8\n\txor %%r13, %%r13\n"
+                     "1:\tmov %1, %%eax\n\tsyscall\n\tjmp 1b"
+                     :
+                     : "r"(~(uintptr_t)hidden()), "i"(SYS_pause)
+                     : "r13", "rax", "rcx", "r11", "xmm8", "memory");
+#endif
+}
+
+static void run_with_vector_register(void)
+{
+#if defined __x86_64__
+    __asm__ volatile("mov %0, %%r13\n\tnot %%r13\n\tmovq %%r13, %%xmm8\n\txor %%r13, %%r13\n"
+                     "1:\tpause\n\tjmp 1b"
+                     :
+                     : "r"(~(uintptr_t)hidden())
+                     : "r13", "xmm8", "memory");
+#endif
+}
+
 /* hidden() leaves the address in no register: the compiler folds the two inversions */
 static void hold_in_register_of_thread(void)
 {
@@ -224,6 +260,48 @@ static void hold_in_red_zone_of_thread(void)
     held();
     hold_in_red_zone();
     on_stack(stay);
+}
+
+static void hold_in_vector_register_of_thread(void)
+{
+    held();
+    hold_in_vector_register();
+    on_stack(stay);
+}
+
+static void run_with_vector_register_in_thread(void)
+{
+    held();
+    run_with_vector_register();
+    on_stack(stay);
+}
+
+static void keep_in_vector_register(void)
+{
+#if defined __x86_64__
+    hide(block(300));
+#endif
+    on_thread_that_stays(hold_in_vector_register_of_thread);
+}
+
+static void keep_in_vector_register_of_running(void)
+{
+#if defined __x86_64__
+    hide(block(300));
+#endif
+    on_thread_that_stays(run_with_vector_register_in_thread);
+}
+
+static void leave_in_vector_register_of_thread(void)
+{
+    held();
+    lose_in_vector_register();
+}
+
+static void leave_in_vector_register(void)
+{
+    hide(lost(DIRECT, block(300)));
+    on_thread_that_stays(leave_in_vector_register_of_thread);
 }
 
 static void keep_in_register(void)
@@ -350,6 +428,10 @@ const struct leak_case root_cases[] = {
     {"stack-own", keep_on_own_stack, NULL, "on a stack that the program had mapped for a thread, which has ended"},
     {"stack-below", lose_below_stack, NULL, "below the stack of a thread: lost"},
     {"register", keep_in_register, NULL, "in a register of a thread"},
+    {"vector-ended", leave_in_vector_register, NULL,
+     "in a vector register of a thread that is in a call of the C library: lost"},
+    {"vector-call", keep_in_vector_register, NULL, "in a vector register of a thread that makes a system call itself"},
+    {"vector-running", keep_in_vector_register_of_running, NULL, "in a vector register of a thread that runs"},
     {"red-zone", keep_in_red_zone, NULL, "in the red zone below the stack of a thread"},
     {"handler", keep_under_handler, NULL,
      "on a stack whose thread is in a signal handler elsewhere"},

@@ -28,6 +28,17 @@ static bool is_device(const char *path)
            strncmp(path, "/dev/zero", 9) != 0;
 }
 
+bool mappings_is_libc(const char *path)
+{
+    static const char *const names[] = {"libc.so", "libc-2.", "libpthread", "libc.musl-", "ld-musl-"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool parse(const char *line, struct reader_mapping *mapping)
 {
     char permissions[5];
@@ -41,6 +52,7 @@ static bool parse(const char *line, struct reader_mapping *mapping)
     mapping->writable = permissions[1] == 'w';
     mapping->shared = permissions[3] == 's';
     mapping->is_stack = strncmp(path, "[stack]", 7) == 0;
+    mapping->is_libc = mappings_is_libc(path);
     /* the kernel's variables, and what shows its time */
     mapping->is_device = is_device(path) || strncmp(path, "[v", 2) == 0;
     return true;

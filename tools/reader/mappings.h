@@ -13,10 +13,14 @@ struct reader_mapping {
     bool readable, writable, shared;
     bool is_stack;  /* the first thread's */
     bool is_device; /* that reading could have an effect on */
+    bool is_libc;   /* of the C library, by the name of the file */
     uint64_t inode, offset; /* of the file; 0: it has none */
 };
 
 struct reader_ranges;
+
+/* Whether a file is the C library, or a part of it that makes system calls: glibc's or musl's. */
+bool mappings_is_libc(const char *path);
 
 struct reader_mappings {
     struct reader_mapping *mapping; /* by rising address */

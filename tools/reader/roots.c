@@ -28,6 +28,8 @@ static void describe(const void *registers, struct roots_thread *thread)
     struct user_regs_struct general;
     memcpy(&general, registers, sizeof general);
     *thread = (struct roots_thread){.sp = (uintptr_t)general.rsp, .tls = (uintptr_t)general.fs_base};
+    if ((long long)general.orig_rax >= 0)
+        thread->pc = (uintptr_t)general.rip;
 }
 #elif defined(__aarch64__)
 static const int sets[] = {NT_PRSTATUS, NT_FPREGSET};
@@ -46,15 +48,40 @@ static void describe(const void *registers, struct roots_thread *thread)
 }
 #endif
 
-static void ask_tls(pid_t id, struct roots_thread *thread)
+/* What the general registers do not tell there. */
+static void ask_more(pid_t id, struct roots_thread *thread, const uintptr_t *words)
 {
 #if defined(__aarch64__)
-    struct iovec vector = {&thread->tls, sizeof thread->tls};
-    if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)NT_ARM_TLS, &vector) != 0)
+    struct user_regs_struct general;
+    int number = -1;
+    struct iovec tls = {&thread->tls, sizeof thread->tls}, call = {&number, sizeof number};
+    if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)NT_ARM_TLS, &tls) != 0)
         thread->tls = 0;
+    memcpy(&general, words, sizeof general);
+    if (ptrace(PTRACE_GETREGSET, id, (void *)(uintptr_t)NT_ARM_SYSTEM_CALL, &call) == 0 && number >= 0)
+        thread->pc = (uintptr_t)general.pc;
 #else
     (void)id;
     (void)thread;
+    (void)words;
+#endif
+}
+
+/* Moves to the front what of the vector registers calls preserve; how many words that is. */
+static size_t sort_vectors(uintptr_t *words, size_t count)
+{
+#if defined(__aarch64__)
+    enum { KEPT = 8, FIRST = 2 * 8 }; /* the lower halves of v8 to v15 */
+    for (size_t i = 0; i < KEPT && FIRST + 2 * KEPT <= count; i++) {
+        uintptr_t kept = words[FIRST + 2 * i];
+        words[FIRST + 2 * i] = words[i];
+        words[i] = kept;
+    }
+    return count < KEPT ? count : KEPT;
+#else
+    (void)words;
+    (void)count;
+    return 0;
 #endif
 }
 
@@ -69,11 +96,15 @@ static bool read_registers(pid_t id, uintptr_t *words, struct roots_thread *thre
                 return false;
             continue; /* a processor without such ones */
         }
+        size_t got = vector.iov_len / sizeof *words;
         if (i == 0) {
             describe(words, thread);
-            ask_tls(id, thread);
+            ask_more(id, thread, words);
+            thread->general = got;
+        } else {
+            thread->general += sort_vectors(words + count, got);
         }
-        count += vector.iov_len / sizeof *words;
+        count += got;
     }
     thread->count = count;
     return true;
@@ -114,7 +145,7 @@ bool roots_add_registers(struct roots_threads *threads, const void *registers, s
     }
     memcpy(words, registers, size);
     describe(words, &thread);
-    thread.count = size / sizeof *words;
+    thread.general = thread.count = size / sizeof *words;
     return add_thread(threads, &thread, words);
 }
 
@@ -274,11 +305,24 @@ static bool note_dead_stacks(struct roots *roots, const struct roots_threads *th
 }
 #endif
 
+/*
+ * By all calling conventions that these are, a function may leave anything in vector registers that calls do not
+ * preserve: what a thread has there while it is in a system call that a function of the C library makes is left from
+ * earlier work, and would hide leaks. It is a root in all other threads: those that were stopped between two
+ * instructions of their own, and those that make a system call by an instruction within some other code, where the
+ * compiler may keep values in vector registers, which the kernel preserves.
+ */
+static size_t count_roots(const struct roots *roots, const struct roots_thread *thread)
+{
+    const struct reader_mapping *code = thread->pc != 0 ? mappings_find(&roots->mappings, thread->pc) : NULL;
+    return code != NULL && code->is_libc ? thread->general : thread->count;
+}
+
 bool roots_read_threads(struct roots *roots, const struct roots_threads *threads, roots_visit *visit, void *context)
 {
     bool noted = true;
     for (size_t i = 0; noted && i < threads->count; i++) {
-        visit(threads->thread[i].words, threads->thread[i].count, context);
+        visit(threads->thread[i].words, count_roots(roots, &threads->thread[i]), context);
         noted = note_dead(roots, &threads->thread[i]);
     }
     /* the stack of a thread whose registers are not known may not be taken for a dead one */

@@ -16,8 +16,9 @@
 struct roots_threads {
     struct roots_thread {
         uintptr_t sp, tls; /* 0: not known */
+        uintptr_t pc;      /* of a thread that is in a system call; else 0 */
         uintptr_t *words;
-        size_t count;
+        size_t count, general; /* the first of them are general registers, and those others that calls preserve */
     } *thread;
     size_t count;
     uint64_t unread; /* threads whose registers could not be read */
