@@ -471,7 +471,6 @@ static void find_files(const struct core *core, struct reader_mappings *mappings
             i++;
         for (; i < mappings->count && mappings->mapping[i].start < map.end && mappings->mapping[i].start >= map.start; i++) {
             mappings->mapping[i].inode = inode;
-            mappings->mapping[i].is_libc = mappings_is_libc(map.path);
             mappings->mapping[i].offset = map.offset + (mappings->mapping[i].start - map.start);
         }
         if (program - map.start < map.end - map.start)
@@ -523,6 +522,28 @@ bool core_mappings(const struct core *core, struct reader_mappings *mappings, st
     return true;
 }
 
+/* By the list of files: gdb leaves code out of the core. */
+static bool is_in_libc(const struct core *core, uintptr_t address)
+{
+    struct mapped mapped;
+    struct profile_map_line map;
+    if (!find_mapped(core, &mapped))
+        return false;
+    while (next_mapped(&mapped, &map))
+        if (address - map.start < map.end - map.start)
+            return mappings_is_libc(map.path);
+    return false;
+}
+
+static bool add_registers(const struct core *core, struct roots_threads *threads, const unsigned char *registers)
+{
+    size_t count = threads->count;
+    bool added = roots_add_registers(threads, registers, sizeof((prstatus_t *)0)->pr_reg);
+    if (threads->count > count)
+        threads->thread[count].is_in_libc = is_in_libc(core, threads->thread[count].pc);
+    return added;
+}
+
 bool core_threads(const struct core *core, struct roots_threads *threads)
 {
     struct note note;
@@ -531,7 +552,7 @@ bool core_threads(const struct core *core, struct roots_threads *threads)
     for (size_t at = 0; added && next_note(core, &at, &note);) {
         const size_t registers = offsetof(prstatus_t, pr_reg);
         if (note.type == NT_PRSTATUS && note.size >= sizeof(prstatus_t))
-            added = roots_add_registers(threads, note.description + registers, sizeof((prstatus_t *)0)->pr_reg);
+            added = add_registers(core, threads, note.description + registers);
         else if (note.type == NT_FPREGSET || note.type == NT_X86_XSTATE)
             added = roots_add_words(threads, note.description, note.size);
 #if defined(__aarch64__)

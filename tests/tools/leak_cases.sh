@@ -81,10 +81,15 @@ if wrong:
     sys.exit("\n".join(wrong[:10]))
 PYTHON
 
-# look CASE [OPTION=VALUE]
+# look CASE [OPTION=VALUE]; with $of_core in a core of it
+of_core=
 look() {
     begin "$@"
     status=0
+    if [ -n "$of_core" ]; then
+        gcore -o "$work/core" "$looked_at" > "$work/log" 2>&1 || { end; return 0; }
+        looked_at=$work/core.$looked_at
+    fi
     timeout -s KILL 120 "$hakmem" leaks --json --blocks "$looked_at" > "$work/out" 2> "$work/message" || status=$?
     if grep -q 'may not be read\|cannot be stopped' "$work/message"; then
         cat "$work/message"
@@ -103,3 +108,11 @@ done < "$work/list"
 for name in list tree sizes sizes-kept huge third in-freed aligned aligned-kept containers-kept; do
     look $name profile=1 || fail "$what: $(cat "$work/wrong")"
 done
+# registers of a core
+if command -v gcore > /dev/null; then
+    of_core=yes
+    for name in register vector-ended vector-call vector-running; do
+        look $name || fail "core, $what: $(cat "$work/wrong")"
+        rm -f "$work"/core.*
+    done
+fi

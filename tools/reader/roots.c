@@ -315,7 +315,7 @@ static bool note_dead_stacks(struct roots *roots, const struct roots_threads *th
 static size_t count_roots(const struct roots *roots, const struct roots_thread *thread)
 {
     const struct reader_mapping *code = thread->pc != 0 ? mappings_find(&roots->mappings, thread->pc) : NULL;
-    return code != NULL && code->is_libc ? thread->general : thread->count;
+    return thread->is_in_libc || (code != NULL && code->is_libc) ? thread->general : thread->count;
 }
 
 bool roots_read_threads(struct roots *roots, const struct roots_threads *threads, roots_visit *visit, void *context)

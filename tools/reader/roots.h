@@ -17,6 +17,7 @@ struct roots_threads {
     struct roots_thread {
         uintptr_t sp, tls; /* 0: not known */
         uintptr_t pc;      /* of a thread that is in a system call; else 0 */
+        bool is_in_libc;   /* that is in the C library; or it is by the mappings */
         uintptr_t *words;
         size_t count, general; /* the first of them are general registers, and those others that calls preserve */
     } *thread;
