@@ -49,6 +49,7 @@ struct leaks_group {
     uint64_t word;  /* what they begin with, if it leads into a loaded object; else 0 */
     const char *type; /* that this is the virtual table of, or NULL; by leaks_find_names */
     struct leaks_sum sum;
+    struct leaks_sum through; /* of direct ones: indirect blocks that are lost with them, each with one alone */
     struct leaks_block *list, *list_end; /* by the order in which they were found */
 };
 
@@ -87,7 +88,9 @@ void leaks_free(struct leaks *leaks);
 uint32_t leaks_add(struct leaks *leaks, const struct leaks_group *like, const struct leaks_block *block);
 /* Adds a block to the list of a group alone. */
 void leaks_list(struct leaks *leaks, uint32_t group, const struct leaks_block *block);
-/* Joins groups that look the same, and puts them in order: direct ones first, by falling size. */
+/* The bytes of a group, and of all that is lost with it. */
+uint64_t leaks_total(const struct leaks_group *group);
+/* Joins groups that look the same, and puts them in order: direct ones first, by what is lost through them in all. */
 void leaks_sort(struct leaks *leaks);
 
 /* ---- names ------------------------------------------------------------- */

@@ -66,14 +66,19 @@ void leaks_list(struct leaks *leaks, uint32_t number, const struct leaks_block *
     group->list_end = copy;
 }
 
+static void add_block(struct leaks_sum *sum, uint64_t size)
+{
+    sum->blocks++;
+    sum->bytes += size;
+}
+
 uint32_t leaks_add(struct leaks *leaks, const struct leaks_group *like, const struct leaks_block *block)
 {
-    struct leaks_sum *sum = like->indirect ? &leaks->indirect : &leaks->direct;
-    sum->blocks++;
-    sum->bytes += like->size;
+    add_block(like->indirect ? &leaks->indirect : &leaks->direct, like->size);
+    if (like->indirect && like->owner < leaks->group_count)
+        add_block(&leaks->groups[like->owner].through, like->size);
     if (leaks->group_count == leaks->group_room && !grow(leaks)) {
-        leaks->ungrouped.blocks++;
-        leaks->ungrouped.bytes += like->size;
+        add_block(&leaks->ungrouped, like->size);
         return LEAKS_NO_GROUP;
     }
     uint32_t *found = look_up(leaks, like);
@@ -81,9 +86,7 @@ uint32_t leaks_add(struct leaks *leaks, const struct leaks_group *like, const st
         leaks->groups[leaks->group_count] = *like;
         *found = (uint32_t)++leaks->group_count;
     }
-    struct leaks_group *group = &leaks->groups[*found - 1];
-    group->sum.blocks++;
-    group->sum.bytes += like->size;
+    add_block(&leaks->groups[*found - 1].sum, like->size);
     if (block != NULL)
         leaks_list(leaks, *found - 1, block);
     return *found - 1;
@@ -118,13 +121,18 @@ static int by_looks(const void *a, const void *b)
     return order;
 }
 
+uint64_t leaks_total(const struct leaks_group *group)
+{
+    return group->sum.bytes + group->through.bytes;
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     const struct leaks_group *one = a, *other = b;
     if (one->indirect != other->indirect)
         return one->indirect ? 1 : -1;
-    if (one->sum.bytes != other->sum.bytes)
-        return one->sum.bytes > other->sum.bytes ? -1 : 1;
+    if (leaks_total(one) != leaks_total(other))
+        return leaks_total(one) > leaks_total(other) ? -1 : 1;
     return compare_looks(one, other);
 }
 
@@ -132,6 +140,8 @@ static void join(struct leaks_group *group, const struct leaks_group *other)
 {
     group->sum.blocks += other->sum.blocks;
     group->sum.bytes += other->sum.bytes;
+    group->through.blocks += other->through.blocks;
+    group->through.bytes += other->through.bytes;
     if (other->list == NULL)
         return;
     *(group->list != NULL ? &group->list_end->next : &group->list) = other->list;

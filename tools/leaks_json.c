@@ -58,6 +58,9 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
 {
     fprintf(out, "\n  {\"kind\":\"%s\",\"size\":%" PRIu64 ",\"blocks\":%" PRIu64 ",\"bytes\":%" PRIu64,
             group->indirect ? "indirect" : "direct", group->size, group->sum.blocks, group->sum.bytes);
+    if (!group->indirect)
+        fprintf(out, ",\"indirect_blocks\":%" PRIu64 ",\"indirect_bytes\":%" PRIu64 ",\"total_bytes\":%" PRIu64,
+                group->through.blocks, group->through.bytes, leaks_total(group));
     if (group->type != NULL) {
         putc(',', out);
         json_member(out, "type", group->type);

@@ -80,6 +80,10 @@ static void take_out(struct leaks *leaks, const struct leaks_group *group)
     sum->bytes -= group->sum.bytes;
     leaks->suppressed.blocks += group->sum.blocks;
     leaks->suppressed.bytes += group->sum.bytes;
+    if (!group->indirect || group->owner >= leaks->group_count)
+        return;
+    leaks->groups[group->owner].through.blocks -= group->sum.blocks;
+    leaks->groups[group->owner].through.bytes -= group->sum.bytes;
 }
 
 /* What is lost with a suppressed block is suppressed, too. The group of that has a lower number. */
@@ -93,12 +97,12 @@ static bool suppress(struct leaks *leaks, struct suppressions *suppressions)
         const struct leaks_group *group = &leaks->groups[i];
         suppressed[i] = (group->owner < i && suppressed[group->owner]) || matches(leaks, group, suppressions);
     }
-    for (size_t i = 0; i < leaks->group_count; i++) {
+    for (size_t i = 0; i < leaks->group_count; i++)
         if (suppressed[i])
             take_out(leaks, &leaks->groups[i]);
-        else
+    for (size_t i = 0; i < leaks->group_count; i++)
+        if (!suppressed[i])
             leaks->groups[kept++] = leaks->groups[i];
-    }
     leaks->group_count = kept;
     free(suppressed);
     return true;

@@ -128,8 +128,14 @@ static void write_stack(FILE *out, const struct leaks *leaks, const struct leaks
 
 static void write_group(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
 {
-    fprintf(out, "  %10" PRIu64 " %14" PRIu64 " %12" PRIu64 "  %-8s  %s\n", group->sum.blocks, group->sum.bytes,
-            group->size, group->indirect ? "indirect" : "direct", group->type != NULL ? group->type : "-");
+    fprintf(out, "  %10" PRIu64 " %14" PRIu64 " %12" PRIu64 "  %-8s ", group->sum.blocks, group->sum.bytes,
+            group->size, group->indirect ? "indirect" : "direct");
+    if (group->indirect)
+        fprintf(out, " %15s %14s %14s", "-", "-", "-");
+    else
+        fprintf(out, " %15" PRIu64 " %14" PRIu64 " %14" PRIu64, group->through.blocks, group->through.bytes,
+                leaks_total(group));
+    fprintf(out, "  %s\n", group->type != NULL ? group->type : "-");
     write_stack(out, leaks, group);
     write_list(out, group);
 }
@@ -140,7 +146,8 @@ void leaks_write_text(FILE *out, const struct leaks *leaks, size_t rows_most)
     write_head(out, leaks);
     if (shown == 0)
         return;
-    fprintf(out, "\n  %10s %14s %12s  %-8s  %s\n", "blocks", "bytes", "block size", "kind", "C++ type");
+    fprintf(out, "\n  %10s %14s %12s  %-8s  %15s %14s %14s  %s\n", "blocks", "bytes", "block size", "kind",
+            "indirect blocks", "indirect bytes", "total bytes", "C++ type");
     for (size_t i = 0; i < shown; i++)
         write_group(out, leaks, &leaks->groups[i]);
     if (shown < leaks->group_count)

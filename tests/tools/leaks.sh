@@ -68,6 +68,20 @@ for kind in "direct", "indirect":
     blocks = sum(group["blocks"] for group in found["groups"] if group["kind"] == kind)
     size = sum(group["bytes"] for group in found["groups"] if group["kind"] == kind)
     assert found[kind] == {"blocks": blocks, "bytes": size}, (kind, found[kind], blocks, size)
+# what is lost through direct blocks is all that is lost
+through = [group for group in found["groups"] if group["kind"] == "direct"]
+assert found["groups"][:len(through)] == through
+totals = [group["total_bytes"] for group in through]
+assert totals == sorted(totals, reverse=True), totals
+assert sum(totals) == found["direct"]["bytes"] + found["indirect"]["bytes"], totals
+assert sum(group["indirect_blocks"] for group in through) == found["indirect"]["blocks"]
+for group in through:
+    assert group["total_bytes"] == group["bytes"] + group["indirect_bytes"], group
+assert all("total_bytes" not in group for group in found["groups"][len(through):])
+if sys.argv[3] in ("exact", "core"):
+    large = [group["indirect_blocks"] for group in through if 3000000 <= group["size"] < 4000000]
+    nodes = [group["indirect_blocks"] for group in through if group["size"] == 64]
+    assert large == [1] and sum(nodes) == 999 + 3, (large, nodes) # the list, and the circle with one behind it
 assert found["exact"] == (sys.argv[3] in ("exact", "core")), found["exact"]
 assert (found["stopped_ms"] > 0) == (sys.argv[3] in ("exact", "looks")), found["stopped_ms"]
 assert found["unread_blocks"] == 0
@@ -126,6 +140,8 @@ gone = [group for group in all["groups"] if {"lose_list", "lose_circle"} & set(g
 assert len(gone) == 5 and all["suppressed"]["blocks"] == 0, len(gone) # of the circle from two places
 assert less["suppressed"]["blocks"] == sum(group["blocks"] for group in gone) == 1004, less["suppressed"]
 assert less["groups"] == [group for group in all["groups"] if group not in gone]
+assert (sum(group["total_bytes"] for group in less["groups"] if group["kind"] == "direct") ==
+        less["direct"]["bytes"] + less["indirect"]["bytes"])
 for kind in "direct", "indirect":
     assert less[kind]["blocks"] == sum(group["blocks"] for group in less["groups"] if group["kind"] == kind)
 PYTHON
