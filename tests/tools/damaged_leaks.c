@@ -230,21 +230,28 @@ static void group(const struct live_block *block, bool first, void *context)
 
 static void check_groups(const struct leaks *leaks)
 {
-    struct leaks_sum sum = leaks->ungrouped;
+    struct leaks_sum sum = leaks->ungrouped, through = {0};
     for (size_t i = 0; i < leaks->group_count; i++) {
         const struct leaks_group *one = &leaks->groups[i];
         uint64_t listed = 0;
         sum.blocks += one->sum.blocks;
         sum.bytes += one->sum.bytes;
+        through.blocks += one->through.blocks;
+        through.bytes += one->through.bytes;
         for (const struct leaks_block *block = one->list; block != NULL; block = block->next)
             listed++;
         if (listed > one->sum.blocks || one->sum.bytes != one->sum.blocks * one->size)
             fail("a group has other blocks");
+        if (one->indirect && one->through.blocks != 0)
+            fail("an indirect group has others");
         if (i > 0 && (leaks->groups[i - 1].indirect > one->indirect ||
                       (leaks->groups[i - 1].indirect == one->indirect &&
-                       leaks->groups[i - 1].sum.bytes < one->sum.bytes)))
+                       leaks_total(&leaks->groups[i - 1]) < leaks_total(one))))
             fail("groups are in no order");
     }
+    if (leaks->ungrouped.blocks == 0 &&
+        (through.blocks != leaks->indirect.blocks || through.bytes != leaks->indirect.bytes))
+        fail("indirect blocks are lost with no direct one");
     if (sum.blocks != leaks->direct.blocks + leaks->indirect.blocks ||
         sum.bytes != leaks->direct.bytes + leaks->indirect.bytes)
         fail("blocks are in no group");
