@@ -173,6 +173,14 @@ static bool collect(const struct reader_block *block, void *context)
     return true;
 }
 
+/* After the walk: the process may go on. */
+static void read_types(struct heap *heap, const struct remote_memory *memory)
+{
+    for (size_t i = 0; i < heap->word_room; i++)
+        profile_add_word(heap->profile, heap->words[i].word);
+    profile_read_types(heap->profile, memory);
+}
+
 /* ---- the process ------------------------------------------------------- */
 
 struct look {
@@ -193,8 +201,10 @@ static enum process_result walk(struct process *process, const struct remote_mem
     int error = errno;
     if (!look->request->no_stop)
         heap->stopped = reader_stop_end(&stop);
-    if (result == READER_DONE)
+    if (result == READER_DONE) {
+        read_types(heap, memory);
         return PROCESS_READ;
+    }
     if (result == READER_UNREADABLE && error != EFAULT)
         return process_complain_of(process, error);
     return process_complain(process, PROCESS_FAILED, "%s", reader_failure(result));
@@ -248,6 +258,8 @@ static bool walk_file(struct heap *heap, const char *path, const struct remote_m
         reader_walk(memory, block, READER_READS_MOST, collect, &collector, &heap->summary);
     if (result != READER_DONE)
         command_error("%s: %s", path, reader_failure(result));
+    else
+        read_types(heap, memory);
     memcpy(heap->version, block->version, sizeof heap->version);
     return result == READER_DONE;
 }

@@ -61,13 +61,20 @@ static void join_types(struct heap *heap)
 
 static bool make_types(struct heap *heap)
 {
+    size_t count = 0;
+    uint64_t *words = profile_room(heap->profile, heap->word_count + 1, sizeof *words);
+    const char **types = profile_room(heap->profile, heap->word_count + 1, sizeof *types);
     heap->types = profile_room(heap->profile, heap->word_count + 1, sizeof *heap->types);
-    if (heap->types == NULL)
+    if (words == NULL || types == NULL || heap->types == NULL)
         return false;
+    for (size_t i = 0; i < heap->word_room; i++)
+        if (heap->words[i].word != 0)
+            words[count++] = heap->words[i].word;
+    profile_name_types(heap->profile, words, count, types);
+    count = 0;
     for (size_t i = 0; i < heap->word_room; i++) {
         struct heap_word *word = &heap->words[i];
-        if (word->word != 0)
-            word->type = profile_type_of(heap->profile, word->word);
+        word->type = word->word != 0 ? types[count++] : NULL;
         if (word->type != NULL)
             heap->types[heap->type_count++] = (struct heap_row){.type = word->type, .sum = word->sum};
     }
@@ -96,7 +103,7 @@ bool heap_find_types(struct heap *heap)
 {
     if (!profile_drop_rights(heap->pid))
         return false;
-    if (profile_symbols_open(heap->profile) && make_types(heap) && make_sizes(heap))
+    if (make_types(heap) && make_sizes(heap))
         return true;
     command_error("%s", strerror(ENOMEM));
     return false;

@@ -13,40 +13,33 @@
 
 /* ---- types ------------------------------------------------------------- */
 
-/* What the words of blocks were found to be, as many have the same one. */
-struct known {
-    uint64_t word;
-    const char *type;
-};
-
 static int by_word(const void *a, const void *b)
 {
-    const struct known *one = a, *other = b;
-    return one->word < other->word ? -1 : one->word > other->word;
+    const uint64_t *one = a, *other = b;
+    return *one < *other ? -1 : *one > *other;
 }
 
+/* Many groups begin with the same word. */
 static bool find_types(struct leaks *leaks)
 {
     size_t count = 0, different = 0;
-    struct known *known = calloc(leaks->group_count + 1, sizeof *known);
-    if (known == NULL)
+    uint64_t *words = profile_room(leaks->profile, leaks->group_count + 1, sizeof *words);
+    const char **types = profile_room(leaks->profile, leaks->group_count + 1, sizeof *types);
+    if (words == NULL || types == NULL)
         return false;
     for (size_t i = 0; i < leaks->group_count; i++)
         if (leaks->groups[i].word != 0)
-            known[count++].word = leaks->groups[i].word;
-    qsort(known, count, sizeof *known, by_word);
+            words[count++] = leaks->groups[i].word;
+    qsort(words, count, sizeof *words, by_word);
     for (size_t i = 0; i < count; i++)
-        if (i == 0 || known[i].word != known[i - 1].word)
-            known[different++].word = known[i].word;
-    for (size_t i = 0; i < different; i++)
-        known[i].type = profile_type_of(leaks->profile, known[i].word);
+        if (i == 0 || words[i] != words[different - 1])
+            words[different++] = words[i];
+    profile_name_types(leaks->profile, words, different, types);
     for (size_t i = 0; i < leaks->group_count; i++) {
-        struct known key = {.word = leaks->groups[i].word};
-        const struct known *found = bsearch(&key, known, different, sizeof *known, by_word);
+        const uint64_t *found = bsearch(&leaks->groups[i].word, words, different, sizeof *words, by_word);
         if (found != NULL)
-            leaks->groups[i].type = found->type;
+            leaks->groups[i].type = types[found - words];
     }
-    free(known);
     return true;
 }
 
@@ -119,7 +112,7 @@ bool leaks_find_names(struct leaks *leaks, struct suppressions *suppressions)
 {
     if (!profile_drop_rights(leaks->pid))
         return false;
-    bool good = profile_symbols_open(leaks->profile) && profile_symbols_open(leaks->stacks) && find_types(leaks) &&
+    bool good = profile_symbols_open(leaks->stacks) && find_types(leaks) &&
                 (suppressions == NULL || suppress(leaks, suppressions));
     if (!good) {
         command_error("%s", strerror(ENOMEM));

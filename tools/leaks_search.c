@@ -311,6 +311,7 @@ static void add(const struct live_block *block, bool first, void *context)
     size_t groups = leaks->group_count;
     if (reach_peek(search->reach, block, words) && profile_may_be_table(leaks->profile, words[0], &search->object))
         like.word = words[0];
+    profile_add_word(leaks->profile, like.word);
     if (block->sampled)
         like.entry = entry_of(leaks->stacks, block->start);
     if (search->request->list && search->request->dump != 0)
@@ -372,6 +373,7 @@ static enum process_result search_all(struct search *search)
         result = read_stacks(search);
     if (!lost_find_first(search->reach, add, search))
         return complain(search, READER_NO_MEMORY, 0);
+    profile_read_types(leaks->profile, &search->memory);
     leaks->seconds = clock_seconds() - began;
     return result;
 }

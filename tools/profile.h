@@ -75,6 +75,7 @@ struct profile {
     bool has_samples;       /* else there are no samples, in use or not */
     bool is_difference;     /* entries of OLD are negative, those of NEW are not */
     struct profile_symbols *symbols; /* see profile_place */
+    struct profile_types *types; /* see profile_read_types */
     const regex_t *hidden;  /* functions that profile_lines leaves out; NULL: none */
     size_t room, used;      /* of the mapping that all this lies in, in bytes */
 };
@@ -179,10 +180,29 @@ void profile_symbols_close(struct profile *profile);
 const struct profile_place *profile_place(const struct profile *profile, uint64_t frame);
 
 /*
- * The C++ type of the objects that have this first word, in memory of the profile, or NULL. Of a profile
- * whose mappings are whole files as they were loaded.
+ * The C++ type of the objects that have this first word, by symbols, in memory of the profile, or NULL. Of a
+ * profile whose mappings are whole files as they were loaded.
  */
 const char *profile_type_of(struct profile *profile, uint64_t word);
+
+/* ---- types of C++ objects (profile_types.c) ---------------------------- */
+
+struct remote_memory;
+
+/* Adds a word that objects begin with, and that profile_may_be_table holds for. */
+void profile_add_word(struct profile *profile, uint64_t word);
+/* Reads from the process's memory the names of types that the added words lead to. */
+void profile_read_types(struct profile *profile, const struct remote_memory *memory);
+/* Reads those that were found once more, from memory that is recorded. */
+void profile_record_types(struct profile *profile, const struct remote_memory *recorded);
+
+/*
+ * The types of words, for people: from what profile_read_types has found, else by symbols. Both arrays lie in
+ * memory of the profile. A child process does it, within a time; what it has not found is NULL, after a warning.
+ */
+void profile_name_types(struct profile *profile, const uint64_t *words, size_t count, const char **types);
+
+/* ---- functions --------------------------------------------------------- */
 
 /* Whether a function belongs to the allocator, and is left out where it is the innermost. */
 bool profile_is_dropped(const char *function);

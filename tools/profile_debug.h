@@ -26,10 +26,13 @@ size_t profile_debug_lines(struct profile_debug *debug, uint64_t offset, struct 
                            size_t most);
 
 /*
- * The name of the virtual table in which an address lies that objects may begin with, to be freed, or
- * NULL. distance: of the address from where the file's start is mapped.
+ * The type whose virtual table has an address that objects may begin with, to be freed, or NULL.
+ * distance: of the address from where the file's start is mapped.
  */
 char *profile_debug_table(struct profile_debug *debug, uint64_t distance);
+
+/* The type with a mangled name as the C++ ABI has it for typeid, to be freed, or NULL. */
+char *profile_debug_type(const char *mangled);
 
 /* Whether this command can find names at all. */
 extern const bool profile_debug_available;

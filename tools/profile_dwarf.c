@@ -4,11 +4,13 @@
  * the symbol tables. libdwfl looks for separate debugging information by build ID and name below
  * /usr/lib/debug, and asks servers if the user has set DEBUGINFOD_URLS.
  */
+#define _GNU_SOURCE
 #include "config.h"
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -431,6 +433,16 @@ static void find_tables(struct profile_debug *debug)
         qsort(debug->tables, debug->table_count, sizeof *debug->tables, by_table_start);
 }
 
+/* The type whose virtual table a symbol is. */
+static char *type_of_table(const char *symbol)
+{
+    static const char table_of[] = "vtable for ";
+    char *name = profile_name_of_symbol(symbol);
+    if (name != NULL && strncmp(name, table_of, sizeof table_of - 1) == 0)
+        memmove(name, name + sizeof table_of - 1, strlen(name) + 1 - (sizeof table_of - 1));
+    return name;
+}
+
 /*
  * Objects point behind the first two words, or further in where bases are virtual. The last of several
  * symbols for one address counts.
@@ -454,5 +466,15 @@ char *profile_debug_table(struct profile_debug *debug, uint64_t distance)
     const struct table *table = low > 0 ? &debug->tables[low - 1] : NULL;
     if (table == NULL || address >= table->end || address - table->start < 2 * sizeof(void *))
         return NULL;
-    return profile_name_of_symbol(table->symbol);
+    return type_of_table(table->symbol);
+}
+
+char *profile_debug_type(const char *mangled)
+{
+    char *symbol = NULL;
+    if (asprintf(&symbol, "_ZTV%s", mangled) < 0)
+        return NULL;
+    char *type = type_of_table(symbol);
+    free(symbol);
+    return type;
 }

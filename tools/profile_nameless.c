@@ -38,3 +38,9 @@ char *profile_debug_table(struct profile_debug *debug, uint64_t distance)
     (void)distance;
     return NULL;
 }
+
+char *profile_debug_type(const char *mangled)
+{
+    (void)mangled;
+    return NULL;
+}

@@ -145,17 +145,13 @@ static struct profile_debug *debug_of(const struct profile *profile, const struc
 
 const char *profile_type_of(struct profile *profile, uint64_t word)
 {
-    static const char table_of[] = "vtable for ";
     const struct profile_mapping *mapping = profile_mapping_of(profile, word);
     struct profile_debug *debug = mapping != NULL ? debug_of(profile, mapping) : NULL;
-    char *name = debug != NULL ? profile_debug_table(debug, word - mapping->start) : NULL;
-    if (name == NULL)
-        return NULL;
-    const char *type = strncmp(name, table_of, sizeof table_of - 1) == 0 ? name + sizeof table_of - 1 : name;
-    char *kept = profile_room(profile, strlen(type) + 1, 1);
+    char *type = debug != NULL ? profile_debug_table(debug, word - mapping->start) : NULL;
+    char *kept = type != NULL ? profile_room(profile, strlen(type) + 1, 1) : NULL;
     if (kept != NULL)
         strcpy(kept, type);
-    free(name);
+    free(type);
     return kept;
 }
 

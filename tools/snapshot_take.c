@@ -44,8 +44,17 @@ struct contents {
     struct remote_memory memory;
     bool wanted;
     uint64_t covered; /* pages up to there were read, as far as blocks lie on them */
+    struct profile *objects;
+    const struct profile_mapping *object; /* that had the last word */
     char part[PART];
 };
+
+/* The types of objects can be found later by what the program has in memory for them. */
+static void note_word(const struct reader_block *block, struct contents *contents)
+{
+    if (block->state == READER_LIVE && profile_may_be_table(contents->objects, block->word[0], &contents->object))
+        profile_add_word(contents->objects, block->word[0]);
+}
 
 /* Whole pages, which blocks share. */
 static bool copy_contents(const struct reader_block *block, void *context)
@@ -53,6 +62,7 @@ static bool copy_contents(const struct reader_block *block, void *context)
     struct contents *contents = context;
     uint64_t page = contents->memory.page_size, start = block->address & ~(page - 1);
     uint64_t end = (block->address + block->size + page - 1) & ~(page - 1);
+    note_word(block, contents);
     if (!contents->wanted || block->state != READER_LIVE)
         return true;
     if (start < contents->covered)
@@ -85,6 +95,7 @@ static enum reader_result look_at_all(struct process *process, const struct taki
         return READER_UNREADABLE;
     contents.memory = *memory;
     contents.wanted = taking->options->contents;
+    contents.objects = taking->objects;
     errno = 0;
     if (!hak__snapshot_read_heaps(&block, memory->read, memory->context, READS_MOST, &process->snapshot,
                                   threads_add_heap, taking->threads))
@@ -167,6 +178,8 @@ static enum process_result record(struct process *process, struct taking *taking
     if (result != READER_DONE)
         return complain_of(process, result, error);
     header.stopped_ns = (uint64_t)(taking->report.stopped * 1e9);
+    profile_read_types(taking->objects, memory);
+    profile_record_types(taking->objects, &recorded);
     look_further(process, taking, memory, block, &recorder);
     set_residency(&header, &process->residency);
     add_mappings(&recorder, taking->objects, SNAPSHOT_OBJECT);
