@@ -5,6 +5,7 @@
 
 #include <getopt.h>
 #include <limits.h>
+#include <string.h>
 
 #include "command.h"
 #include "core_file.h"
@@ -21,7 +22,8 @@ static const char usage[] =
     "process meanwhile, so that the numbers are exact. FILE is what hakmem snapshot has written, or a\n"
     "core file.\n"
     "\n"
-    "  -b, --blocks=WHICH    list the blocks of a type or of a size: address, size and type of each\n"
+    "  -b, --blocks=WHICH    list the blocks of a type, such as 'std::*', or of a size or a range of sizes,\n"
+    "                        such as 4K-64K or 1M-: address, size and type of each\n"
     "  -x, --hexdump[=N]     with --blocks, show the first N bytes of each block (default: 64)\n"
     "  -r, --rows=N          show the N types with the most memory; 0 shows all (default: 30)\n"
     "  -n, --no-stop         do not stop the process; what changes meanwhile may be counted wrongly\n"
@@ -35,7 +37,8 @@ enum { ROWS = 30, DUMP = 64, DUMP_MOST = 4096 };
 
 struct request {
     struct heap_request heap;
-    const char *type; /* of --blocks, or NULL */
+    const char *which; /* of --blocks */
+    const char *type;  /* likewise, or NULL */
     size_t rows;
     bool diff, json;
 };
@@ -57,9 +60,9 @@ static int show_blocks(const struct heap *heap, const struct request *request)
                                    : heap_write_blocks(stdout, heap, request->type);
     if (heap->left_out != 0)
         command_warning("there is no memory for %llu more blocks", (unsigned long long)heap->left_out);
-    if (found == 0 && request->type != NULL)
-        command_error("no block in use has the type '%s'", request->type);
-    return found == 0 && request->type != NULL ? COMMAND_FAILED : COMMAND_OK;
+    if (found == 0 && heap->left_out == 0)
+        command_error("no block in use has %s '%s'", request->type != NULL ? "the type" : "the size", request->which);
+    return found == 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
 static int show(struct heap *new, struct heap *old, const struct request *request)
@@ -107,16 +110,44 @@ static int wrong(const char *what)
     return COMMAND_USAGE;
 }
 
-static void choose_blocks(struct request *request, const char *which)
+/* The usable bytes of blocks that a size is served by. */
+static uint64_t usable(uint64_t size)
 {
-    uint64_t size = 0;
-    request->heap.list = true;
-    request->heap.list_size = 0;
-    request->type = which;
-    if (number_parse(which, UINT64_MAX, true, &size) && size != 0) {
-        request->heap.list_size = size;
-        request->type = NULL;
+    return size <= HAK_SMALL_MAX ? hak__class_size(hak__class_of((size_t)size)) : size;
+}
+
+/* FROM-TO, where either may be left out, or one size; false if it is neither. */
+static bool choose_sizes(struct heap_request *heap, const char *which)
+{
+    char from[32];
+    const char *dash = strchr(which, '-');
+    if (dash == NULL) {
+        if (!number_parse(which, UINT64_MAX, true, &heap->list_from) || heap->list_from == 0)
+            return false;
+        heap->list_from = heap->list_to = usable(heap->list_from);
+        return true;
     }
+    heap->list_from = 0;
+    heap->list_to = UINT64_MAX;
+    size_t length = (size_t)(dash - which);
+    if (length >= sizeof from || which[1] == '\0')
+        return false;
+    memcpy(from, which, length);
+    from[length] = '\0';
+    return (length == 0 || number_parse(from, UINT64_MAX, true, &heap->list_from)) &&
+           (dash[1] == '\0' || number_parse(dash + 1, UINT64_MAX, true, &heap->list_to)) &&
+           heap->list_to != 0 && heap->list_from <= heap->list_to;
+}
+
+/* No type begins with a digit or a dash. */
+static bool choose_blocks(struct request *request, const char *which)
+{
+    bool by_size = *which == '-' || (*which >= '0' && *which <= '9');
+    request->heap.list = true;
+    request->heap.list_from = request->heap.list_to = 0;
+    request->which = which;
+    request->type = by_size ? NULL : which;
+    return !by_size || choose_sizes(&request->heap, which);
 }
 
 static int check(const struct request *request, int arguments)
@@ -137,8 +168,7 @@ static int take(struct request *request, int option)
     uint64_t number = DUMP;
     switch (option) {
     case 'b':
-        choose_blocks(request, optarg);
-        return -1;
+        return choose_blocks(request, optarg) ? -1 : bad("invalid size or range of sizes:", optarg);
     case 'x':
         if (optarg != NULL && (!number_parse(optarg, DUMP_MOST, true, &number) || number == 0))
             return bad("invalid number of bytes:", optarg);

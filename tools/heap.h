@@ -49,8 +49,9 @@ struct heap_list {
 /* What is looked for. */
 struct heap_request {
     bool no_stop;
-    bool list;          /* blocks of a type or size */
-    uint64_t list_size; /* 0: all that begin with a word of an object, of which some have the type */
+    bool list;          /* blocks of a type or of sizes */
+    uint64_t list_from, list_to; /* usable bytes; 0 and 0: all that begin with a word of an object, of which
+                                    some have the type */
     size_t dump;        /* bytes of each to be copied */
 };
 
@@ -98,7 +99,7 @@ void heap_write_json(FILE *out, const struct heap *heap);
 /* What changed from old to new. */
 void heap_write_difference(FILE *out, const struct heap *new, const struct heap *old, size_t rows_most);
 void heap_write_difference_json(FILE *out, const struct heap *new, const struct heap *old);
-/* The blocks that were asked for: of a type if that is not NULL; how many. */
+/* The blocks that were asked for: of types like a shell pattern if that is not NULL; how many. */
 uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type);
 uint64_t heap_write_blocks_json(FILE *out, const struct heap *heap, const char *type);
 

@@ -147,13 +147,6 @@ static unsigned size_index(const struct reader_block *block)
                                        : HAK_CLASS_COUNT + hak__highest_bit(block->size);
 }
 
-static bool is_of_size(const struct reader_block *block, uint64_t size)
-{
-    return block->kind == READER_SMALL && size <= HAK_SMALL_MAX
-               ? block->class_idx == hak__class_of((size_t)size)
-               : block->size == size;
-}
-
 static bool collect(const struct reader_block *block, void *context)
 {
     struct collector *collector = context;
@@ -167,8 +160,10 @@ static bool collect(const struct reader_block *block, void *context)
     add(&heap->size[size_index(block)], block->size);
     if (has_word)
         add_word(heap, block->word[0], block->size);
-    uint64_t list_size = collector->request->list_size;
-    if (collector->request->list && (list_size != 0 ? is_of_size(block, list_size) : has_word))
+    const struct heap_request *request = collector->request;
+    bool by_size = request->list_to != 0;
+    if (request->list &&
+        (by_size ? block->size >= request->list_from && block->size <= request->list_to : has_word))
         list(collector, block);
     return true;
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "config.h"
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,7 +310,7 @@ static bool is_wanted(const struct heap *heap, const struct heap_block *block, c
                       const char **own)
 {
     *own = heap_type_of(heap, block->word);
-    return type == NULL || (*own != NULL && strcmp(type, *own) == 0);
+    return type == NULL || (*own != NULL && (strcmp(type, *own) == 0 || fnmatch(type, *own, 0) == 0));
 }
 
 uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type)

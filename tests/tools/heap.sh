@@ -89,6 +89,10 @@ if grep -q geo::Circle "$work/heap"; then
     status=0
     "$hakmem" heap --blocks=Circle "$pid" > "$work/out" 2> "$work/message" || status=$?
     [ $status -eq 1 ] && grep -q "no block in use has the type 'Circle'" "$work/message" || fail 'no message'
+    # types like a pattern
+    "$hakmem" heap --blocks='geo::*' "$pid" | sed 's/.*  //' | LC_ALL=C sort -u | tr '\n' ' ' |
+        grep -qx 'geo::Box<int> geo::Circle ' || fail 'a pattern has other types'
+    [ "$("$hakmem" heap --blocks='geo::C?rcl[e-f]' "$pid" | wc -l)" -eq "$count" ] || fail 'a pattern has other blocks'
     # the same from another class of the same name, and whatever has changed
     "$hakmem" heap --diff "$pid" "$pid" | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to itself'
 fi
@@ -96,6 +100,34 @@ python3 -c '
 import json, sys
 blocks = json.load(open(sys.argv[1]))["list"]
 assert len(blocks) > 1000 and all(b["size"] == 5376 and len(b["content"]) == 16 for b in blocks), len(blocks)' "$work/list"
+
+# ranges of sizes, their ends included: all blocks are in one of these
+all=0
+for range in -112 113-5376 5377-65536 64K-; do
+    "$hakmem" heap --blocks=$range "$pid" > "$work/out" || fail "no blocks of $range"
+    count=$(grep -c . "$work/out")
+    awk -v range=$range '{ split(range, end, "-"); sub("64K", "65536", end[1]);
+        if ($2 < end[1] + 0 || (end[2] != "" && $2 > end[2] + 0)) exit 1 }' "$work/out" || fail "$range: other sizes"
+    [ $range != 64K- ] || count=$((count - $("$hakmem" heap --blocks=65536 "$pid" | grep -c .)))
+    all=$((all + count))
+done
+[ "$all" -eq "$(sed -n 's/.*"blocks":\([0-9]*\),"bytes.*"free_blocks.*/\1/p' "$work/heap")" ] ||
+    fail "ranges have $all blocks"
+"$hakmem" heap --blocks=5376 "$pid" > "$work/out"
+"$hakmem" heap --blocks=5376-5376 "$pid" | cmp -s - "$work/out" || fail 'a range of one size'
+"$hakmem" heap --json --blocks=5K-6K "$pid" > "$work/out"
+keeps "$work/out"
+# nothing is found
+for which in 3G 1G-2G 'geo::Square*'; do
+    status=0
+    "$hakmem" heap --blocks="$which" "$pid" > "$work/out" 2> "$work/message" || status=$?
+    [ $status -eq 1 ] && [ ! -s "$work/out" ] && grep -q 'no block in use has the \(type\|size\) ' "$work/message" &&
+        grep -qF "'$which'" "$work/message" ||
+        fail "$which: ended with $status: $(cat "$work/message")"
+    status=0
+    "$hakmem" heap --json --blocks="$which" "$pid" > "$work/out" 2> "$work/message" || status=$?
+    [ $status -eq 1 ] && keeps "$work/out" || fail "$which: no JSON, or ended with $status"
+done
 
 # a core has the same blocks; a damaged one ends with an answer or an error
 if command -v gcore > /dev/null && gcore -o "$work/core" "$pid" > "$work/log" 2>&1; then
@@ -163,4 +195,7 @@ usage --diff --blocks=16 1 2
 usage --hexdump 1
 usage --rows=x 1
 usage --hexdump=5000 --blocks=1 1
+for which in 0 - -0 5x 5-x 9-3 4K-1K 1-2-3; do
+    usage --blocks=$which 1
+done
 "$hakmem" heap --help | grep -q '^usage: hakmem heap' || fail 'no help'
