@@ -3,12 +3,16 @@
 #define _GNU_SOURCE
 #include "config.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "command.h"
 #include "core_file.h"
 #include "leaks.h"
+#include "leaks_trace.h"
 #include "number_text.h"
 #include "profile_source.h"
 #include "suppressions.h"
@@ -24,25 +28,46 @@ static const char usage[] =
     "  -s, --suppressions=FILE\n"
     "                        leave out known leaks, by type, size or function of the call stack\n"
     "  -r, --rows=N          show the N largest groups of leaks; 0 shows all (default: 30)\n"
+    "  -t, --trace=ADDRESS   show the block in which this address lies, by which chain of blocks the program can\n"
+    "                        reach it, and which words lead to it directly\n"
     "  -e, --exact           keep the process stopped until all of its memory has been read, which a\n"
     "                        process with more than 512 MiB in use is not\n"
     "  -n, --no-stop         do not stop the process; some leaks may be wrong\n"
     "  -j, --json            print JSON\n"
     "  -h, --help            show this help\n"
     "\n"
-    "The exit status is 0 if there are no leaks, 1 if there are, 2 if the search failed.\n";
+    "The exit status is 0 if there are no leaks, 1 if there are, 2 if the search failed. With --trace it is 0 if\n"
+    "the program can reach the block, 1 if it cannot, 3 if the address is in no block in use.\n";
 
-enum { ROWS = 30, DUMP_MOST = 512, LEAKS_FOUND = 1, LEAKS_FAILED = 2 };
+enum { ROWS = 30, DUMP_MOST = 512, LEAKS_FOUND = 1, LEAKS_FAILED = 2, LEAKS_NO_BLOCK = 3 };
 
 struct request {
     struct leaks_request leaks;
     const char *suppressions;
     size_t rows;
+    uint64_t address; /* to trace */
     bool json;
 };
 
+static int show_trace(struct leaks *leaks, const struct request *request)
+{
+    if (!trace_find_names(leaks))
+        return LEAKS_FAILED;
+    if (request->json)
+        trace_write_json(stdout, leaks);
+    else
+        trace_write_text(stdout, leaks);
+    if (command_end_output(COMMAND_OK) != COMMAND_OK)
+        return LEAKS_FAILED;
+    if (leaks->trace->found != TRACE_IN_USE)
+        return LEAKS_NO_BLOCK;
+    return leaks->trace->is_reached ? COMMAND_OK : LEAKS_FOUND;
+}
+
 static int show(struct leaks *leaks, const struct request *request, struct suppressions *suppressions)
 {
+    if (leaks->trace != NULL)
+        return show_trace(leaks, request);
     if (!leaks_find_names(leaks, suppressions))
         return LEAKS_FAILED;
     if (request->json)
@@ -83,6 +108,17 @@ static int wrong(const char *what)
     return LEAKS_FAILED;
 }
 
+/* Hexadecimal, with 0x in front or not, as most tools print addresses. */
+static bool parse_address(const char *text, uint64_t *address)
+{
+    char *end;
+    if (strspn(text, "0123456789abcdefABCDEFxX") != strlen(text) || *text == '\0')
+        return false;
+    errno = 0;
+    *address = strtoull(text, &end, 16);
+    return errno == 0 && *end == '\0';
+}
+
 /* Takes one option; an exit status, or -1 to go on. */
 static int take(struct request *request, int option)
 {
@@ -103,6 +139,11 @@ static int take(struct request *request, int option)
         return -1;
     case 's':
         request->suppressions = optarg;
+        return -1;
+    case 't':
+        if (!parse_address(optarg, &request->address))
+            return wrong("invalid address");
+        request->leaks.trace = &request->address;
         return -1;
     case 'e':
         request->leaks.exact = true;
@@ -125,6 +166,9 @@ static int check(const struct request *request, int arguments)
 {
     if (request->leaks.exact && request->leaks.no_stop)
         return wrong("--exact and --no-stop exclude each other");
+    if (request->leaks.trace != NULL &&
+        (request->leaks.list || request->leaks.dump != 0 || request->suppressions != NULL))
+        return wrong("--trace excludes --blocks, --dump and --suppressions");
     if (arguments < 1)
         return wrong("no process ID or name given");
     return arguments > 1 ? wrong("too many arguments") : COMMAND_OK;
@@ -136,17 +180,19 @@ int cmd_leaks(int argc, char **argv)
                                             {"dump", required_argument, NULL, 'd'},
                                             {"suppressions", required_argument, NULL, 's'},
                                             {"rows", required_argument, NULL, 'r'},
+                                            {"trace", required_argument, NULL, 't'},
                                             {"exact", no_argument, NULL, 'e'},
                                             {"no-stop", no_argument, NULL, 'n'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct request request = {.rows = ROWS};
-    for (int option; (option = getopt_long(argc, argv, "bd:s:r:enjh", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "bd:s:r:t:enjh", options, NULL)) != -1;) {
         int status = take(&request, option);
         if (status >= 0)
             return status;
     }
+    request.leaks.pointers = request.rows != 0 ? request.rows : SIZE_MAX;
     int status = check(&request, argc - optind);
     return status == COMMAND_OK ? run(&request, argv[optind]) : status;
 }

@@ -535,12 +535,16 @@ static bool is_in_libc(const struct core *core, uintptr_t address)
     return false;
 }
 
-static bool add_registers(const struct core *core, struct roots_threads *threads, const unsigned char *registers)
+static bool add_registers(const struct core *core, struct roots_threads *threads, const unsigned char *description)
 {
+    prstatus_t status;
     size_t count = threads->count;
-    bool added = roots_add_registers(threads, registers, sizeof((prstatus_t *)0)->pr_reg);
-    if (threads->count > count)
+    memcpy(&status, description, sizeof status);
+    bool added = roots_add_registers(threads, &status.pr_reg, sizeof status.pr_reg);
+    if (threads->count > count) {
+        threads->thread[count].id = status.pr_pid;
         threads->thread[count].is_in_libc = is_in_libc(core, threads->thread[count].pc);
+    }
     return added;
 }
 
@@ -550,9 +554,8 @@ bool core_threads(const struct core *core, struct roots_threads *threads)
     bool added = true;
     *threads = (struct roots_threads){0};
     for (size_t at = 0; added && next_note(core, &at, &note);) {
-        const size_t registers = offsetof(prstatus_t, pr_reg);
         if (note.type == NT_PRSTATUS && note.size >= sizeof(prstatus_t))
-            added = add_registers(core, threads, note.description + registers);
+            added = add_registers(core, threads, note.description);
         else if (note.type == NT_FPREGSET || note.type == NT_X86_XSTATE)
             added = roots_add_words(threads, note.description, note.size);
 #if defined(__aarch64__)

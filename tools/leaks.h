@@ -3,7 +3,8 @@
  * The blocks of a process that nothing leads to any more.
  *
  *     leaks_search.c (in a child process) ──► leaks_groups.c ──► leaks_names.c ──► leaks_text.c, leaks_json.c
- *                                                           suppressions.c ──┘
+ *                     │                                     suppressions.c ──┘
+ *                     └─ leaks_look.c, leaks_trace.c, of one address: ──► leaks_trace_names.c ──► leaks_trace_text.c, …
  *
  * All of it lies in the mapping of a struct profile, which also has the loaded objects and finds their files.
  */
@@ -17,6 +18,7 @@
 
 #include "profile.h"
 
+struct leaks_trace;
 struct roots_threads;
 
 struct leaks_request {
@@ -24,6 +26,8 @@ struct leaks_request {
     bool no_stop; /* not stopped at all */
     const struct roots_threads *stopped; /* the caller has stopped it, and these are its threads; or NULL */
     bool list;    /* addresses of the blocks */
+    const uint64_t *trace; /* no leaks, but how the program comes to this address; or NULL */
+    size_t pointers;       /* words that lead directly to that, which are listed, at most */
     size_t dump;  /* words of each listed block, or of one block of each group */
 };
 
@@ -72,6 +76,7 @@ struct leaks {
     uint32_t *table;     /* a hash table of numbers of groups plus one; twice as long as there is room */
     struct leaks_sum ungrouped; /* for lack of memory */
     uint64_t unlisted;          /* likewise */
+    struct leaks_trace *trace;  /* if that was asked for (leaks_trace.h) */
 };
 
 /* Searches a process, or a core file; NULL after a message. */
@@ -111,5 +116,13 @@ size_t leaks_stack(const struct leaks *leaks, const struct leaks_group *group,
 
 void leaks_write_text(FILE *out, const struct leaks *leaks, size_t rows_most);
 void leaks_write_json(FILE *out, const struct leaks *leaks);
+
+/* The lines on the process and the search. */
+void leaks_write_title(FILE *out, const struct leaks *leaks);
+/* The first members of the object. */
+void leaks_write_json_head(FILE *out, const struct leaks *leaks);
+/* The stack of a group, if it is known; in JSON as one more member. */
+void leaks_write_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group);
+void leaks_write_json_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group);
 
 #endif

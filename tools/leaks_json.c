@@ -42,7 +42,7 @@ static void write_dumps(FILE *out, const struct leaks_group *group)
         fputc(']', out);
 }
 
-static void write_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
+void leaks_write_json_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
 {
     static const struct profile_line *lines[PROFILE_LINES_MOST];
     size_t count = leaks_stack(leaks, group, lines);
@@ -65,14 +65,14 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
         putc(',', out);
         json_member(out, "type", group->type);
     }
-    write_stack(out, leaks, group);
+    leaks_write_json_stack(out, leaks, group);
     if (leaks->listed)
         write_list(out, group);
     write_dumps(out, group);
     fputc('}', out);
 }
 
-void leaks_write_json(FILE *out, const struct leaks *leaks)
+void leaks_write_json_head(FILE *out, const struct leaks *leaks)
 {
     fprintf(out, "{\"schema\":1,\"pid\":%d,", (int)leaks->pid);
     json_member(out, "name", leaks->name);
@@ -85,6 +85,11 @@ void leaks_write_json(FILE *out, const struct leaks *leaks)
             ",\"unsettled\":%" PRIu64 ",\"unread_threads\":%" PRIu64 ",\"unread_blocks\":%" PRIu64,
             leaks->in_use.blocks, leaks->in_use.bytes, leaks->passed_over, leaks->unsettled, leaks->unread_threads,
             leaks->unread_blocks);
+}
+
+void leaks_write_json(FILE *out, const struct leaks *leaks)
+{
+    leaks_write_json_head(out, leaks);
     write_sum(out, "direct", leaks->direct);
     write_sum(out, "indirect", leaks->indirect);
     write_sum(out, "suppressed", leaks->suppressed);

@@ -18,148 +18,17 @@
 #include <unistd.h>
 
 #include "base/mix.h"
-#include "command.h"
-#include "core_file.h"
-#include "leaks.h"
-#include "process.h"
+#include "leaks_look.h"
+#include "leaks_trace.h"
 #include "profile_maps.h"
-#include "profile_tables.h"
 #include "reader/clock.h"
 #include "reader/lost.h"
-#include "reader/own.h"
-#include "reader/roots.h"
-#include "reader/stop.h"
 
 enum { SECONDS = 300, LOOKS_MOST = 8 };
 /* Of fewer bytes in use one thread has read all before others have begun. */
 enum { ALONE_MOST = 64 << 20 };
-/* Of so many bytes in use the search takes some tenths of a second. */
-static const uint64_t exact_most = sizeof(void *) == 8 ? (uint64_t)512 << 20 : (uint64_t)256 << 20;
-
-/* Seconds for a thread that waits for a processor, or for the end of a vfork. */
-static const double patience = 0.5;
-
-struct search {
-    struct process *process;
-    const struct core *core; /* that is searched in its place, or NULL */
-    struct reader_ranges present; /* of the core */
-    struct leaks *leaks;
-    const struct leaks_request *request;
-    struct remote_memory memory;
-    struct hak_stats_block block;
-    struct live live, before; /* of this look and of the last one */
-    struct roots roots;
-    struct reach *reach;
-    struct reader_stop stop;
-    bool is_stopped;
-    bool unread;              /* no block is read while it is stopped */
-    struct roots_threads threads; /* as of the last stop */
-    uint64_t secret;
-    uint32_t owner;                        /* the group of the direct block that is followed */
-    const struct profile_mapping *object;  /* that had the last word */
-};
-
-/* ---- stops ------------------------------------------------------------- */
-
-static enum process_result complain(struct search *search, enum reader_result result, int error)
-{
-    if (result == READER_DONE)
-        return PROCESS_READ;
-    if (search->core != NULL) {
-        command_error("%s: %s", search->core->path, reader_failure(result));
-        return PROCESS_FAILED;
-    }
-    if (result == READER_UNREADABLE && error != EFAULT && error != 0)
-        return process_complain_of(search->process, error);
-    return process_complain(search->process, PROCESS_FAILED, "%s", reader_failure(result));
-}
-
-static enum process_result begin_stop(struct search *search)
-{
-    if (search->request->no_stop || search->request->stopped != NULL)
-        return PROCESS_READ;
-    if (!reader_stop_begin(&search->stop, search->process->pid))
-        return process_complain_of_stop(search->process, errno);
-    search->is_stopped = true;
-    search->leaks->stops++;
-    reader_stop_wait(&search->stop, patience);
-    roots_free_threads(&search->threads);
-    for (size_t i = 0; i < search->stop.count; i++)
-        if (!roots_add_thread(&search->threads, search->stop.threads[i].thread))
-            return complain(search, READER_NO_MEMORY, 0);
-    return PROCESS_READ;
-}
-
-static void end_stop(struct search *search)
-{
-    struct leaks *leaks = search->leaks;
-    if (!search->is_stopped)
-        return;
-    double seconds = reader_stop_end(&search->stop);
-    search->is_stopped = false;
-    leaks->stopped += seconds;
-    if (seconds > leaks->longest)
-        leaks->longest = seconds;
-}
 
 /* ---- one look ---------------------------------------------------------- */
-
-/* What the last look has found, but for the blocks. */
-static void forget(struct search *search)
-{
-    live_free(&search->before);
-    search->before = search->live;
-    search->live = (struct live){0};
-    reach_free(search->reach);
-    search->reach = NULL;
-    mappings_free(&search->roots.mappings);
-    ranges_free(&search->roots.none);
-    ranges_free(&search->present);
-}
-
-static enum process_result read_mappings(struct search *search)
-{
-    struct reader_mappings *mappings = &search->roots.mappings;
-    if (search->core != NULL)
-        return core_mappings(search->core, mappings, &search->present) ? PROCESS_READ : PROCESS_FAILED;
-    return mappings_read(mappings, search->process->pid) ? PROCESS_READ : process_complain_of(search->process, errno);
-}
-
-/* The records, while the process is stopped. */
-static enum process_result read_records(struct search *search)
-{
-    struct roots *roots = &search->roots;
-    *roots = (struct roots){.memory = &search->memory, .mappings.pages = -1};
-    errno = 0;
-    enum reader_result result = live_read(&search->live, &search->memory, &search->block, search->unread);
-    int error = errno;
-    if (result == READER_DONE && read_mappings(search) != PROCESS_READ)
-        return PROCESS_FAILED;
-    errno = error;
-    if (result == READER_DONE)
-        result = own_read(&roots->none, &search->memory, &search->block, search->process->block, &search->live,
-                          &roots->mappings);
-    if (result != READER_DONE)
-        return complain(search, result, errno);
-    search->reach = reach_new(&search->live, &search->memory, &roots->mappings);
-    if (!live_add_bits(&search->live) || search->reach == NULL)
-        return complain(search, READER_NO_MEMORY, 0);
-    search->reach->has_marks = search->leaks->has_marks;
-    search->reach->secret = search->secret;
-    return PROCESS_READ;
-}
-
-/* What the roots lead to, likewise. */
-static enum process_result read_roots(struct search *search)
-{
-    const struct roots_threads *threads = search->request->stopped;
-    if (search->is_stopped)
-        threads = &search->threads;
-    bool read = (threads == NULL || roots_read_threads(&search->roots, threads, reach_words, search->reach)) &&
-                roots_read_memory(&search->roots, reach_words, search->reach);
-    search->leaks->unread_threads = threads != NULL ? threads->unread : 0;
-    return read ? PROCESS_READ : complain(search, READER_NO_MEMORY, 0);
-}
 
 /* A block that was suspected in the last look is so in this one if it is still there. */
 static bool carry(struct live *before, const struct live_block *block, void *context)
@@ -215,53 +84,42 @@ static void keep_unreached(struct search *search)
     live_each(&search->live, LIVE_WANTED, drop_freed, search);
 }
 
-/* Whether it is stopped until everything is read. */
-static void decide(struct search *search)
-{
-    size_t in_use = SIZE_MAX;
-    if (!remote_read(&search->memory, (uintptr_t)search->block.live_bytes, &in_use, sizeof in_use))
-        in_use = SIZE_MAX;
-    search->leaks->exact = search->request->stopped != NULL ||
-                           (search->is_stopped && (search->request->exact || in_use <= exact_most));
-    search->unread = !search->leaks->exact && search->leaks->has_marks;
-}
-
 /* The first look follows everything from the roots on. */
 static enum process_result look_first(struct search *search)
 {
-    enum process_result result = begin_stop(search);
-    decide(search);
+    enum process_result result = look_begin_stop(search);
+    look_decide(search);
     if (result == PROCESS_READ)
-        result = read_records(search);
+        result = look_read_records(search);
     if (result == PROCESS_READ) {
         live_copy(&search->live, LIVE_WANTED, LIVE_IN_USE, LIVE_IN_USE);
-        result = read_roots(search);
+        result = look_read_roots(search, reach_words, search->reach);
     }
     if (!search->leaks->exact)
-        end_stop(search);
+        look_end_stop(search);
     if (result == PROCESS_READ) {
         follow_all(search);
         keep_unreached(search);
         search->leaks->in_use = (struct leaks_sum){search->live.blocks, search->live.bytes};
         search->leaks->looks++;
     }
-    end_stop(search);
+    look_end_stop(search);
     return result;
 }
 
 /* A further one searches for addresses of those that are suspected; with `all` in all other blocks, too. */
 static enum process_result look_again(struct search *search, bool all)
 {
-    forget(search);
-    enum process_result result = begin_stop(search);
+    look_forget(search);
+    enum process_result result = look_begin_stop(search);
     if (result == PROCESS_READ)
-        result = read_records(search);
+        result = look_read_records(search);
     if (result == PROCESS_READ) {
         live_each(&search->before, LIVE_WANTED, carry, search);
         reach_few(search->reach);
-        result = read_roots(search);
+        result = look_read_roots(search, reach_words, search->reach);
     }
-    end_stop(search);
+    look_end_stop(search);
     if (result != PROCESS_READ)
         return result;
     if (all)
@@ -273,21 +131,6 @@ static enum process_result look_again(struct search *search, bool all)
 }
 
 /* ---- all looks --------------------------------------------------------- */
-
-static int by_address(const void *a, const void *b)
-{
-    const struct profile_sample *one = a, *other = b;
-    return one->address < other->address ? -1 : one->address > other->address;
-}
-
-/* The call stack of a sampled block. */
-static uint32_t entry_of(const struct profile *stacks, uint64_t address)
-{
-    const struct profile_sample wanted = {.address = address}, *found = NULL;
-    if (stacks->sample_count > 0)
-        found = bsearch(&wanted, stacks->samples, stacks->sample_count, sizeof wanted, by_address);
-    return found != NULL ? (uint32_t)found->entry : LEAKS_NO_STACK;
-}
 
 static void read_words(struct search *search, struct leaks_block *listed, uint64_t size)
 {
@@ -313,7 +156,7 @@ static void add(const struct live_block *block, bool first, void *context)
         like.word = words[0];
     profile_add_word(leaks->profile, like.word);
     if (block->sampled)
-        like.entry = entry_of(leaks->stacks, block->start);
+        like.entry = look_entry_of(leaks->stacks, block->start);
     if (search->request->list && search->request->dump != 0)
         read_words(search, &listed, block->size);
     uint32_t group = leaks_add(leaks, &like, search->request->list ? &listed : NULL);
@@ -323,20 +166,6 @@ static void add(const struct live_block *block, bool first, void *context)
     }
     if (first)
         search->owner = group;
-}
-
-/* Where the heap profiler was on it knows who allocated some of the blocks. */
-static enum process_result read_stacks(struct search *search)
-{
-    struct profile *stacks = search->leaks->stacks;
-    if (profile_tables_read(stacks, &search->memory, (uintptr_t)search->block.profile, 1) != PROFILE_TABLES_READ)
-        stacks->sample_count = 0;
-    if (stacks->sample_count == 0)
-        return PROCESS_READ;
-    qsort(stacks->samples, stacks->sample_count, sizeof *stacks->samples, by_address);
-    if (search->core != NULL)
-        return core_add_code(search->core, stacks) ? PROCESS_READ : PROCESS_FAILED;
-    return profile_read_code(search->process, &search->memory, stacks);
 }
 
 static enum process_result look_until_sure(struct search *search)
@@ -362,17 +191,19 @@ static enum process_result search_all(struct search *search)
     double began = clock_seconds();
     leaks->has_marks = search->block.checks != 0;
     if (!remote_read(&search->memory, (uintptr_t)search->block.secret, &search->secret, sizeof search->secret))
-        return complain(search, READER_UNREADABLE, errno);
+        return look_complain(search, READER_UNREADABLE, errno);
     search->memory.page_size = (size_t)sysconf(_SC_PAGESIZE);
-    enum process_result result = look_until_sure(search);
-    end_stop(search);
-    if (result != PROCESS_READ)
+    enum process_result result = search->request->trace != NULL ? trace_address(search) : look_until_sure(search);
+    look_end_stop(search);
+    if (result != PROCESS_READ || search->request->trace != NULL) {
+        leaks->seconds = clock_seconds() - began;
         return result;
+    }
     leaks->passed_over = search->live.summary.passed_over;
     if (leaks->in_use.blocks > 0)
-        result = read_stacks(search);
+        result = look_read_stacks(search);
     if (!lost_find_first(search->reach, add, search))
-        return complain(search, READER_NO_MEMORY, 0);
+        return look_complain(search, READER_NO_MEMORY, 0);
     profile_read_types(leaks->profile, &search->memory);
     leaks->seconds = clock_seconds() - began;
     return result;
@@ -445,7 +276,7 @@ static bool search_core(struct search *search, const struct core *core)
     core_name(core, leaks->name, sizeof leaks->name);
     memcpy(leaks->version, core->block.version, sizeof leaks->version);
     bool found = core_add_objects(core, leaks->profile) && search_all(search) == PROCESS_READ;
-    forget(search);
+    look_forget(search);
     live_free(&search->live);
     live_free(&search->before);
     return found;

@@ -61,7 +61,7 @@ static void write_doubts(FILE *out, const struct leaks *leaks)
         fprintf(out, "%" PRIu64 " addresses are not listed, for lack of memory.\n", leaks->unlisted);
 }
 
-static void write_head(FILE *out, const struct leaks *leaks)
+void leaks_write_title(FILE *out, const struct leaks *leaks)
 {
     if (leaks->pid != 0)
         fprintf(out, "%s (process %d), libhakmem %s\n", leaks->name, (int)leaks->pid, leaks->version);
@@ -71,6 +71,11 @@ static void write_head(FILE *out, const struct leaks *leaks)
             (double)leaks->in_use.bytes / MIB);
     write_stops(out, leaks);
     write_doubts(out, leaks);
+}
+
+static void write_head(FILE *out, const struct leaks *leaks)
+{
+    leaks_write_title(out, leaks);
     if (leaks->suppressed.blocks != 0) {
         write_sum(out, leaks->suppressed);
         fprintf(out, " suppressed\n");
@@ -111,7 +116,7 @@ static void write_list(FILE *out, const struct leaks_group *group)
 }
 
 /* As deep as helps; JSON has all of it. */
-static void write_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
+void leaks_write_stack(FILE *out, const struct leaks *leaks, const struct leaks_group *group)
 {
     enum { DEEPEST = 16 };
     static const struct profile_line *lines[PROFILE_LINES_MOST];
@@ -136,7 +141,7 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
         fprintf(out, " %15" PRIu64 " %14" PRIu64 " %14" PRIu64, group->through.blocks, group->through.bytes,
                 leaks_total(group));
     fprintf(out, "  %s\n", group->type != NULL ? group->type : "-");
-    write_stack(out, leaks, group);
+    leaks_write_stack(out, leaks, group);
     write_list(out, group);
 }
 

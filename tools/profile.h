@@ -185,6 +185,9 @@ const struct profile_place *profile_place(const struct profile *profile, uint64_
  */
 const char *profile_type_of(struct profile *profile, uint64_t word);
 
+/* The variable in which an address lies, likewise, and how far behind its start; or NULL. */
+const char *profile_variable_of(struct profile *profile, uint64_t address, uint64_t *offset);
+
 /* ---- types of C++ objects (profile_types.c) ---------------------------- */
 
 struct remote_memory;

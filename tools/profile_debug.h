@@ -34,6 +34,12 @@ char *profile_debug_table(struct profile_debug *debug, uint64_t distance);
 /* The type with a mangled name as the C++ ABI has it for typeid, to be freed, or NULL. */
 char *profile_debug_type(const char *mangled);
 
+/*
+ * The name of the variable in which an address lies, to be freed, or NULL; and how far behind its start. distance: as
+ * above.
+ */
+char *profile_debug_variable(struct profile_debug *debug, uint64_t distance, uint64_t *offset);
+
 /* Whether this command can find names at all. */
 extern const bool profile_debug_available;
 

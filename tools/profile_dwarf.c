@@ -478,3 +478,19 @@ char *profile_debug_type(const char *mangled)
     free(symbol);
     return type;
 }
+
+/* ---- variables --------------------------------------------------------- */
+
+char *profile_debug_variable(struct profile_debug *debug, uint64_t distance, uint64_t *offset)
+{
+    GElf_Addr start;
+    GElf_Off behind;
+    GElf_Sym symbol;
+    if (!address_of(debug, 0, &start))
+        return NULL;
+    const char *name = dwfl_module_addrinfo(debug->module, start + distance, &behind, &symbol, NULL, NULL, NULL);
+    if (name == NULL || *name == '\0' || behind >= symbol.st_size)
+        return NULL;
+    *offset = behind;
+    return profile_name_of_symbol(name);
+}

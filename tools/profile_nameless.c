@@ -44,3 +44,11 @@ char *profile_debug_type(const char *mangled)
     (void)mangled;
     return NULL;
 }
+
+char *profile_debug_variable(struct profile_debug *debug, uint64_t distance, uint64_t *offset)
+{
+    (void)debug;
+    (void)distance;
+    (void)offset;
+    return NULL;
+}

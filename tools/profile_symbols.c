@@ -155,6 +155,18 @@ const char *profile_type_of(struct profile *profile, uint64_t word)
     return kept;
 }
 
+const char *profile_variable_of(struct profile *profile, uint64_t address, uint64_t *offset)
+{
+    const struct profile_mapping *mapping = profile_mapping_of(profile, address);
+    struct profile_debug *debug = mapping != NULL ? debug_of(profile, mapping) : NULL;
+    char *name = debug != NULL ? profile_debug_variable(debug, address - mapping->start, offset) : NULL;
+    char *kept = name != NULL ? profile_room(profile, strlen(name) + 1, 1) : NULL;
+    if (kept != NULL)
+        strcpy(kept, name);
+    free(name);
+    return kept;
+}
+
 /* ---- frames ------------------------------------------------------------ */
 
 static char *nameless(const struct profile_mapping *mapping, uint64_t offset)

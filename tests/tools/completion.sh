@@ -55,6 +55,7 @@ offers 'hakmem profile --view al' 'allocated'
 offers 'hakmem profile -o lib' 'library.so'
 offers 'hakmem profile --diff lib' 'library.so'
 offers 'hakmem leaks --b' '--blocks'
+offers 'hakmem leaks --t' '--trace'
 offers 'hakmem map --s' '--svg'
 offers 'hakmem map -o lib' 'library.so'
 sed -n 's/^HAK_OPTION([A-Z_]*, "\([a-z_0-9]*\)".*/\1/p' "$srcdir/lib/core/options.def" > options

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "leaks.h"
+#include "reader/chain.h"
 #include "reader/lost.h"
 #include "reader/own.h"
 #include "reader/remote_block.h"
@@ -308,6 +309,41 @@ static void look_at_image(const struct remote_memory *memory, uintptr_t start)
     remote_block_find(memory, start, &block);
 }
 
+/* ---- chains ------------------------------------------------------------ */
+
+static bool take_block(struct live *live, const struct live_block *block, void *context)
+{
+    struct live_block *taken = context, again;
+    if (!live_numbered(live, block->number, &again) || again.start != block->start || again.size != block->size)
+        fail("a block has not its number");
+    *taken = *block;
+    return block->start % 7 != 0;
+}
+
+/* To one of the blocks, whichever it is. */
+static void find_chain(struct wild *wild, const struct remote_memory *memory, struct live *live, struct roots *roots,
+                       const struct roots_threads *threads)
+{
+    struct chain chain = {.live = live, .memory = memory, .roots = roots, .has_marks = true,
+                          .secret = random_word(wild), .pointers_most = 10};
+    live_each(live, LIVE_IN_USE, take_block, &chain.target);
+    if (chain.target.size == 0)
+        return;
+    live_unset_all(live, LIVE_FIRST);
+    live_unset_all(live, LIVE_SEARCHED);
+    if (!chain_begin(&chain) || !roots_read_threads(roots, threads, chain_roots, &chain) ||
+        !roots_read_memory(roots, chain_roots, &chain))
+        fail("no memory");
+    chain_find(&chain);
+    if (chain.pointer_count > chain.pointers_most || chain.pointer_count > chain.pointer_total ||
+        chain.is_reached != (chain.link_count > 0))
+        fail("a chain has no end");
+    for (size_t i = 0; i < chain.link_count && i < CHAIN_SHOWN; i++)
+        if (chain.links[i].is_root != (i == 0) || (i > 0 && chain.links[i].block.size == 0))
+            fail("a chain has no root");
+    chain_free(&chain);
+}
+
 static void follow(struct wild *wild, const struct remote_memory *memory, struct live *live, struct roots *roots,
                    const struct hak_stats_block *block)
 {
@@ -328,6 +364,8 @@ static void follow(struct wild *wild, const struct remote_memory *memory, struct
     live_copy(live, LIVE_WANTED, LIVE_WANTED, LIVE_REACHED);
     wild->reads_left = READS; /* what is lost has contents, too */
     find_lost(live, reach);
+    wild->reads_left = READS;
+    find_chain(wild, memory, live, roots, &threads);
     roots_free_threads(&threads);
     reach_free(reach);
 }

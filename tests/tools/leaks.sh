@@ -106,12 +106,56 @@ look 1 --json --blocks --no-stop
 compare running
 look 2 --exact --no-stop
 grep -q 'exclude each other' "$work/message" || fail 'options exclude each other'
+# trace FILE: each address that the process has said, with the chain that it has said
+cat > "$work/trace.py" << 'PYTHON'
+import json, subprocess, sys
+hakmem, process, said = sys.argv[1:]
+def trace(address, *options):
+    run = subprocess.run([hakmem, "leaks", "--json", "--trace", address, *options, process], stdout=subprocess.PIPE)
+    return json.loads(run.stdout), run.returncode
+seen = set()
+for line in open(said):
+    word = line.split()
+    if word[0] == "kept":
+        found, status = trace(word[1])
+        chain, kind, links = found["chain"], word[3], int(word[4])
+        assert status == 0 and found["reachable"] and found["found"] == "block", found
+        assert len(chain) == links == found["chain_length"] and found["chain_left_out"] == 0, (line, found)
+        assert chain[0]["in"] == kind and all(link["in"] == "block" for link in chain[1:]), (line, chain)
+        if kind == "data":
+            assert chain[0]["file"].endswith("/leaks_made"), chain
+            assert chain[0].get("variable", "chain_begin") == "chain_begin", chain
+        assert chain[-1]["address"] in [pointer["address"] for pointer in found["pointers"]], found
+        seen.add(kind)
+    elif word[0] in ("direct", "indirect") and word[0] + word[2] not in seen:
+        found, status = trace(word[1])
+        assert status == 1 and not found["reachable"] and found["chain"] == [], (line, found)
+        assert (found["pointer_count"] > 0) == (word[0] == "indirect"), (line, found)
+        assert all(pointer["in"] == "block" for pointer in found["pointers"]), (line, found)
+        inside, status = trace(hex(int(word[1], 16) + int(word[2]) - 1)[2:])
+        assert status == 1 and inside["block"] == found["block"], (line, inside)
+        seen.add(word[0] + word[2])
+assert {"data", "stack", "tls", "direct24", "indirect56", "indirect700", "direct3000000"} <= seen, seen
+found, status = trace("12340")
+assert status == 3 and found["found"] == "none" and "chain" not in found, found
+PYTHON
+trace() { python3 "$work/trace.py" "$hakmem" "$1" "$work/said" || fail "$what: --trace"; }
+trace "$pid"
+kept=$(sed -n 's/^kept \(0x[0-9a-f]*\) by data 1$/\1/p' "$work/said")
+look 0 --trace="$kept"
+grep -q '^The program can reach it\. ' "$work/out" && grep -q "^  $kept .* (this block)\$" "$work/out" &&
+    grep -q '  data of leaks_made+0x' "$work/out" || fail "no chain as text: $(cat "$work/out")"
+look 3 --trace=0x10
+grep -q '^0x10 is in no block of the heap\.$' "$work/out" || fail 'an address that is in no block'
+look 2 --trace=main
+look 2 --trace=0x10 --blocks
 # a core has the same
 if command -v gcore > /dev/null && gcore -o "$work/core" "$pid" > "$work/log" 2>&1; then
     process=$pid
     pid=$work/core.$pid
     look 1 --json --blocks --dump=3
     compare core
+    trace "$pid"
     look 1
     grep -q '^leaks_made, libhakmem [0-9]' "$work/out" || fail 'a core has no heading'
     head -c 100000 "$pid" > "$work/cut"
@@ -179,7 +223,7 @@ for how in end thread; do
     python3 - "$work/out" "$work/said" $how << 'PYTHON' || fail "$what: leaks"
 import json, sys
 found = json.load(open(sys.argv[1]))
-kinds = [line.split()[0] for line in open(sys.argv[2])]
+kinds = [line.split()[0] for line in open(sys.argv[2]) if not line.startswith("kept ")]
 blocks = found["direct"]["blocks"] + found["indirect"]["blocks"]
 # what main had on its stack may be lost when it calls exit
 assert 0 <= blocks - len([kind for kind in kinds if kind != "ready"]) <= 1, (blocks, len(kinds))

@@ -2,7 +2,8 @@
 /*
  * A program that leaks in many ways, and keeps blocks in as many; run with the library preloaded. It says
  * "direct ADDRESS SIZE", "indirect ADDRESS SIZE" or "circle ADDRESS SIZE" for what it loses, not by stdio,
- * which allocates. Then it says "ready" and waits. Arguments: "none" loses nothing; "busy" goes on to move
+ * which allocates; and "kept ADDRESS by WHAT LINKS" of some blocks that it keeps, with the length of the shortest chain.
+ * Then it says "ready" and waits. Arguments: "none" loses nothing; "busy" goes on to move
  * what it keeps; "large" keeps so much that it is not stopped for long; "end" ends in place of waiting, with 5,
  * "thread" as well, by another thread, and "abort" by a signal.
  */
@@ -25,6 +26,7 @@ static void *volatile variable, *volatile array[100], *volatile bulk;
 static _Thread_local void *volatile local;
 static void *volatile *mapped;
 static struct node ring = {&ring, &ring, ""};
+static struct node *volatile chain_begin;
 static pthread_barrier_t begun;
 
 static void say(const char *what, const void *block, size_t size)
@@ -109,10 +111,17 @@ __attribute__((noinline)) static void lose_all(void)
 
 /* ---- what is kept ------------------------------------------------------ */
 
+static void say_kept(const void *block, const char *what, int links)
+{
+    dprintf(STDOUT_FILENO, "kept %p by %s %d\n", block, what, links);
+}
+
 static void *wait_for_ever(void *none)
 {
     void *volatile on_stack = allocate(777);
     local = allocate(888);
+    say_kept(on_stack, "stack", 1);
+    say_kept(local, "tls", 1);
     pthread_barrier_wait(&begun);
     for (;;)
         pause();
@@ -156,8 +165,24 @@ static void begin(void *(*function)(void *))
         exit(1);
 }
 
+/* From each node to the next one, and from the first one to the last but one. */
+__attribute__((noinline)) static void keep_chain(void)
+{
+    struct node *node[6];
+    for (int i = 0; i < 6; i++)
+        node[i] = allocate(sizeof *node[i]);
+    for (int i = 0; i < 5; i++)
+        node[i]->next = node[i + 1];
+    node[0]->previous = node[4];
+    chain_begin = node[0];
+    say_kept(node[0], "data", 1);
+    say_kept(node[3], "data", 4);
+    say_kept((char *)node[5] + 60, "data", 3);
+}
+
 static void keep_all(void)
 {
+    keep_chain();
     variable = allocate(10);
     local = allocate(20);
     mapped = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

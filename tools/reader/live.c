@@ -253,6 +253,37 @@ bool live_find(const struct live *live, uintptr_t address, struct live_block *bl
     return true;
 }
 
+/* How many records of a size have a number up to a given one; they rise. */
+static size_t count_up_to(const void *numbers, size_t count, size_t size, uint64_t number)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uint64_t found;
+        memcpy(&found, (const char *)numbers + middle * size, sizeof found);
+        if (found <= number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool live_numbered(const struct live *live, uint64_t number, struct live_block *block)
+{
+    size_t slab = live->slab_count == 0 ? 0 : count_up_to(&live->slabs->first, live->slab_count, sizeof *live->slabs, number);
+    size_t single = live->single_count == 0
+                        ? 0 : count_up_to(&live->singles->number, live->single_count, sizeof *live->singles, number);
+    if (single > 0 && live->singles[single - 1].number == number) {
+        describe_single(&live->singles[single - 1], single - 1, block);
+        return true;
+    }
+    if (slab == 0 || number - live->slabs[slab - 1].first >= live->slabs[slab - 1].count)
+        return false;
+    describe(&live->slabs[slab - 1], slab - 1, (uint32_t)(number - live->slabs[slab - 1].first), block);
+    return true;
+}
+
 /* ---- visits ------------------------------------------------------------ */
 
 static bool visit_slab(struct live *live, enum live_bit bit, size_t number, bool backwards, live_visit *visit,

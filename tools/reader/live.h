@@ -70,7 +70,10 @@ void live_free(struct live *live);
 /* The block in which an address lies, in use or not; false if there is none. */
 bool live_find(const struct live *live, uintptr_t address, struct live_block *block);
 
-/* The same among singles alone. */
+/* The block of a number; false if there is none. */
+bool live_numbered(const struct live *live, uint64_t number, struct live_block *block);
+
+/* The block in which an address lies, among singles alone. */
 bool live_find_single(const struct live *live, uintptr_t address, struct live_block *block);
 
 /* The number plus 1 of the slab in which an address lies, or behind whose last block; 0 if there is none. */

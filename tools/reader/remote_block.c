@@ -114,6 +114,17 @@ bool remote_image_end(const struct remote_memory *memory, uintptr_t start, uintp
     return *end > start;
 }
 
+size_t remote_image_tls(const struct remote_memory *memory, uintptr_t start)
+{
+    struct image image;
+    if (read_image(memory, start, &image) != REMOTE_FOUND)
+        return 0;
+    for (int i = 0; i < image.count; i++)
+        if (image.segment[i].p_type == PT_TLS)
+            return (size_t)image.segment[i].p_memsz;
+    return 0;
+}
+
 enum remote_result remote_block_find(const struct remote_memory *memory, uintptr_t start,
                                      uintptr_t *block)
 {

@@ -32,6 +32,9 @@ size_t remote_build_id(const struct remote_memory *memory, uintptr_t start,
 /* Where the last segment of the ELF file that is mapped from start on ends; false if there is none. */
 bool remote_image_end(const struct remote_memory *memory, uintptr_t start, uintptr_t *end);
 
+/* The size of its thread-local variables; 0 if it has none, or cannot be read. */
+size_t remote_image_tls(const struct remote_memory *memory, uintptr_t start);
+
 /* Copies the block: its version is a text in any case, the rest as wanted where it was FOUND. */
 enum remote_result remote_block_read(const struct remote_memory *memory, uintptr_t address,
                                      struct hak_stats_block *block);

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "reader/roots.h"
 
+#include <assert.h>
 #include <elf.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -47,6 +49,19 @@ static void describe(const void *registers, struct roots_thread *thread)
     *thread = (struct roots_thread){0};
 }
 #endif
+
+const char *roots_register(size_t word)
+{
+#if defined(__x86_64__)
+    static const char *const names[] = {"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9",
+                                        "r8",  "rax", "rcx", "rdx", "rsi", "rdi", NULL,  "rip"};
+    static_assert(offsetof(struct user_regs_struct, rip) == 16 * sizeof(uintptr_t), "the order of the names");
+    return word < sizeof names / sizeof *names ? names[word] : NULL;
+#else
+    (void)word;
+    return NULL;
+#endif
+}
 
 /* What the general registers do not tell there. */
 static void ask_more(pid_t id, struct roots_thread *thread, const uintptr_t *words)
@@ -129,8 +144,10 @@ bool roots_add_thread(struct roots_threads *threads, pid_t id)
 {
     static uintptr_t words[REGISTERS];
     struct roots_thread thread = {0};
-    if (read_registers(id, words, &thread))
+    if (read_registers(id, words, &thread)) {
+        thread.id = id;
         return add_thread(threads, &thread, words);
+    }
     threads->unread++;
     return true;
 }
@@ -322,6 +339,8 @@ bool roots_read_threads(struct roots *roots, const struct roots_threads *threads
 {
     bool noted = true;
     for (size_t i = 0; noted && i < threads->count; i++) {
+        roots->at = 0;
+        roots->thread = i;
         visit(threads->thread[i].words, count_roots(roots, &threads->thread[i]), context);
         noted = note_dead(roots, &threads->thread[i]);
     }
@@ -354,6 +373,7 @@ static void read_part(uintptr_t start, uintptr_t end, void *context)
                 continue;
         }
         roots->bytes += size;
+        roots->at = start;
         reading->visit(reading->part, size / sizeof(uintptr_t), reading->context);
     }
 }

@@ -15,6 +15,7 @@
 /* Registers of threads that are stopped by the caller. */
 struct roots_threads {
     struct roots_thread {
+        pid_t id;
         uintptr_t sp, tls; /* 0: not known */
         uintptr_t pc;      /* of a thread that is in a system call; else 0 */
         bool is_in_libc;   /* that is in the C library; or it is by the mappings */
@@ -31,6 +32,8 @@ struct roots {
     struct reader_ranges none; /* that are no roots: the library's memory, and dead parts of stacks */
     uint64_t bytes;            /* that were read */
     uint64_t looks;            /* at what may be a struct pthread */
+    uintptr_t at;              /* where words that are visited stand; 0: in registers of */
+    size_t thread;             /* the thread of this number */
 };
 
 /* Reads those of one, by its tracer; false without memory. */
@@ -41,6 +44,8 @@ bool roots_add_thread(struct roots_threads *threads, pid_t id);
  */
 bool roots_add_registers(struct roots_threads *threads, const void *registers, size_t size);
 bool roots_add_words(struct roots_threads *threads, const void *words, size_t size);
+/* The name of a register that is a word of those of a thread, or NULL. */
+const char *roots_register(size_t word);
 void roots_free_threads(struct roots_threads *threads);
 
 /* Words of the process; their number is a multiple of what a page has but for registers. */
