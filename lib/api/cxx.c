@@ -35,6 +35,7 @@ extern void __cxa_throw(void *exception, void *type, void (*destroy)(void *))
     __attribute__((weak, noreturn));
 extern void *_ZTVSt9bad_alloc[] __attribute__((weak));
 extern char _ZTISt9bad_alloc[] __attribute__((weak));
+__asm__(".weak _ZTVSt9bad_alloc\n\t.weak _ZTISt9bad_alloc"); /* for powerpc64 GCC 12 leaves it out */
 extern void _ZNSt9bad_allocD1Ev(void *exception) __attribute__((weak));
 
 /* Mangled names spell size_t. */

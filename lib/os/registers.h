@@ -19,6 +19,19 @@ enum { HAK_REGISTERS = 9, HAK_REGISTER_FP = 5, HAK_REGISTER_SP = 4, HAK_REGISTER
 enum { HAK_REGISTERS = 3, HAK_REGISTER_FP = 0, HAK_REGISTER_SP = 1, HAK_REGISTER_PC = 2 };
 #endif
 
+/*
+ * What a frame pointer leads to, in words: the caller's frame pointer, where the call returns to, and what
+ * the stack pointer is then. On powerpc frames are a chain from the stack pointer on, and where a call
+ * returns to is in the frame of who called.
+ */
+#if defined(__riscv)
+enum { HAK_FRAME_NEXT = -2, HAK_FRAME_RETURN = -1, HAK_FRAME_END = 0, HAK_FRAME_IS_CHAIN = 0 };
+#elif defined(__powerpc64__)
+enum { HAK_FRAME_NEXT = 0, HAK_FRAME_RETURN = 2, HAK_FRAME_END = 0, HAK_FRAME_IS_CHAIN = 1 };
+#else
+enum { HAK_FRAME_NEXT = 0, HAK_FRAME_RETURN = 1, HAK_FRAME_END = 2, HAK_FRAME_IS_CHAIN = 0 };
+#endif
+
 struct hak_registers {
     uintptr_t value[HAK_REGISTERS];
     uint64_t known; /* bit i: value[i] is */
@@ -65,6 +78,17 @@ HAK_INLINE void hak__registers_here(struct hak_registers *registers)
                      : "memory");
     registers->value[HAK_REGISTER_PC] = pc;
     registers->known = 0x1f << 3 | 1 << 8;
+#elif defined(__riscv) || defined(__powerpc64__)
+    uintptr_t pc = 0, sp = 0;
+#if defined(__riscv)
+    __asm__ volatile("auipc %0, 0\n\tmv %1, sp" : "=r"(pc), "=r"(sp));
+#else
+    __asm__ volatile("bcl 20, 31, $+4\n\tmflr %0\n\tmr %1, 1" : "=r"(pc), "=r"(sp) : : "lr");
+#endif
+    registers->value[HAK_REGISTER_FP] = (uintptr_t)__builtin_frame_address(0);
+    registers->value[HAK_REGISTER_SP] = sp;
+    registers->value[HAK_REGISTER_PC] = pc;
+    registers->known = 1 << HAK_REGISTER_FP | 1 << HAK_REGISTER_SP | 1 << HAK_REGISTER_PC;
 #else
     registers->known = 0;
 #endif

@@ -273,23 +273,35 @@ static bool step_from_stub(struct hak_walk *walk)
 }
 #endif
 
+/* The caller's frame pointer, where the call returns to, and what the stack pointer is then. */
+static bool read_frame(struct hak_walk *walk, uintptr_t frame, uintptr_t *next, uintptr_t *pc, uintptr_t *sp)
+{
+    const intptr_t word = sizeof(uintptr_t);
+    if (!read_word(walk, frame + (uintptr_t)(HAK_FRAME_NEXT * word), next))
+        return false;
+    uintptr_t from = HAK_FRAME_IS_CHAIN ? *next : frame;
+    *sp = from + (uintptr_t)(HAK_FRAME_END * word);
+    return read_word(walk, from + (uintptr_t)(HAK_FRAME_RETURN * word), pc);
+}
+
 /*
- * A frame pointer points at the caller's, behind which stands where the call returns to. Code that has
+ * A frame pointer points at the caller's, beside which stands where the call returns to. Code that has
  * no table in a file that has one may have changed stacks by hand, as Go does to call C: its frame
  * pointer is still one of the other stack, and believed if it leads to a file's code.
  */
 static bool step_by_pointer(struct hak_walk *walk, bool in_file)
 {
     struct hak_registers *registers = &walk->registers;
-    uintptr_t frame = registers->value[HAK_REGISTER_FP], sp = registers->value[HAK_REGISTER_SP], next = 0, pc = 0;
+    uintptr_t frame = registers->value[HAK_REGISTER_FP], sp = registers->value[HAK_REGISTER_SP];
+    uintptr_t next = 0, pc = 0, end = 0;
     bool far = frame - sp >= FRAME_MAX;
     struct hak_cfi_file other;
     if (!hak__register_is_known(registers, HAK_REGISTER_FP) || (far && !in_file) ||
-        !read_word(walk, frame, &next) || !read_word(walk, frame + sizeof(uintptr_t), &pc))
+        !read_frame(walk, frame, &next, &pc, &end))
         return false;
     pc = plain_address(pc);
     if ((far && !(HAK_CALL_FRAMES && hak__cfi_locate(pc - 1, &other))) ||
-        !go_on(walk, pc, frame + 2 * sizeof(uintptr_t), far))
+        !go_on(walk, pc, end, far))
         return false;
     walk->is_return = true;
     registers->value[HAK_REGISTER_FP] = next;
