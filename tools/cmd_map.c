@@ -15,6 +15,7 @@
 #include "core_file.h"
 #include "map.h"
 #include "profile_source.h"
+#include "regions.h"
 
 static const char usage[] =
     "usage: hakmem map [OPTION...] PID|NAME|FILE\n"
@@ -22,6 +23,10 @@ static const char usage[] =
     "what is resident. Reads the memory of the process from outside; it is neither stopped nor\n"
     "signalled. FILE is what hakmem snapshot has written, or a core file.\n"
     "\n"
+    "  -r, --regions[=summary]\n"
+    "                        list all mappings of the process in place of the drawing: size, resident,\n"
+    "                        dirty and swapped bytes, what they are used for, and totals by use; with\n"
+    "                        'summary' the totals alone; as text or JSON, of running processes only\n"
     "  -t, --text            draw in the terminal (default)\n"
     "  -g, --svg             write an SVG picture, for a browser (default with --output)\n"
     "  -j, --json            print JSON: a record for each slab and each large block\n"
@@ -32,6 +37,18 @@ static const char usage[] =
 
 enum format { NONE, TEXT, SVG, JSON };
 enum { WIDTH = 80 };
+
+struct request {
+    enum format format;
+    const char *output; /* NULL: standard output */
+    bool regions, summary;
+};
+
+/* What is shown: one of both. */
+struct found {
+    struct map *map;
+    struct regions *regions;
+};
 
 /* ---- the terminal ------------------------------------------------------ */
 
@@ -58,25 +75,29 @@ static struct map_text_options options_for(FILE *out)
 
 /* ---- output ------------------------------------------------------------ */
 
-static bool write_map(FILE *out, const struct map *map, enum format format)
+static bool write_found(FILE *out, const struct found *found, const struct request *request)
 {
     struct map_text_options options;
-    switch (format) {
+    if (found->regions != NULL)
+        return request->format == JSON ? regions_write_json(out, found->regions, request->summary)
+                                       : regions_write_text(out, found->regions, request->summary);
+    switch (request->format) {
     case SVG:
-        return map_write_svg(out, map);
+        return map_write_svg(out, found->map);
     case JSON:
-        return map_write_json(out, map);
+        return map_write_json(out, found->map);
     default:
         options = options_for(out);
-        return map_write_text(out, map, &options);
+        return map_write_text(out, found->map, &options);
     }
 }
 
-static int show(const struct map *map, enum format format, const char *output)
+static int show(const struct found *found, const struct request *request)
 {
+    const char *output = request->output;
     FILE *out = output != NULL ? fopen(output, "we") : stdout;
     errno = out != NULL ? 0 : errno;
-    bool good = out != NULL && write_map(out, map, format) && fflush(out) == 0;
+    bool good = out != NULL && write_found(out, found, request) && fflush(out) == 0;
     int error = errno;
     if (out != NULL && output != NULL && fclose(out) != 0 && good) {
         error = errno;
@@ -88,18 +109,39 @@ static int show(const struct map *map, enum format format, const char *output)
     return good ? COMMAND_OK : COMMAND_FAILED;
 }
 
-static int run(const char *argument, enum format format, const char *output)
+/* Files do not have the mappings, or not what is resident of them. */
+static bool read_regions(const struct profile_source *source, struct found *found)
+{
+    if (source->path == NULL)
+        found->regions = regions_read(source->pid);
+    else if (core_is_one(source->path))
+        command_error("%s: --regions needs a running process: a core file does not tell which pages of a mapping "
+                      "were resident, dirty or swapped out", source->path);
+    else
+        command_error("%s: --regions needs a running process: a snapshot does not have the list of mappings",
+                      source->path);
+    return found->regions != NULL;
+}
+
+static bool read_source(const char *argument, const struct request *request, struct found *found)
 {
     struct profile_source source;
     if (!profile_source_find(argument, &source))
-        return COMMAND_FAILED;
-    struct map *map = source.path == NULL         ? map_read_process(source.pid)
-                      : core_is_one(source.path) ? map_read_core(source.path)
-                                                 : map_read_snapshot(source.path);
-    if (map == NULL)
-        return COMMAND_FAILED;
-    int status = show(map, format, output);
-    map_free(map);
+        return false;
+    if (request->regions)
+        return read_regions(&source, found);
+    found->map = source.path == NULL         ? map_read_process(source.pid)
+                 : core_is_one(source.path) ? map_read_core(source.path)
+                                            : map_read_snapshot(source.path);
+    return found->map != NULL;
+}
+
+static int run(const char *argument, const struct request *request)
+{
+    struct found found = {0};
+    int status = read_source(argument, request, &found) ? show(&found, request) : COMMAND_FAILED;
+    map_free(found.map);
+    regions_free(found.regions);
     return status;
 }
 
@@ -111,39 +153,63 @@ static int wrong(const char *what)
     return COMMAND_USAGE;
 }
 
+static int choose_regions(struct request *request, const char *which)
+{
+    if (which != NULL && strcmp(which, "summary") != 0) {
+        command_error("invalid argument '%s' of --regions (allowed: summary); see hakmem map --help", which);
+        return COMMAND_USAGE;
+    }
+    request->regions = true;
+    request->summary = which != NULL;
+    return -1;
+}
+
+/* Takes one option; an exit status, or -1 to go on. */
+static int take(struct request *request, int option)
+{
+    enum format chosen;
+    switch (option) {
+    case 't':
+    case 'g':
+    case 'j':
+        chosen = option == 't' ? TEXT : option == 'g' ? SVG : JSON;
+        if (request->format != NONE && request->format != chosen)
+            return wrong("--text, --svg and --json exclude each other");
+        request->format = chosen;
+        return -1;
+    case 'r':
+        return choose_regions(request, optarg);
+    case 'o':
+        request->output = optarg;
+        return -1;
+    case 'h':
+        fputs(usage, stdout);
+        return command_end_output(COMMAND_OK);
+    default:
+        return COMMAND_USAGE;
+    }
+}
+
 int cmd_map(int argc, char **argv)
 {
     static const struct option options[] = {{"text", no_argument, NULL, 't'},
                                             {"svg", no_argument, NULL, 'g'},
                                             {"json", no_argument, NULL, 'j'},
+                                            {"regions", optional_argument, NULL, 'r'},
                                             {"output", required_argument, NULL, 'o'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    enum format format = NONE, chosen;
-    const char *output = NULL;
-    for (int option; (option = getopt_long(argc, argv, "tgjo:h", options, NULL)) != -1;) {
-        switch (option) {
-        case 't':
-        case 'g':
-        case 'j':
-            chosen = option == 't' ? TEXT : option == 'g' ? SVG : JSON;
-            if (format != NONE && format != chosen)
-                return wrong("--text, --svg and --json exclude each other");
-            format = chosen;
-            break;
-        case 'o':
-            output = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return command_end_output(COMMAND_OK);
-        default:
-            return COMMAND_USAGE;
-        }
+    struct request request = {.format = NONE};
+    for (int option; (option = getopt_long(argc, argv, "tgjr::o:h", options, NULL)) != -1;) {
+        int status = take(&request, option);
+        if (status >= 0)
+            return status;
     }
     if (argc - optind != 1)
         return wrong(argc == optind ? "no process ID, name or file given" : "too many arguments");
-    if (format == NONE)
-        format = output != NULL ? SVG : TEXT;
-    return run(argv[optind], format, output);
+    if (request.format == NONE)
+        request.format = request.output != NULL && !request.regions ? SVG : TEXT;
+    if (request.regions && request.format == SVG)
+        return wrong("--regions is text or JSON, and excludes --svg");
+    return run(argv[optind], &request);
 }

@@ -58,6 +58,7 @@ offers 'hakmem leaks --b' '--blocks'
 offers 'hakmem leaks --t' '--trace'
 offers 'hakmem map --s' '--svg'
 offers 'hakmem map -o lib' 'library.so'
+offers 'hakmem map --regions=' 'summary'
 sed -n 's/^HAK_OPTION([A-Z_]*, "\([a-z_0-9]*\)".*/\1/p' "$srcdir/lib/core/options.def" > options
 while read -r option; do
     case " $(bash offered 'hakmem run --conf ') " in

@@ -111,10 +111,15 @@ static uint64_t bytes_from(const struct look *look, uintptr_t start, uint32_t wo
     return hak__is_inside(word) ? (uint64_t)HAK_GRANULE << (word - HAK_CODE_INSIDE) : HAK_GRANULE;
 }
 
+static uintptr_t leaf_of(const struct look *look, size_t number)
+{
+    return (uintptr_t)look->block->page_map + offsetof(struct hak_pagemap, none) +
+           look->root[number] * sizeof(uint32_t);
+}
+
 static enum reader_result add_leaf(struct look *look, size_t number)
 {
-    uintptr_t leaf = (uintptr_t)look->block->page_map + offsetof(struct hak_pagemap, none) +
-                     look->root[number] * sizeof(uint32_t);
+    uintptr_t leaf = leaf_of(look, number);
     uintptr_t start = hak__pagemap_address((struct hak_pagemap_place){number, 0});
     enum reader_result result = add(look->own, leaf, sizeof(struct hak_pagemap_leaf));
     if (result != READER_DONE)
@@ -133,7 +138,12 @@ static enum reader_result add_leaf(struct look *look, size_t number)
     return result;
 }
 
-static enum reader_result add_map(struct look *look)
+static enum reader_result add_leaf_alone(struct look *look, size_t number)
+{
+    return add(look->own, leaf_of(look, number), sizeof(struct hak_pagemap_leaf));
+}
+
+static enum reader_result add_map(struct look *look, enum reader_result (*add_one)(struct look *, size_t))
 {
     enum reader_result result = READER_DONE;
     if (!remote_read(look->memory, READER_FIELD(struct hak_pagemap, look->block->page_map, root), look->root,
@@ -141,7 +151,7 @@ static enum reader_result add_map(struct look *look)
         return READER_UNREADABLE;
     for (size_t i = 0; i < HAK_ROOT_SIZE && result == READER_DONE; i++)
         if (look->root[i] != 0)
-            result = add_leaf(look, i);
+            result = add_one(look, i);
     return result;
 }
 
@@ -175,7 +185,24 @@ enum reader_result own_read(struct reader_ranges *own, const struct remote_memor
     if (result == READER_DONE)
         result = add_profile(look);
     if (result == READER_DONE)
-        result = add_map(look);
+        result = add_map(look, add_leaf);
+    ranges_sort(own);
+    free(look);
+    return result;
+}
+
+enum reader_result own_read_records(struct reader_ranges *own, const struct remote_memory *memory,
+                                    const struct hak_stats_block *block)
+{
+    struct look *look = malloc(sizeof *look);
+    if (look == NULL)
+        return READER_NO_MEMORY;
+    *look = (struct look){.memory = memory, .block = block, .own = own};
+    enum reader_result result = add_chunks(look);
+    if (result == READER_DONE)
+        result = add_profile(look);
+    if (result == READER_DONE)
+        result = add_map(look, add_leaf_alone);
     ranges_sort(own);
     free(look);
     return result;

@@ -17,6 +17,10 @@ enum reader_result own_read(struct reader_ranges *own, const struct remote_memor
                             const struct hak_stats_block *block, uintptr_t address, const struct live *live,
                             const struct reader_mappings *mappings);
 
+/* Adds its records alone: of slabs and threads, the page map, and the profiler's samples. */
+enum reader_result own_read_records(struct reader_ranges *own, const struct remote_memory *memory,
+                                    const struct hak_stats_block *block);
+
 /* Adds the freed mappings that it keeps for reuse, which the page map does not show; the ranges are sorted then. */
 enum reader_result own_read_kept(struct reader_ranges *kept, const struct remote_memory *memory,
                                  const struct hak_stats_block *block);
