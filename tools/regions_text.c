@@ -113,9 +113,8 @@ bool regions_write_text(FILE *out, const struct regions *regions, bool summary)
 
 static void put_json_sum(FILE *out, const struct region_sum *sum)
 {
-    fprintf(out,
-            "\"bytes\":%" PRIu64 ",\"resident_bytes\":%" PRIu64 ",\"dirty_bytes\":%" PRIu64 ",\"swapped_bytes\":%" PRIu64,
-            sum->bytes, sum->resident, sum->dirty, sum->swapped);
+    fprintf(out, "\"bytes\":%" PRIu64 ",\"resident_bytes\":%" PRIu64, sum->bytes, sum->resident);
+    fprintf(out, ",\"dirty_bytes\":%" PRIu64 ",\"swapped_bytes\":%" PRIu64, sum->dirty, sum->swapped);
 }
 
 static void put_json_uses(FILE *out, const uint64_t *use)
