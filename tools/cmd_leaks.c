@@ -5,15 +5,13 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "core_file.h"
-#include "leaks.h"
+#include "leaks_options.h"
 #include "leaks_trace.h"
-#include "number_text.h"
 #include "profile_source.h"
 #include "suppressions.h"
 
@@ -39,21 +37,18 @@ static const char usage[] =
     "The exit status is 0 if there are no leaks, 1 if there are, 2 if the search failed. With --trace it is 0 if\n"
     "the program can reach the block, 1 if it cannot, 3 if the address is in no block in use.\n";
 
-enum { ROWS = 30, DUMP_MOST = 512, LEAKS_FOUND = 1, LEAKS_FAILED = 2, LEAKS_NO_BLOCK = 3 };
+enum { LEAKS_FOUND = 1, LEAKS_FAILED = 2, LEAKS_NO_BLOCK = 3 };
 
 struct request {
-    struct leaks_request leaks;
-    const char *suppressions;
-    size_t rows;
+    struct leaks_options options;
     uint64_t address; /* to trace */
-    bool json;
 };
 
 static int show_trace(struct leaks *leaks, const struct request *request)
 {
     if (!trace_find_names(leaks))
         return LEAKS_FAILED;
-    if (request->json)
+    if (request->options.json)
         trace_write_json(stdout, leaks);
     else
         trace_write_text(stdout, leaks);
@@ -64,21 +59,17 @@ static int show_trace(struct leaks *leaks, const struct request *request)
     return leaks->trace->is_reached ? COMMAND_OK : LEAKS_FOUND;
 }
 
-static int show(struct leaks *leaks, const struct request *request, struct suppressions *suppressions)
+static int show(struct leaks *leaks, const struct request *request)
 {
     if (leaks->trace != NULL)
         return show_trace(leaks, request);
-    if (!leaks_find_names(leaks, suppressions))
+    int found = leaks_show(stdout, leaks, &request->options);
+    if (found < 0 || command_end_output(COMMAND_OK) != COMMAND_OK)
         return LEAKS_FAILED;
-    if (request->json)
-        leaks_write_json(stdout, leaks);
-    else
-        leaks_write_text(stdout, leaks, request->rows);
-    int status = leaks->direct.blocks + leaks->indirect.blocks != 0 ? LEAKS_FOUND : COMMAND_OK;
-    return command_end_output(COMMAND_OK) == COMMAND_OK ? status : LEAKS_FAILED;
+    return found > 0 ? LEAKS_FOUND : COMMAND_OK;
 }
 
-static int run(const struct request *request, const char *argument)
+static int run(struct request *request, const char *argument)
 {
     struct profile_source source;
     if (!profile_source_find(argument, &source))
@@ -89,14 +80,13 @@ static int run(const struct request *request, const char *argument)
                       source.path);
         return LEAKS_FAILED;
     }
-    struct suppressions *suppressions = NULL;
-    if (request->suppressions != NULL && (suppressions = suppressions_read(request->suppressions)) == NULL)
+    if (!leaks_read_suppressions(&request->options))
         return LEAKS_FAILED;
-    struct leaks *leaks = is_core ? leaks_search_core(source.path, &request->leaks)
-                                  : leaks_search(source.pid, &request->leaks);
-    int status = leaks != NULL ? show(leaks, request, suppressions) : LEAKS_FAILED;
+    struct leaks *leaks = is_core ? leaks_search_core(source.path, &request->options.request)
+                                  : leaks_search(source.pid, &request->options.request);
+    int status = leaks != NULL ? show(leaks, request) : LEAKS_FAILED;
     leaks_free(leaks);
-    suppressions_free(suppressions);
+    suppressions_free(request->options.suppressions);
     return status;
 }
 
@@ -119,55 +109,58 @@ static bool parse_address(const char *text, uint64_t *address)
     return errno == 0 && *end == '\0';
 }
 
+/* Those that hakmem run has, too, have no letters in common. */
+static int long_option(int option)
+{
+    switch (option) {
+    case 'b':
+        return LEAKS_BLOCKS;
+    case 'd':
+        return LEAKS_DUMP;
+    case 's':
+        return LEAKS_SUPPRESSIONS;
+    case 'r':
+        return LEAKS_OPTION_ROWS;
+    default:
+        return option;
+    }
+}
+
 /* Takes one option; an exit status, or -1 to go on. */
 static int take(struct request *request, int option)
 {
-    uint64_t number = 0;
+    option = long_option(option);
     switch (option) {
-    case 'b':
-        request->leaks.list = true;
-        return -1;
-    case 'r':
-        if (!number_parse(optarg, INT_MAX, false, &number))
-            return wrong("invalid number of rows");
-        request->rows = (size_t)number;
-        return -1;
-    case 'd':
-        if (!number_parse(optarg, DUMP_MOST, false, &number) || number == 0)
-            return wrong("invalid number of words");
-        request->leaks.dump = (size_t)number;
-        return -1;
-    case 's':
-        request->suppressions = optarg;
-        return -1;
     case 't':
         if (!parse_address(optarg, &request->address))
             return wrong("invalid address");
-        request->leaks.trace = &request->address;
+        request->options.request.trace = &request->address;
         return -1;
     case 'e':
-        request->leaks.exact = true;
+        request->options.request.exact = true;
         return -1;
     case 'n':
-        request->leaks.no_stop = true;
+        request->options.request.no_stop = true;
         return -1;
     case 'j':
-        request->json = true;
+        request->options.json = true;
         return -1;
     case 'h':
         fputs(usage, stdout);
         return command_end_output(COMMAND_OK) == COMMAND_OK ? COMMAND_OK : LEAKS_FAILED;
     default:
-        return LEAKS_FAILED;
+        if (option < LEAKS_OPTION_FIRST || !leaks_take_option(&request->options, option, optarg))
+            return LEAKS_FAILED;
+        return -1;
     }
 }
 
 static int check(const struct request *request, int arguments)
 {
-    if (request->leaks.exact && request->leaks.no_stop)
+    const struct leaks_request *leaks = &request->options.request;
+    if (leaks->exact && leaks->no_stop)
         return wrong("--exact and --no-stop exclude each other");
-    if (request->leaks.trace != NULL &&
-        (request->leaks.list || request->leaks.dump != 0 || request->suppressions != NULL))
+    if (leaks->trace != NULL && (leaks->list || leaks->dump != 0 || request->options.suppressions_file != NULL))
         return wrong("--trace excludes --blocks, --dump and --suppressions");
     if (arguments < 1)
         return wrong("no process ID or name given");
@@ -176,23 +169,20 @@ static int check(const struct request *request, int arguments)
 
 int cmd_leaks(int argc, char **argv)
 {
-    static const struct option options[] = {{"blocks", no_argument, NULL, 'b'},
-                                            {"dump", required_argument, NULL, 'd'},
-                                            {"suppressions", required_argument, NULL, 's'},
-                                            {"rows", required_argument, NULL, 'r'},
+    static const struct option options[] = {LEAKS_OPTION_TABLE,
                                             {"trace", required_argument, NULL, 't'},
                                             {"exact", no_argument, NULL, 'e'},
                                             {"no-stop", no_argument, NULL, 'n'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    struct request request = {.rows = ROWS};
+    struct request request = {.options.rows = LEAKS_ROWS};
     for (int option; (option = getopt_long(argc, argv, "bd:s:r:t:enjh", options, NULL)) != -1;) {
         int status = take(&request, option);
         if (status >= 0)
             return status;
     }
-    request.leaks.pointers = request.rows != 0 ? request.rows : SIZE_MAX;
+    request.options.request.pointers = request.options.rows != 0 ? request.options.rows : SIZE_MAX;
     int status = check(&request, argc - optind);
     return status == COMMAND_OK ? run(&request, argv[optind]) : status;
 }

@@ -11,11 +11,11 @@
 #include "command.h"
 #include "core/options.h"
 #include "elf_file.h"
+#include "leaks_options.h"
 #include "library.h"
 #include "program.h"
 #include "run_leaks.h"
 #include "settings.h"
-#include "suppressions.h"
 
 static const char usage[] =
     "usage: hakmem run [OPTION...] [--] CMD [ARG...]\n"
@@ -27,9 +27,12 @@ static const char usage[] =
     "                         for the process ID, %n for the name of the program, %% for %\n"
     "  -c, --conf=K=V,...     set options, see hakmem(7)\n"
     "  -l, --library=FILE     on this library\n"
-    "  -k, --leaks[=FORMAT]   search it for leaks when it ends, and write them to standard error: text or\n"
-    "                         json; the exit status is 1 if there are any\n"
+    "  -k, --leaks[=FORMAT]   search it for leaks when it ends, but not what it starts, and write them to\n"
+    "                         standard error: text or json; the exit status is 1 if there are any\n"
     "  -S, --suppressions=FILE  leave out known leaks, see hakmem-leaks(1)\n"
+    "      --rows=N           show the N largest groups of leaks; 0 shows all (default: 30)\n"
+    "      --blocks           list the address of each leaked block\n"
+    "      --dump=N           show the first N words of one leaked block of each group, or with --blocks of each\n"
     "  -h, --help             this\n";
 
 /* Puts an addition behind or in front of what a variable has. */
@@ -193,8 +196,8 @@ static int start(const struct program *program, int argc, char **command)
 /* What to do about leaks. */
 struct leaks_wanted {
     bool wanted;
-    const char *suppressions; /* a file, or NULL */
-    struct run_leaks how;
+    const char *needs; /* an option that means nothing without --leaks, or NULL */
+    struct leaks_options how;
 };
 
 static bool choose_leaks(struct leaks_wanted *leaks, const char *format)
@@ -209,14 +212,11 @@ static bool choose_leaks(struct leaks_wanted *leaks, const char *format)
 
 static bool check_leaks(struct leaks_wanted *leaks)
 {
-    if (leaks->suppressions == NULL)
-        return true;
-    if (!leaks->wanted) {
-        command_error("--suppressions needs --leaks");
+    if (leaks->needs != NULL && !leaks->wanted) {
+        command_error("--%s needs --leaks", leaks->needs);
         return false;
     }
-    leaks->how.suppressions = suppressions_read(leaks->suppressions);
-    return leaks->how.suppressions != NULL;
+    return leaks_read_suppressions(&leaks->how);
 }
 
 static int run(int argc, char **command, const char *library, bool debug, const struct leaks_wanted *leaks)
@@ -241,13 +241,24 @@ static const struct option known[] = {{"debug", no_argument, NULL, 'd'},
                                       {"conf", required_argument, NULL, 'c'},
                                       {"library", required_argument, NULL, 'l'},
                                       {"leaks", optional_argument, NULL, 'k'},
-                                      {"suppressions", required_argument, NULL, 'S'},
+                                      LEAKS_OPTION_TABLE,
                                       {"help", no_argument, NULL, 'h'},
                                       {NULL, 0, NULL, 0}};
 
 static int next_option(int argc, char **argv)
 {
     return getopt_long(argc, argv, "+ds::o:c:l:k::S:h", known, NULL);
+}
+
+/* Options of leaks; false after a message. */
+static bool take_leaks(struct leaks_wanted *leaks, int option)
+{
+    if (option == 'S')
+        option = LEAKS_SUPPRESSIONS;
+    for (const struct option *row = known; row->name != NULL; row++)
+        if (row->val == option)
+            leaks->needs = row->name;
+    return option >= LEAKS_OPTION_FIRST && leaks_take_option(&leaks->how, option, optarg);
 }
 
 /* The settings that are good depend on the variant, wherever in the line that is named. */
@@ -265,7 +276,7 @@ static bool is_for_debug(int argc, char **argv)
 int cmd_run(int argc, char **argv)
 {
     const char *library = NULL, *format = NULL, *file = NULL;
-    struct leaks_wanted leaks = {0};
+    struct leaks_wanted leaks = {.how.rows = LEAKS_ROWS};
     bool debug = is_for_debug(argc, argv), good = true;
     for (int c; good && (c = next_option(argc, argv)) != -1;) {
         switch (c) {
@@ -287,14 +298,11 @@ int cmd_run(int argc, char **argv)
         case 'k':
             good = choose_leaks(&leaks, optarg);
             break;
-        case 'S':
-            leaks.suppressions = optarg;
-            break;
         case 'h':
             fputs(usage, stdout);
             return command_end_output(COMMAND_OK);
         default:
-            return COMMAND_RUN_FAILED;
+            good = take_leaks(&leaks, c);
         }
     }
     if (good && optind == argc)

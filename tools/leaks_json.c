@@ -85,6 +85,8 @@ void leaks_write_json_head(FILE *out, const struct leaks *leaks)
             ",\"unsettled\":%" PRIu64 ",\"unread_threads\":%" PRIu64 ",\"unread_blocks\":%" PRIu64,
             leaks->in_use.blocks, leaks->in_use.bytes, leaks->passed_over, leaks->unsettled, leaks->unread_threads,
             leaks->unread_blocks);
+    if (leaks->pid != 0 && leaks->stops == 0 && leaks->exact) /* by hakmem run */
+        fprintf(out, ",\n \"children_searched\":false");
 }
 
 void leaks_write_json(FILE *out, const struct leaks *leaks)

@@ -29,7 +29,7 @@ static void write_stops(FILE *out, const struct leaks *leaks)
     if (leaks->pid == 0)
         fprintf(out, "Memory that is not in the core was not searched: files that are mapped shared, above all.\n");
     else if (leaks->stops == 0 && leaks->exact)
-        fprintf(out, "The process was stopped as it ended.\n");
+        fprintf(out, "The process was stopped as it ended. Processes that it started were not searched.\n");
     else if (leaks->stops == 0)
         fprintf(out, "The process was not stopped: blocks that it moved meanwhile may be shown wrongly.\n");
     else if (leaks->stops == 1)

@@ -25,13 +25,13 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "leaks.h"
+#include "leaks_options.h"
 #include "reader/roots.h"
 
 enum { LEAKS = 1, SIGNALLED = 128, WAITS = 1000, WAIT_NS = 1000000 };
 
 struct tracing {
-    const struct run_leaks *options;
+    const struct leaks_options *options;
     pid_t program;
     bool began;          /* it has executed the program */
     bool ends;           /* of itself */
@@ -191,21 +191,19 @@ static pid_t reachable(const struct tracing *tracing)
     return is_held(tracing, tracing->program) ? tracing->program : tracing->held[0];
 }
 
-static int show(struct leaks *leaks, const struct run_leaks *options)
+static int show(struct leaks *leaks, const struct leaks_options *options)
 {
-    if (!leaks_find_names(leaks, options->suppressions))
+    int found = leaks_show(stderr, leaks, options);
+    if (found < 0)
         return COMMAND_RUN_FAILED;
-    if (options->json)
-        leaks_write_json(stderr, leaks);
-    else
-        leaks_write_text(stderr, leaks, 0);
-    return leaks->direct.blocks + leaks->indirect.blocks != 0 ? LEAKS : COMMAND_OK;
+    return found > 0 ? LEAKS : COMMAND_OK;
 }
 
 static int search(struct tracing *tracing)
 {
     struct roots_threads threads = {0};
-    const struct leaks_request request = {.stopped = &threads};
+    struct leaks_request request = tracing->options->request;
+    request.stopped = &threads;
     int status = COMMAND_RUN_FAILED;
     wait_for_others(tracing);
     threads.unread = count_others(tracing);
@@ -277,7 +275,7 @@ static bool begin(const int pipe[2], pid_t command)
     return traced;
 }
 
-bool run_leaks(const struct run_leaks *options, int *status)
+bool run_leaks(const struct leaks_options *options, int *status)
 {
     static struct tracing tracing;
     const unsigned long events = PTRACE_O_TRACEEXIT | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;

@@ -5,17 +5,12 @@
 
 #include <stdbool.h>
 
-struct suppressions;
-
-struct run_leaks {
-    bool json;
-    struct suppressions *suppressions; /* or NULL */
-};
+struct leaks_options;
 
 /*
  * Returns twice: false in a child process, which goes on as the program that is searched, and true when that
  * has ended, with the exit status: 1 when it leaks, 125 after a message when it could not be searched, else its own.
  */
-bool run_leaks(const struct run_leaks *options, int *status);
+bool run_leaks(const struct leaks_options *options, int *status);
 
 #endif

@@ -242,6 +242,17 @@ run --leaks "$work/nothing"
 printf '{\nall\nsize: 0-99999999999\n}\n' > "$work/known"
 run --leaks --suppressions="$work/known" "$made" end
 [ $status -eq 5 ] && grep -q '^10[0-9]* blocks (.*) suppressed$' "$work/out" || fail "$what: suppressed leaks give $status"
+run --leaks "$made" end
+grep -q 'Processes that it started were not searched' "$work/out" || fail "$what: which processes are not searched is not said"
+run --leaks --rows=1 --blocks --dump=2 "$made" end
+[ $status -eq 1 ] && grep -q 'more groups; --rows=0 shows all' "$work/out" && grep -q '^      0x' "$work/out" &&
+    grep -q '^        +0  *[0-9a-f]\{16\} [0-9a-f]\{16\}$' "$work/out" || fail "$what: rows, blocks and words: $(cat "$work/out")"
+run --leaks=json --rows=0 --blocks "$made" end
+grep -q '"children_searched":false' "$work/out" && grep -q '"addresses":' "$work/out" || fail "$what: JSON"
+for option in --rows=1 --blocks --dump=2; do
+    run $option true
+    [ $status -eq 125 ] && grep -q -e "${option%=*} needs --leaks" "$work/out" || fail "$what: $option without leaks"
+done
 run --suppressions="$work/known" true
 [ $status -eq 125 ] && grep -q 'needs --leaks' "$work/out" || fail "$what: suppressions without leaks"
 HAKMEM_DISABLE=1 run --leaks true
