@@ -28,9 +28,10 @@ static const char usage[] =
     "                        dirty and swapped bytes, what they are used for, and totals by use; with\n"
     "                        'summary' the totals alone; as text or JSON, of running processes only\n"
     "  -t, --text            draw in the terminal (default)\n"
-    "  -g, --svg             write an SVG picture, for a browser (default with --output)\n"
+    "  -g, --svg             write an SVG picture, for a browser\n"
     "  -j, --json            print JSON: a record for each slab and each large block\n"
-    "  -o, --output=FILE     write to FILE\n"
+    "  -o, --output=FILE     write to FILE; its suffix .svg, .txt or .json chooses the format, unless an\n"
+    "                        option does\n"
     "  -h, --help            show this help\n"
     "\n"
     "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
@@ -164,6 +165,37 @@ static int choose_regions(struct request *request, const char *which)
     return -1;
 }
 
+/* The format that no option has chosen. */
+static enum format format_of(const char *output)
+{
+    static const struct {
+        const char *suffix;
+        enum format format;
+    } known[] = {{".svg", SVG}, {".txt", TEXT}, {".json", JSON}};
+    if (output == NULL)
+        return TEXT;
+    const char *name = strrchr(output, '/') != NULL ? strrchr(output, '/') + 1 : output;
+    const char *suffix = strrchr(name, '.');
+    for (size_t i = 0; suffix != NULL && i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(suffix, known[i].suffix) == 0)
+            return known[i].format;
+    return NONE;
+}
+
+static int check(struct request *request)
+{
+    if (request->format == NONE)
+        request->format = format_of(request->output);
+    if (request->format == NONE) {
+        command_error("cannot tell the format from the name '%s': end it in .svg, .txt or .json, or use --svg, "
+                      "--text or --json; see hakmem map --help", request->output);
+        return COMMAND_USAGE;
+    }
+    if (request->regions && request->format == SVG)
+        return wrong("--regions is text or JSON, and excludes --svg and files named .svg");
+    return COMMAND_OK;
+}
+
 /* Takes one option; an exit status, or -1 to go on. */
 static int take(struct request *request, int option)
 {
@@ -207,9 +239,6 @@ int cmd_map(int argc, char **argv)
     }
     if (argc - optind != 1)
         return wrong(argc == optind ? "no process ID, name or file given" : "too many arguments");
-    if (request.format == NONE)
-        request.format = request.output != NULL && !request.regions ? SVG : TEXT;
-    if (request.regions && request.format == SVG)
-        return wrong("--regions is text or JSON, and excludes --svg");
-    return run(argv[optind], &request);
+    int status = check(&request);
+    return status == COMMAND_OK ? run(argv[optind], &request) : status;
 }

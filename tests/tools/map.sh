@@ -215,9 +215,19 @@ says() {
 says 2 'no process ID, name or file given'
 says 2 'too many arguments' 1 2
 says 2 'exclude each other' --svg --text 1
+says 2 "cannot tell the format from the name 'map.png'" -o map.png 1
+says 2 "cannot tell the format from the name 'a.svg/map'" -o a.svg/map 1
+says 2 '--regions is text or JSON' --regions -o map.svg 1
 says 1 'does not exist, or has ended' 99999999
 says 1 'No such file or directory' ./map
 says 1 'is no snapshot' "$read_map"
 begin "$work/a<known>"
 says 1 'No such file or directory' -o "$work/nowhere/map.svg" "$pid"
+# the suffix chooses the format, unless an option does
+"$hakmem" map -o "$work/out.json" "$pid" && keeps "$work/out.json" || fail 'a file .json is no JSON'
+"$hakmem" map -o "$work/out.txt" "$pid" && grep -q '^not resident ' "$work/out.txt" || fail 'a file .txt is no text'
+"$hakmem" map -o "$work/out.svg" "$pid" && head -c 300 "$work/out.svg" | grep -q '<svg' || fail 'a file .svg is no picture'
+"$hakmem" map --json -o "$work/other.svg" "$pid" && keeps "$work/other.svg" || fail 'an option does not choose'
+"$hakmem" map --regions -o "$work/regions.json" "$pid" && grep -q '"regions":' "$work/regions.json" ||
+    fail 'a list of mappings is no JSON'
 ! "$hakmem" map --svg "$pid" > /dev/full 2> /dev/null || fail 'a full disk goes unnoticed'
