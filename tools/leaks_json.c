@@ -75,7 +75,7 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
 void leaks_write_json_head(FILE *out, const struct leaks *leaks)
 {
     fprintf(out, "{\"schema\":1,\"pid\":%d,", (int)leaks->pid);
-    json_member(out, "name", leaks->name);
+    json_member(out, "program", leaks->name);
     putc(',', out);
     json_member(out, "version", leaks->version);
     fprintf(out, ",\n \"stopped_ms\":%.3f,\"longest_stop_ms\":%.3f,\"stops\":%u,\"looks\":%u,\"seconds\":%.3f,\"exact\":%s",

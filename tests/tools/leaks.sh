@@ -47,7 +47,7 @@ for line in open(sys.argv[2]):
         lost[word[1]] = (word[0], int(word[2]))
         if word[0] == "circle":
             circle.add(word[1])
-assert found["schema"] == 1 and found["name"] == "leaks_made" and found["left_out"] == 0, found
+assert found["schema"] == 1 and found["program"] == "leaks_made" and found["left_out"] == 0, found
 kinds = {}
 for group in found["groups"]:
     assert len(group["addresses"]) == group["blocks"], group
@@ -86,7 +86,12 @@ assert found["exact"] == (sys.argv[3] in ("exact", "core")), found["exact"]
 assert (found["stopped_ms"] > 0) == (sys.argv[3] in ("exact", "looks")), found["stopped_ms"]
 assert found["unread_blocks"] == 0
 PYTHON
-compare() { python3 "$work/compare.py" "$work/out" "$work/said" "$1" || fail "$what: the wrong blocks"; }
+# keeps FILE: to the schema
+keeps() { python3 "$srcdir/tests/tools/stats-schema.py" "$srcdir/doc/leaks.schema.json" "$1"; }
+compare() {
+    python3 "$work/compare.py" "$work/out" "$work/said" "$1" || fail "$what: the wrong blocks"
+    keeps "$work/out" || fail "$what: the JSON does not keep to the schema"
+}
 
 begin
 "$hakmem" leaks "$pid" > "$work/out" 2> "$work/message" || true
@@ -147,6 +152,14 @@ grep -q '^The program can reach it\. ' "$work/out" && grep -q "^  $kept .* (this
     grep -q '  data of leaks_made+0x' "$work/out" || fail "no chain as text: $(cat "$work/out")"
 look 3 --trace=0x10
 grep -q '^0x10 is in no block of the heap\.$' "$work/out" || fail 'an address that is in no block'
+look 0 --trace="$kept" --json
+keeps "$work/out" || fail 'the JSON of a chain does not keep to the schema'
+for change in 's/"reachable":true/"reachable":1.5/' 's/"program":/"name":/' 's/"in":"data"/"in":"text"/' 's/"chain_length":1,//;s/"address"/"start"/'; do
+    sed "$change" "$work/out" > "$work/wrong"
+    ! keeps "$work/wrong" > /dev/null 2>&1 || fail "the schema is kept by what is not JSON of ours: $change"
+done
+look 3 --trace=0x10 --json
+keeps "$work/out" || fail 'the JSON of no block does not keep to the schema'
 look 2 --trace=main
 look 2 --trace=0x10 --blocks
 # a core has the same
@@ -200,6 +213,11 @@ look 2 --suppressions "$work/known"
 grep -q '/known:3: ' "$work/message" || fail 'no line of a bad file'
 # the words that a block begins with
 look 1 --json --blocks --dump=3
+keeps "$work/out" || fail "$what: the JSON with words does not keep to the schema"
+for change in 's/"kind":"direct"/"kind":"first"/' 's/"words":/"word":/' 's/"left_out":/"left":/' 's/"schema":1/"schema":2/'; do
+    sed "$change" "$work/out" > "$work/wrong"
+    ! keeps "$work/wrong" > /dev/null 2>&1 || fail "the schema is kept by what is not JSON of ours: $change"
+done
 python3 - "$work/out" << 'PYTHON' || fail 'dumps'
 import json, sys
 found = json.load(open(sys.argv[1]))
@@ -248,7 +266,7 @@ run --leaks --rows=1 --blocks --dump=2 "$made" end
 [ $status -eq 1 ] && grep -q 'more groups; --rows=0 shows all' "$work/out" && grep -q '^      0x' "$work/out" &&
     grep -q '^        +0  *[0-9a-f]\{16\} [0-9a-f]\{16\}$' "$work/out" || fail "$what: rows, blocks and words: $(cat "$work/out")"
 run --leaks=json --rows=0 --blocks "$made" end
-grep -q '"children_searched":false' "$work/out" && grep -q '"addresses":' "$work/out" || fail "$what: JSON"
+keeps "$work/out" && grep -q '"children_searched":false' "$work/out" && grep -q '"addresses":' "$work/out" || fail "$what: JSON"
 for option in --rows=1 --blocks --dump=2; do
     run $option true
     [ $status -eq 125 ] && grep -q -e "${option%=*} needs --leaks" "$work/out" || fail "$what: $option without leaks"
