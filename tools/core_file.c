@@ -198,6 +198,13 @@ static bool complain(const struct core *core, const char *text)
     return false;
 }
 
+static bool complain_of_disabled(const struct core *core)
+{
+    command_error("%s: its process had libhakmem, but it was disabled there: %s", core->path,
+                  remote_block_disabled(&core->memory, &core->block));
+    return false;
+}
+
 static bool find_block(struct core *core)
 {
     struct mapped mapped;
@@ -212,7 +219,7 @@ static bool find_block(struct core *core)
                               "pages of program files");
     enum remote_result result = remote_block_read(&core->memory, core->address, &core->block);
     if (result == REMOTE_DISABLED)
-        return complain(core, "its process had libhakmem, but it was disabled there");
+        return complain_of_disabled(core);
     return result == REMOTE_FOUND ||
            complain(core, "its process ran on another version of libhakmem, which this command "
                           "cannot read");

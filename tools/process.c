@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,15 +66,64 @@ enum process_result process_complain(const struct process *process, enum process
     return result;
 }
 
+/* The user IDs of a process, or those of nobody. */
+static void read_users(pid_t pid, uid_t *real, uid_t *effective)
+{
+    char path[40], line[256];
+    unsigned numbers[2] = {UINT_MAX, UINT_MAX};
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Uid: %u %u", &numbers[0], &numbers[1]) == 2)
+            break;
+    if (file != NULL)
+        fclose(file);
+    *real = numbers[0];
+    *effective = numbers[1];
+}
+
+static int trace_scope(void)
+{
+    int scope = 0;
+    FILE *file = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+    if (file == NULL || fscanf(file, "%d", &scope) != 1)
+        scope = 0;
+    if (file != NULL)
+        fclose(file);
+    return scope;
+}
+
+/*
+ * Why the kernel refuses: by what it tells anybody. The files of a process that may not be dumped, as
+ * prctl(PR_SET_DUMPABLE) makes it, are root's.
+ */
+static const char *why_refused(pid_t pid)
+{
+    char path[40];
+    uid_t real, effective;
+    struct stat maps;
+    read_users(pid, &real, &effective);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    if (trace_scope() > 2)
+        return "the system lets nobody read processes (kernel.yama.ptrace_scope)";
+    if (geteuid() == 0)
+        return "root lacks the capability CAP_SYS_PTRACE here, or a security module forbids it";
+    if (real != geteuid() || effective != geteuid())
+        return "it belongs to another user; try as root";
+    if (stat(path, &maps) == 0 && maps.st_uid != effective)
+        return "it has protected itself from being read, as sandboxes do; try as root";
+    if (trace_scope() > 0)
+        return "the system lets only root read it (kernel.yama.ptrace_scope); try as root";
+    return "the system protects it; try as root";
+}
+
 enum process_result process_complain_of(const struct process *process, int error)
 {
     bool ended = kill(process->pid, 0) != 0 && errno == ESRCH;
     if (ended || error == ENOENT || error == ESRCH)
         return process_complain(process, PROCESS_ENDED, "does not exist, or has ended");
     if (error == EACCES || error == EPERM)
-        return process_complain(process, PROCESS_FAILED,
-                                "may not be read: it belongs to another user, or is protected%s",
-                                geteuid() == 0 ? "" : "; try as root");
+        return process_complain(process, PROCESS_FAILED, "may not be read: %s", why_refused(process->pid));
     if (error == EFAULT)
         return process_complain(process, PROCESS_FAILED,
                                 "has damaged statistics: they lead to memory that does not exist");
@@ -172,7 +222,8 @@ enum process_result process_find(struct process *process, struct remote_memory *
         return process_complain_of(process, errno);
     if (found == REMOTE_DISABLED)
         return process_complain(process, PROCESS_WITHOUT,
-                                "has libhakmem, but it is disabled there");
+                                "has libhakmem, but it is disabled there: %s",
+                                remote_block_disabled(memory, block));
     if (found != REMOTE_FOUND)
         return process_complain(process, PROCESS_FAILED,
                                 "runs on libhakmem %s, whose statistics this command, %s, cannot read",

@@ -66,7 +66,7 @@ struct hak_stats_block {
     const void *huge_bytes, *huge_blocks, *superslabs, *heaps;
     const void *counters;  /* the newest struct hak_counters * of a list, which changes, too */
     const void *all_heaps; /* likewise of struct hak_heap */
-    const bool *disabled; /* another allocator serves the program; read from outside */
+    const uint8_t *disabled; /* why another allocator serves the program; read from outside */
     const struct super_chunk *chunks;
     const struct hak_named_lock *locks;
     const void *starter; /* a word: NULL or the struct hak_starter * */

@@ -12,6 +12,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "core/disabled.h"
 
 /* Slow ends of the fast paths in fast.h. */
 void *hak__malloc_slow(size_t size);
@@ -102,14 +103,14 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
 /* Reads options and secrets once; cheap afterwards. */
 void hak__init(void);
 /*
- * HAKMEM_DISABLE, excluded by the configuration file, or a sanitizer is there: everything goes to
- * another allocator. Set once, with release, when that one has been found; read by all.
+ * Everything goes to another allocator: an enum hak_disabled. Set once, with release, when that one has been
+ * found; read by all.
  */
-extern _Atomic bool hak__disabled;
+extern _Atomic uint8_t hak__disabled;
 /* After hak__init. */
 HAK_INLINE bool hak__is_disabled(void)
 {
-    return hak_unlikely(hak_load_acquire(&hak__disabled));
+    return hak_unlikely(hak_load_acquire(&hak__disabled) != HAK_DISABLED_NOT);
 }
 /* Whether libc's own heap holds the pointer. */
 bool hak__is_libc_block(const void *block);

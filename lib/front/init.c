@@ -17,14 +17,13 @@
 #include "profile/tables.h"
 #include "slab/slab_freelist_atomic.h"
 
-HAK_READ_MOSTLY _Atomic bool hak__disabled;
+HAK_READ_MOSTLY _Atomic uint8_t hak__disabled;
 
 static HAK_WRITTEN_OFTEN struct hak_lock init_lock;
 static HAK_READ_MOSTLY _Atomic bool initialised; /* release after everything below is set; acquire by all */
 static bool settings_read;       /* under init_lock */
-/* Whether another allocator is to serve; changed once, under init_lock. */
-enum { UNWANTED_NOT, UNWANTED_IF_OTHER, UNWANTED_ALWAYS };
-static _Atomic int unwanted;
+/* Why another allocator is to serve, an enum hak_disabled; changed once, under init_lock. */
+static _Atomic uint8_t unwanted;
 static uintptr_t brk_start;      /* where libc's heap began when we did */
 
 /* A static program has no malloc but this one. */
@@ -87,12 +86,18 @@ static bool is_switched_off(void)
     return false;
 }
 
+/* Else only if there turns out to be another one. */
+static bool is_always(unsigned how)
+{
+    return how != HAK_DISABLED_NOT && how != HAK_DISABLED_BY_MALLOC;
+}
+
 static void begin_profile(void)
 {
     int64_t interval = hak__option(HAK_OPTION_PROFILE);
     if (interval == 0 && hak__option(HAK_OPTION_LEAKS))
         interval = HAK_LEAKS_INTERVAL;
-    if (interval != 0 && hak_load_relaxed(&unwanted) != UNWANTED_ALWAYS)
+    if (interval != 0 && !is_always(hak_load_relaxed(&unwanted)))
         hak_store_relaxed(&hak__profile.interval, (uint64_t)interval);
 }
 
@@ -108,15 +113,17 @@ static void read_settings_locked(void)
     bool secure = hak__os_is_secure();
     const char *file = secure ? NULL : hak__os_environment("HAKMEM_CONF_FILE");
     bool excluded = hak__conf_read(file != NULL ? file : HAK_CONF_FILE, secure);
-    excluded |= !secure && is_switched_off();
-    if (excluded && !hak__libc_has_malloc())
+    bool switched_off = !secure && is_switched_off();
+    if ((excluded || switched_off) && !hak__libc_has_malloc())
         report_no_other();
-    else if (excluded || has_sanitizer())
-        hak_store_relaxed(&unwanted, UNWANTED_ALWAYS);
+    else if (excluded || switched_off)
+        hak_store_relaxed(&unwanted, excluded ? HAK_DISABLED_BY_FILE : HAK_DISABLED_BY_ENVIRONMENT);
+    else if (has_sanitizer())
+        hak_store_relaxed(&unwanted, HAK_DISABLED_BY_SANITIZER);
     else if (seems_invisible() && hak__libc_has_malloc())
-        hak_store_relaxed(&unwanted, UNWANTED_IF_OTHER);
+        hak_store_relaxed(&unwanted, HAK_DISABLED_BY_MALLOC);
     const char *options = secure ? NULL : hak__os_environment("HAKMEM_CONF");
-    if (options != NULL && hak_load_relaxed(&unwanted) != UNWANTED_ALWAYS)
+    if (options != NULL && !is_always(hak_load_relaxed(&unwanted)))
         hak__options_parse(options);
     begin_profile();
 }
@@ -129,11 +136,11 @@ static void read_settings_locked(void)
 static void step_aside(void)
 {
     static _Atomic bool begun; /* by the one thread that finds it */
-    int how = hak_load_relaxed(&unwanted);
-    if (hak_likely(how == UNWANTED_NOT) || hak_swap_acq_rel(&begun, true))
+    uint8_t how = hak_load_relaxed(&unwanted);
+    if (hak_likely(how == HAK_DISABLED_NOT) || hak_swap_acq_rel(&begun, true))
         return;
-    if (hak__other_find(how == UNWANTED_ALWAYS))
-        hak_store_release(&hak__disabled, true);
+    if (hak__other_find(is_always(how)))
+        hak_store_release(&hak__disabled, how);
 }
 
 void hak__init(void)

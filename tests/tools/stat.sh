@@ -327,7 +327,74 @@ begin sh -c 'echo ready; exec sleep 60'
 sleep 0.2
 says 'does not run on libhakmem' "$pid"
 begin env HAKMEM_DISABLE=1 "$work/inside"
-says 'is disabled there' "$pid"
+says 'is disabled there: the program was started with HAKMEM_DISABLE=1' "$pid"
+for command in heap map leaks profile; do
+    "$hakmem" $command "$pid" 2>&1 | grep -q 'is disabled there: the program was started with' ||
+        fail "hakmem $command gives no reason"
+done
+# other reasons for which it is disabled
+mkdir "$work/bin"
+cp "$work/inside" "$work/bin/excluded"
+echo 'exclude = excluded' > "$work/conf"
+begin env HAKMEM_CONF_FILE="$work/conf" "$work/bin/excluded"
+says 'is disabled there: the configuration file excludes the program' "$pid"
+cat > "$work/own.c" << 'END'
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An allocator of the program, as browsers have one. */
+static _Alignas(16) char memory[1 << 20];
+static size_t used;
+void *malloc(size_t size)
+{
+    size_t *block = (size_t *)(memory + used);
+    used += (size + 31) & ~(size_t)15;
+    *block = size;
+    return used <= sizeof memory ? block + 2 : NULL;
+}
+void free(void *block)
+{
+    (void)block;
+}
+void *calloc(size_t count, size_t size)
+{
+    return malloc(count * size);
+}
+void *realloc(void *block, size_t size)
+{
+    void *other = malloc(size);
+    if (block != NULL && other != NULL)
+        memcpy(other, block, ((size_t *)block)[-2] < size ? ((size_t *)block)[-2] : size);
+    return other;
+}
+
+int main(void)
+{
+    puts("ready");
+    fflush(stdout);
+    pause();
+    return 0;
+}
+END
+$CC -O1 -fno-builtin -rdynamic -o "$work/own" "$work/own.c" || fail 'a program with its own malloc does not compile'
+begin env LD_PRELOAD="$HAK_LIBRARY" "$work/own"
+says 'is disabled there: the program brings a malloc of its own' "$pid"
+if $CC -O1 -fsanitize=address -DHAVE -o "$work/sanitized" -x c - << 'END' 2> /dev/null
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+    puts("ready");
+    fflush(stdout);
+    pause();
+    return 0;
+}
+END
+then
+    begin env ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 LD_PRELOAD="$HAK_LIBRARY" "$work/sanitized"
+    says 'is disabled there: the program was built with a sanitizer' "$pid"
+fi
 # a library of which the layout is another: so it says
 sed 's/hakstat\x00[\x01-\x20]/hakstat\x00\x63/' "$HAK_LIBRARY" > "$work/libother.so"
 chmod +x "$work/libother.so"
@@ -339,7 +406,35 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
     message=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$hakmem" stat "$resting" 2>&1) ||
         status=$?
     case $status$message in
-    1*'may not be read'*) ;;
-    *) [ ! -x "$hakmem" ] || fail "another user is told: $message" ;;
+    1*'may not be read: it belongs to another user; try as root'*) ;;
+    *'ermission denied'*) ;; # of the command itself
+    *) fail "another user is told: $message" ;;
     esac
+    # a process that has protected itself, which its own user is told
+    cat > "$work/shut.c" << 'END'
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(void)
+{
+    prctl(PR_SET_DUMPABLE, 0);
+    puts("ready");
+    fflush(stdout);
+    pause();
+    return 0;
+}
+END
+    $CC -O1 -o "$work/shut" "$work/shut.c" "$HAK_LIBRARY" -Wl,-rpath,"$work" || fail 'shut.c does not compile'
+    cp "$HAK_LIBRARY" "$work"
+    cp "$hakmem" "$work/bin/hakmem"
+    chmod 755 "$work"
+    begin setpriv --reuid=65534 --regid=65534 --clear-groups "$work/shut"
+    if [ -r "/proc/$pid/status" ] && [ "$(stat -c %u "/proc/$pid/maps")" = 0 ]; then
+        status=0
+        message=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$work/bin/hakmem" stat "$pid" 2>&1) || status=$?
+        case $status$message in
+        1*'may not be read: it has protected itself from being read, as sandboxes do; try as root'*) ;;
+        *) fail "a protected process: $status: $message" ;;
+        esac
+    fi
 fi

@@ -5,6 +5,8 @@
 #include <link.h>
 #include <string.h>
 
+#include "core/disabled.h"
+
 /* A segment of notes larger than this, more of them, and more program headers are none of ours. */
 enum { NOTES_MAX = 4096, SEGMENTS_MAX = 8, HEADERS_MAX = 64 };
 
@@ -194,4 +196,19 @@ enum remote_result remote_block_read(const struct remote_memory *memory, uintptr
     if (!remote_read(memory, (uintptr_t)block->disabled, &disabled, sizeof disabled))
         return REMOTE_UNREADABLE;
     return disabled != 0 ? REMOTE_DISABLED : REMOTE_FOUND;
+}
+
+const char *remote_block_disabled(const struct remote_memory *memory, const struct hak_stats_block *block)
+{
+    static const char *const reasons[] = {
+        [HAK_DISABLED_NOT] = "another allocator serves the program",
+        [HAK_DISABLED_BY_MALLOC] = "the program brings a malloc of its own",
+        [HAK_DISABLED_BY_ENVIRONMENT] = "the program was started with HAKMEM_DISABLE=1",
+        [HAK_DISABLED_BY_FILE] = "the configuration file excludes the program (see hakmem.conf(5))",
+        [HAK_DISABLED_BY_SANITIZER] = "the program was built with a sanitizer, which has a malloc of its own"};
+    unsigned char why = 0;
+    if (!remote_read(memory, (uintptr_t)block->disabled, &why, sizeof why) ||
+        why >= sizeof reasons / sizeof reasons[0])
+        why = HAK_DISABLED_NOT;
+    return reasons[why];
 }

@@ -39,4 +39,7 @@ size_t remote_image_tls(const struct remote_memory *memory, uintptr_t start);
 enum remote_result remote_block_read(const struct remote_memory *memory, uintptr_t address,
                                      struct hak_stats_block *block);
 
+/* Why a block is DISABLED that was read, as the rest of a sentence: "it is disabled there: ..." */
+const char *remote_block_disabled(const struct remote_memory *memory, const struct hak_stats_block *block);
+
 #endif
