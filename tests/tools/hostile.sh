@@ -83,6 +83,10 @@ look_at_heap() {
         ;;
     *) fail "$what: leaks ends with $status" ;;
     esac
+    address=$("$hakmem" heap --blocks=64 "$pid" 2> /dev/null | sed -n 's/^ *\(0x[0-9a-f]*\).*/\1/p' | head -n 1)
+    status=0
+    timeout -s KILL 90 "$hakmem" leaks --trace="${address:-0x10}" "$pid" > "$work/out" 2> "$work/message" || status=$?
+    [ $status -le 3 ] && ! LC_ALL=C grep -q '[^ -~]' "$work/out" || fail "$what: leaks --trace ends with $status"
     for command in map profile; do
         status=0
         LC_ALL=C timeout -s KILL 90 "$hakmem" $command "$pid" > "$work/out" 2> "$work/message" || status=$?

@@ -50,8 +50,14 @@ look() {
             fail "$what: $* does not say one error: $(cat "$work/message")"
     fi
 }
+# an address in a block, or in none if they cannot be listed
+address() {
+    found=$("$hakmem" heap --blocks=16 "$pid" 2> /dev/null | sed -n 's/^ *\(0x[0-9a-f]*\).*/\1/p' | head -n 1)
+    echo "${found:-0x10}"
+}
 look_all() {
     look '0 1 2' leaks
+    look '0 1 2 3' leaks --trace="$(address)"
     look '0 1 2' leaks --no-stop --blocks
     look '0 1' heap
     look '0 1' heap --blocks=16

@@ -52,7 +52,7 @@ static void describe(const void *registers, struct roots_thread *thread)
 
 const char *roots_register(size_t word)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__LP64__)
     static const char *const names[] = {"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9",
                                         "r8",  "rax", "rcx", "rdx", "rsi", "rdi", NULL,  "rip"};
     static_assert(offsetof(struct user_regs_struct, rip) == 16 * sizeof(uintptr_t), "the order of the names");
