@@ -123,8 +123,8 @@ static void print_counters(FILE *out, const struct process *process, const struc
         enum hak_stat stat;
         const char *name;
     } counters[] = {
-#define HAK_COUNTER(id, name, label, help) {HAK_STAT_##id, #name},
-#define HAK_SUM(id, name, label, help) {HAK_STAT_##id, #name},
+#define HAK_COUNTER(id, name, help) {HAK_STAT_##id, #name},
+#define HAK_SUM(id, name, help) {HAK_STAT_##id, #name},
 #include "core/stats.def"
     };
     static const char *const locks[HAK_LOCK_COUNT] = {

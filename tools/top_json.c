@@ -24,9 +24,9 @@ static void write_parts(FILE *out, const struct process *process)
 static void write_statistics(FILE *out, const struct hak_snapshot *snapshot)
 {
     const char *before = ",\"counters\":{";
-#define HAK_GAUGE(id, name, label, help) write_number(out, ",", #name, snapshot->value[HAK_STAT_##id]);
+#define HAK_GAUGE(id, name, help) write_number(out, ",", #name, snapshot->value[HAK_STAT_##id]);
 #include "core/stats.def"
-#define HAK_COUNTER(id, name, label, help) \
+#define HAK_COUNTER(id, name, help) \
     write_number(out, before, #name, snapshot->value[HAK_STAT_##id]), before = ",";
 #define HAK_SUM HAK_COUNTER
 #include "core/stats.def"

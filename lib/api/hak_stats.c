@@ -13,7 +13,7 @@ int hak_stats_get(hak_stats_t *stats)
         return -1;
     hak__snapshot(&snapshot);
     const hak_stats_t found = {
-#define HAK_STAT(id, name, label, help) .name = snapshot.value[HAK_STAT_##id],
+#define HAK_STAT(id, name, help) .name = snapshot.value[HAK_STAT_##id],
 #include "core/stats.def"
     };
     hak__sized_fill(stats, stats->struct_size, &found, sizeof found);

@@ -97,7 +97,7 @@ static bool read_totals(struct reader *reader)
 static bool read_counters(struct reader *reader)
 {
     static const uint8_t stat[HAK_COUNTER_COUNT] = {
-#define HAK_COUNTER(id, name, label, help) HAK_STAT_##id,
+#define HAK_COUNTER(id, name, help) HAK_STAT_##id,
 #include "core/stats.def"
     };
     const struct hak_counters *from = NULL;

@@ -5,21 +5,20 @@
 
 enum kind { GAUGE, COUNTER, SUM };
 
-enum { NAME_SIZE = 24, LABEL_SIZE = 40, HELP_SIZE = 96 };
+enum { NAME_SIZE = 24, HELP_SIZE = 96 };
 
 static const struct {
     enum kind kind;
-    char name[NAME_SIZE], label[LABEL_SIZE], help[HELP_SIZE];
+    char name[NAME_SIZE], help[HELP_SIZE];
 } rows[HAK_STAT_COUNT] = {
-#define HAK_GAUGE(id, name, label, help) {GAUGE, #name, label, help},
-#define HAK_COUNTER(id, name, label, help) {COUNTER, #name, label, help},
-#define HAK_SUM(id, name, label, help) {SUM, #name, label, help},
+#define HAK_GAUGE(id, name, help) {GAUGE, #name, help},
+#define HAK_COUNTER(id, name, help) {COUNTER, #name, help},
+#define HAK_SUM(id, name, help) {SUM, #name, help},
 #include "core/stats.def"
 };
 
-#define HAK_STAT(id, name, label, help)                                                            \
+#define HAK_STAT(id, name, help)                                                                   \
     HAK_STRING_FITS(#name, NAME_SIZE);                                                             \
-    HAK_STRING_FITS(label, LABEL_SIZE);                                                            \
     HAK_STRING_FITS(help, HELP_SIZE);
 #include "core/stats.def"
 
@@ -68,10 +67,10 @@ static void quoted(struct hak_text *text, const char *bytes)
 
 /* ---- text -------------------------------------------------------------- */
 
-static void padded(struct hak_text *text, const char *label)
+static void padded(struct hak_text *text, const char *name)
 {
-    strings(text, "  ", label, "");
-    for (size_t length = strlen(label); length < 24; length++)
+    strings(text, "  ", name, "");
+    for (size_t length = strlen(name); length < 24; length++)
         hak__text_string(text, " ");
 }
 
@@ -80,7 +79,7 @@ static void text_rows(struct hak_text *text, const struct hak_snapshot *snapshot
     for (int i = 0; i < HAK_STAT_COUNT; i++) {
         if ((rows[i].kind == GAUGE) != gauges)
             continue;
-        padded(text, rows[i].label);
+        padded(text, rows[i].name);
         hak__text_unsigned(text, snapshot->value[i]);
         hak__text_string(text, "\n");
     }

@@ -19,14 +19,14 @@
 
 /* All statistics. */
 enum hak_stat {
-#define HAK_STAT(id, name, label, help) HAK_STAT_##id,
+#define HAK_STAT(id, name, help) HAK_STAT_##id,
 #include "core/stats.def"
     HAK_STAT_COUNT
 };
 
 /* Those that heaps count. */
 enum hak_counter {
-#define HAK_COUNTER(id, name, label, help) HAK_COUNTER_##id,
+#define HAK_COUNTER(id, name, help) HAK_COUNTER_##id,
 #include "core/stats.def"
     HAK_COUNTER_COUNT
 };

@@ -60,7 +60,7 @@ fresh
 { echo 'void f(void)'; echo '{'; yes '    ;' | head -61; echo '}'; } >> "$work/tree/lib/page/arena.c"
 catches "$tools/check-shape" "$work/tree"
 fresh
-echo 'HAK_COUNTER(NEW, new, "new",' >> "$work/tree/lib/core/stats.def"
+echo 'HAK_COUNTER(NEW, new,' >> "$work/tree/lib/core/stats.def"
 catches "$tools/check-options" "$work/tree"
 grep -qx new "$work/out"
 fresh

@@ -19,7 +19,7 @@ has '^/proc/meminfo: MemTotal:'
 has '^RLIMIT_AS: '
 has "^$HAK_LIBRARY: .*, owner [0-9]*, mode 755, .*-bit library for machine"
 has '^selftest: [0-9]* blocks, no failure'
-has '^  live bytes '
+has '^  live_bytes '
 has '^MALLOC_ARENA_MAX=1$'
 has "^$work/conf: nonsense\$"
 has '^decay_ms  *123  *'

@@ -30,10 +30,10 @@ ends() {
 
 # the library is there, and the statistics are its own
 says "$HAK_LIBRARY" "$hakmem" run sh -c 'printf %s "$LD_PRELOAD"'
-case $("$hakmem" run --stats perl -e 1 2>&1) in hakmem*live\ bytes*) ;; *) fail "no statistics" ;; esac
+case $("$hakmem" run --stats perl -e 1 2>&1) in hakmem*live_bytes*) ;; *) fail "no statistics" ;; esac
 case $("$hakmem" run --stats=json perl -e 1 2>&1) in *\"live_bytes\"*) ;; *) fail "no JSON" ;; esac
 case $(HAKMEM_LIBRARY='' "$hakmem" run --library="$HAK_LIBRARY" -s perl -e 1 2>&1) in
-hakmem*live\ bytes*) ;;
+hakmem*live_bytes*) ;;
 *) fail "not the library that was given" ;;
 esac
 
@@ -51,7 +51,7 @@ for file in "$work/stats/perl"-*; do
     grep -q "^{\"version\":.*\"program\":\"perl\",\"pid\":${pid%-%}," "$file" || fail "$file is another's"
 done
 "$hakmem" run -o "$work/stats/text" perl -e 1
-grep -q 'live bytes' "$work/stats/text" || fail "--stats-file alone writes no statistics"
+grep -q 'live_bytes' "$work/stats/text" || fail "--stats-file alone writes no statistics"
 case $("$hakmem" run --stats-file="$work/no/such" perl -e 1 2>&1) in
 "hakmem[perl:"*"]: cannot write statistics to $work/no/such (error 2)") ;;
 *) fail "nothing said of a file that cannot be written" ;;

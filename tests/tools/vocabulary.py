@@ -117,6 +117,16 @@ def check_text():
     same("hakmem stat --counters", [line.split()[0] for line in counters], COUNTERS + SUMS)
 
 
+def check_exit():
+    lines = text("exit.text").split("\nlocks")[0].split("\n")[1:]
+    at = lines.index("counters")
+    same("stats=text at exit", [line.split()[0] for line in lines[:at]], GAUGES)
+    same("stats=text at exit, counters", [line.split()[0] for line in lines[at + 1:]], COUNTERS + SUMS)
+    for line in lines[:at] + lines[at + 1:]:
+        if not re.fullmatch(r"  [a-z0-9_]+ +[0-9]+", line):
+            fail("stats=text at exit", line)
+
+
 def check_gdb():
     lines = text("gdb").split("\nclasses")[0].split("\n")[1:]
     if not lines:
@@ -131,7 +141,7 @@ def check_gdb():
 def main():
     if len(GAUGES) < 10 or len(COUNTERS) < 20 or len(PARTS) < 7:
         fail("the tables", "they have no rows")
-    for check in (check_struct, check_manual, check_json, check_metrics, check_guide, check_text, check_gdb):
+    for check in (check_struct, check_manual, check_json, check_metrics, check_guide, check_text, check_exit, check_gdb):
         check()
 
 

@@ -49,6 +49,7 @@ fi
 "$hakmem" map --json "$pid" > "$work/map.json"
 "$hakmem" top --json --delay 0.1 --filter words > "$work/top.json"
 HAKMEM_CONF=stats=json LD_PRELOAD=$HAK_LIBRARY "$work/words" 2> "$work/exit.json"
+HAKMEM_CONF=stats=text LD_PRELOAD=$HAK_LIBRARY "$work/words" 2> "$work/exit.text"
 : > "$work/gdb"
 if command -v gdb > /dev/null; then
     gdb -batch -nx -ex "source $srcdir/tools/gdb/hakmem.py" -ex 'set startup-with-shell off' \
@@ -65,7 +66,7 @@ for change in 's/"refills"/"refill"/' 's/"allocated_rss_bytes"/"allocated_reside
     ! python3 "$srcdir/tests/tools/vocabulary.py" "$srcdir" "$work" > /dev/null 2>&1 || fail "goes unnoticed: $change"
     mv "$work/stat.json.good" "$work/stat.json"
 done
-for file in stat.text metrics threads.json map.json top.json gdb; do
+for file in stat.text exit.text metrics threads.json map.json top.json gdb; do
     [ -s "$work/$file" ] || continue
     sed -i.good 's/requested_bytes/asked_bytes/; s/cached_rss_bytes/cached_resident/' "$work/$file"
     ! python3 "$srcdir/tests/tools/vocabulary.py" "$srcdir" "$work" > /dev/null 2>&1 || fail "goes unnoticed in $file"

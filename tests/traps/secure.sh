@@ -74,4 +74,4 @@ for program in usual secure; do
 done
 [ -s "$WORK/users/usual" ] || fail "no statistics in the file"
 [ ! -e "$WORK/users/secure" ] || fail "a program with more rights than its user writes to a file that the user names"
-grep -q 'live bytes' "$WORK/said" || fail "no statistics on standard error: $(cat "$WORK/said")"
+grep -q 'live_bytes' "$WORK/said" || fail "no statistics on standard error: $(cat "$WORK/said")"

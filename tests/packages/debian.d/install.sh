@@ -61,7 +61,7 @@ END
 
 use_command() {
     in_tree hakmem selftest
-    in_tree hakmem run --stats perl -e 1 2>&1 | grep 'live bytes'
+    in_tree hakmem run --stats perl -e 1 2>&1 | grep 'live_bytes'
     in_tree hakmem run --debug perl -e 1
     in_tree hakmem conf
 }
