@@ -16,7 +16,7 @@ static const char usage[] =
     "       hakmem heap [OPTION...] PID|NAME|FILE\n"
     "       hakmem leaks [OPTION...] PID|NAME|CORE\n"
     "       hakmem snapshot [OPTION...] --output FILE PID|NAME\n"
-    "       hakmem map [--text | --svg | --json] [--output FILE] PID|NAME|FILE\n"
+    "       hakmem map [--regions] [--text | --svg | --json] [--output FILE] PID|NAME|FILE\n"
     "       hakmem conf [--debug]\n"
     "       hakmem preload status|check|enable|disable [OPTION...]\n"
     "       hakmem selftest\n"
@@ -26,10 +26,10 @@ static const char usage[] =
     "run runs a program on the allocator, stat shows the statistics of a running process, top those\n"
     "of all processes in a live table, profile shows which code allocated the memory of a process,\n"
     "heap counts its blocks by type and size, leaks finds those that it has lost, snapshot writes a\n"
-    "file that stat, profile and heap take in place of a process, map draws the heap of a process,\n"
-    "conf shows the options that a program started now would use, preload puts the allocator under all\n"
-    "programs of the machine or takes it away, selftest tests the allocator that it runs on, bug-report\n"
-    "prints what a report of a fault needs.\n"
+    "file that stat, profile, heap and map take in place of a process, map draws the heap of a process\n"
+    "or lists its mappings, conf shows the options that a program started now would use, preload puts\n"
+    "the allocator under all programs of the machine or takes it away, selftest tests the allocator that\n"
+    "it runs on, bug-report prints what a report of a fault needs.\n"
     "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
 
 static struct {
