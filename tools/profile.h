@@ -188,7 +188,7 @@ const char *profile_type_of(struct profile *profile, uint64_t word);
 /* The variable in which an address lies, likewise, and how far behind its start; or NULL. */
 const char *profile_variable_of(struct profile *profile, uint64_t address, uint64_t *offset);
 
-/* ---- types of C++ objects (profile_types.c) ---------------------------- */
+/* ---- types of C++ objects (profile_types.c, profile_type_names.c) ------- */
 
 struct remote_memory;
 
@@ -198,6 +198,9 @@ void profile_add_word(struct profile *profile, uint64_t word);
 void profile_read_types(struct profile *profile, const struct remote_memory *memory);
 /* Reads those that were found once more, from memory that is recorded. */
 void profile_record_types(struct profile *profile, const struct remote_memory *recorded);
+
+/* The mangled name so found of the type that a word stands for, or NULL. */
+const char *profile_mangled_type(const struct profile *profile, uint64_t word);
 
 /*
  * The types of words, for people: from what profile_read_types has found, else by symbols. Both arrays lie in

@@ -7,20 +7,16 @@
  *     [word]     [-16] to the top    [0] table of its class    "N3geo6CircleE"
  *                [ -8] ──────────►   [8] ──────────────────►
  *
- * It is memory of the process, which can have anything there. All addresses must lead into loaded objects,
- * and the type information must itself be of one of the three classes that the C++ ABI has for classes.
+ * It is memory of the process, which can have anything there. All addresses must lead into loaded objects, and
+ * the type information must itself be of one of the three classes that the C++ ABI has for classes.
  */
 #define _GNU_SOURCE
 #include "config.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
-#include "process.h"
 #include "profile.h"
-#include "profile_debug.h"
 #include "reader/memory.h"
 
 enum {
@@ -29,8 +25,7 @@ enum {
     CLASSES_MOST = 64,
     NAME_MOST = 4096,
     CHUNK = 256,               /* of a name; a part of a page */
-    TO_TOP_MOST = 1 << 30,
-    SECONDS = 60
+    TO_TOP_MOST = 1 << 30
 };
 
 struct known {
@@ -81,7 +76,7 @@ void profile_add_word(struct profile *profile, uint64_t word)
     found->word = word;
 }
 
-static const char *mangled_name(const struct profile *profile, uint64_t word)
+const char *profile_mangled_type(const struct profile *profile, uint64_t word)
 {
     const struct profile_types *types = profile->types;
     return types != NULL && types->room != 0 && word != 0 ? look_up(types->known, types->room, word)->name : NULL;
@@ -209,49 +204,4 @@ void profile_record_types(struct profile *profile, const struct remote_memory *r
     for (size_t i = 0; types != NULL && i < types->room; i++)
         if (types->known[i].name != NULL)
             find_name(profile, recorded, types->known[i].word, text);
-}
-
-/* ---- names for people -------------------------------------------------- */
-
-/* Shared with the child. */
-struct naming {
-    struct profile *profile;
-    const uint64_t *words;
-    const char **types;
-    size_t count;
-};
-
-/* Those of the process's memory come first, since no file must be read for them. */
-static enum process_result name_types(struct process *process, void *context)
-{
-    const struct naming *naming = context;
-    struct profile *profile = naming->profile;
-    (void)process;
-    for (size_t i = 0; i < naming->count; i++) {
-        const char *mangled = mangled_name(profile, naming->words[i]);
-        char *name = mangled != NULL ? profile_debug_type(mangled) : NULL;
-        char *kept = name != NULL ? profile_room(profile, strlen(name) + 1, 1) : NULL;
-        if (kept != NULL)
-            naming->types[i] = strcpy(kept, name);
-        free(name);
-    }
-    if (!profile_symbols_open(profile))
-        return PROCESS_FAILED;
-    for (size_t i = 0; i < naming->count; i++)
-        if (naming->types[i] == NULL)
-            naming->types[i] = profile_type_of(profile, naming->words[i]);
-    profile_symbols_close(profile);
-    return PROCESS_READ;
-}
-
-void profile_name_types(struct profile *profile, const uint64_t *words, size_t count, const char **types)
-{
-    struct naming naming = {profile, words, types, count};
-    struct process process = {.pid = profile->pid, .silent = true, .seconds = SECONDS};
-    bool named = count == 0 || !profile_debug_available ||
-                 process_look_in_time(&process, name_types, &naming) == PROCESS_READ;
-    profile->symbols = NULL; /* they were the child's */
-    if (!named)
-        command_warning("the search for names of types took more than %u seconds, or too much memory; some types "
-                        "are missing", SECONDS);
 }

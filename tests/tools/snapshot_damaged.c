@@ -22,6 +22,7 @@
 
 #include "command.h"
 #include "damaged_leaks.h"
+#include "damaged_types.h"
 #include "profile_tables.h"
 #include "reader/recorder.h"
 #include "reader/snapshot_file.h"
@@ -52,6 +53,8 @@ void profile_symbols_close(struct profile *profile)
 struct seen {
     uintptr_t last;
     uint64_t blocks;
+    struct profile *objects; /* or NULL */
+    const struct profile_mapping *object;
 };
 
 static bool see(const struct reader_block *block, void *context)
@@ -64,6 +67,8 @@ static bool see(const struct reader_block *block, void *context)
         fail("a block of no kind");
     seen->last = block->address;
     seen->blocks++;
+    if (seen->objects != NULL && profile_may_be_table(seen->objects, block->word[0], &seen->object))
+        profile_add_word(seen->objects, block->word[0]);
     return true;
 }
 
@@ -92,7 +97,15 @@ static bool look(int fd, const uint8_t *bytes, size_t size)
                 fail("a name without an end");
         read = hak__snapshot_read(&block, memory.read, memory.context, READS, &snapshot);
         look_at_profile(&memory, &block);
+        seen.objects = damaged_types_profile(&file);
+        if (seen.objects == NULL)
+            fail("no memory");
         read &= reader_walk(&memory, &block, READS, see, &seen, &summary) == READER_DONE && seen.blocks > 0;
+        int types = damaged_types_read(seen.objects, &memory);
+        profile_free(seen.objects);
+        if (types < 0)
+            fail("a type with a bad name");
+        read &= types > 0;
         read &= damaged_search(&memory, &block, (uintptr_t)file.header.block, bytes, size) > 0;
     } else {
         read = false;
@@ -126,6 +139,10 @@ static void fill_heap(void)
         block[i] = hak_malloc(i * 37 % 3000 + (i % 500 == 1 ? 100000 : i == 7 ? 40000000 : 0));
     for (size_t i = 0; i < 2000; i += 3)
         hak_free(block[i]);
+    static uintptr_t *volatile object;
+    object = hak_malloc(48);
+    if (object != NULL)
+        *object = damaged_types_word();
 }
 
 /* Of this process, in a file in memory. */
@@ -155,6 +172,7 @@ static int take_snapshot(void)
         reader_walk(&recorded, &block, READS, see, &seen, &summary) != READER_DONE)
         fail("this process cannot be read");
     recorder_add_mapping(&recorder, &(struct snapshot_mapping){.start = 4096, .end = 8192}, "/bin/damaged");
+    damaged_types_record(&recorder, &memory);
     if (!recorder_end(&recorder, &header) || fclose(file) != 0)
         fail("no memory");
     return fd;
