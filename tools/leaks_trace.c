@@ -121,7 +121,8 @@ static void find_root(const struct tracing *tracing, const struct chain_place *f
     }
 }
 
-static bool copy_places(const struct tracing *tracing, const struct chain_place *from, size_t count, struct trace_place **places)
+static bool copy_places(const struct tracing *tracing, const struct chain_place *from, size_t count,
+                        struct trace_place **places)
 {
     struct search *search = tracing->search;
     *places = profile_room(search->leaks->profile, count + 1, sizeof **places);

@@ -271,9 +271,11 @@ static size_t count_up_to(const void *numbers, size_t count, size_t size, uint64
 
 bool live_numbered(const struct live *live, uint64_t number, struct live_block *block)
 {
-    size_t slab = live->slab_count == 0 ? 0 : count_up_to(&live->slabs->first, live->slab_count, sizeof *live->slabs, number);
-    size_t single = live->single_count == 0
-                        ? 0 : count_up_to(&live->singles->number, live->single_count, sizeof *live->singles, number);
+    size_t slab = 0, single = 0;
+    if (live->slab_count > 0)
+        slab = count_up_to(&live->slabs->first, live->slab_count, sizeof *live->slabs, number);
+    if (live->single_count > 0)
+        single = count_up_to(&live->singles->number, live->single_count, sizeof *live->singles, number);
     if (single > 0 && live->singles[single - 1].number == number) {
         describe_single(&live->singles[single - 1], single - 1, block);
         return true;
