@@ -61,6 +61,14 @@ char *profile_debug_table(struct profile_debug *debug, uint64_t distance)
     return NULL;
 }
 
+char *profile_debug_variable(struct profile_debug *debug, uint64_t distance, uint64_t *offset)
+{
+    (void)debug;
+    (void)distance;
+    (void)offset;
+    return NULL;
+}
+
 size_t profile_debug_lines(struct profile_debug *debug, uint64_t offset, struct profile_line *lines,
                            size_t most)
 {
