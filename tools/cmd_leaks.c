@@ -169,7 +169,10 @@ static int check(const struct request *request, int arguments)
 
 int cmd_leaks(int argc, char **argv)
 {
-    static const struct option options[] = {LEAKS_OPTION_TABLE,
+    static const struct option options[] = {{"blocks", no_argument, NULL, 'b'},
+                                            {"dump", required_argument, NULL, 'd'},
+                                            {"suppressions", required_argument, NULL, 's'},
+                                            {"rows", required_argument, NULL, 'r'},
                                             {"trace", required_argument, NULL, 't'},
                                             {"exact", no_argument, NULL, 'e'},
                                             {"no-stop", no_argument, NULL, 'n'},

@@ -241,7 +241,10 @@ static const struct option known[] = {{"debug", no_argument, NULL, 'd'},
                                       {"conf", required_argument, NULL, 'c'},
                                       {"library", required_argument, NULL, 'l'},
                                       {"leaks", optional_argument, NULL, 'k'},
-                                      LEAKS_OPTION_TABLE,
+                                      {"suppressions", required_argument, NULL, 'S'},
+                                      {"blocks", no_argument, NULL, LEAKS_BLOCKS},
+                                      {"dump", required_argument, NULL, LEAKS_DUMP},
+                                      {"rows", required_argument, NULL, LEAKS_OPTION_ROWS},
                                       {"help", no_argument, NULL, 'h'},
                                       {NULL, 0, NULL, 0}};
 
@@ -253,12 +256,12 @@ static int next_option(int argc, char **argv)
 /* Options of leaks; false after a message. */
 static bool take_leaks(struct leaks_wanted *leaks, int option)
 {
-    if (option == 'S')
-        option = LEAKS_SUPPRESSIONS;
+    if (option != 'S' && option < LEAKS_OPTION_FIRST)
+        return false;
     for (const struct option *row = known; row->name != NULL; row++)
         if (row->val == option)
             leaks->needs = row->name;
-    return option >= LEAKS_OPTION_FIRST && leaks_take_option(&leaks->how, option, optarg);
+    return leaks_take_option(&leaks->how, option == 'S' ? LEAKS_SUPPRESSIONS : option, optarg);
 }
 
 /* The settings that are good depend on the variant, wherever in the line that is named. */

@@ -21,12 +21,8 @@ struct leaks_options {
 
 enum { LEAKS_ROWS = 30 };
 
-/* Rows of a table for getopt_long; the values are no characters. */
+/* What the options stand for whose letters the two do not have in common; no characters. */
 enum { LEAKS_OPTION_FIRST = 0x1000, LEAKS_BLOCKS = LEAKS_OPTION_FIRST, LEAKS_DUMP, LEAKS_SUPPRESSIONS, LEAKS_OPTION_ROWS };
-#define LEAKS_OPTION_TABLE \
-    {"blocks", no_argument, NULL, LEAKS_BLOCKS}, {"dump", required_argument, NULL, LEAKS_DUMP}, \
-        {"suppressions", required_argument, NULL, LEAKS_SUPPRESSIONS}, \
-        {"rows", required_argument, NULL, LEAKS_OPTION_ROWS}
 
 /* Takes one of them; false after a message. */
 bool leaks_take_option(struct leaks_options *options, int option, const char *argument);
