@@ -41,12 +41,12 @@ end() {
     pid=
 }
 
-cat > "$work/types.py" << 'PYTHON'
+cat > "$work/counts.py" << 'PYTHON'
 import json, sys
 print(*sorted(f'{row["type"]}={row["blocks"]}' for row in json.load(open(sys.argv[1]))["types"]), sep="\n")
 PYTHON
 # types FILE: name and count of each
-types() { python3 "$work/types.py" "$1"; }
+types() { python3 "$work/counts.py" "$1"; }
 
 for program in named nameless whole stripped; do
     begin $program
