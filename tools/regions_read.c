@@ -95,10 +95,34 @@ static void take_line(const char *line, struct region_sum *sum)
     }
 }
 
-static void add_region(struct regions *regions, const struct region *region)
+static void subtract(uint64_t *from, uint64_t less)
 {
-    struct region *added = region->end != 0 ? new_region(regions) : NULL;
-    if (region->end == 0)
+    *from -= less < *from ? less : *from;
+}
+
+/*
+ * The system tells of mappings by and by. Of one that has grown, or become one with its neighbours, meanwhile
+ * some was told before.
+ */
+static void take_rest(const struct regions *regions, struct region *region)
+{
+    uintptr_t last = regions->count > 0 ? regions->list[regions->count - 1].end : 0;
+    for (size_t i = regions->count; region->start < last && i > 0 && regions->list[i - 1].start >= region->start; i--) {
+        subtract(&region->sum.resident, regions->list[i - 1].sum.resident);
+        subtract(&region->sum.dirty, regions->list[i - 1].sum.dirty);
+        subtract(&region->sum.swapped, regions->list[i - 1].sum.swapped);
+    }
+    if (region->start >= last)
+        return;
+    region->start = last < region->end ? last : region->end;
+    region->sum.bytes = region->end - region->start;
+}
+
+static void add_region(struct regions *regions, struct region *region)
+{
+    take_rest(regions, region);
+    struct region *added = region->start < region->end ? new_region(regions) : NULL;
+    if (region->start >= region->end)
         return;
     add_sum(&regions->total, &region->sum);
     if (added != NULL) {

@@ -200,6 +200,45 @@ begin sh -c 'echo ready; while :; do :; done'
 "$hakmem" map --regions --json "$pid" > "$work/json" && keeps "$work/json" || fail 'a busy process has no mappings'
 end
 
+# mappings that fall apart and become one again while they are told: nothing counts twice
+cat > "$work/changing.c" << 'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGES = 4096, PAGE = 4096 };
+
+int main(void)
+{
+    free(malloc(1));
+    char *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(memory, 1, PAGES * PAGE);
+    puts("ready");
+    fflush(stdout);
+    for (;;) {
+        for (int i = 1; i < PAGES; i += 2)
+            mprotect(memory + i * PAGE, PAGE, PROT_READ);
+        mprotect(memory, PAGES * PAGE, PROT_READ | PROT_WRITE);
+    }
+}
+END
+${CC:-cc} -O1 -fno-builtin -o "$work/changing" "$work/changing.c"
+begin "$work/changing"
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    "$hakmem" map --regions --json "$pid" > "$work/regions.json" || fail 'changing: no regions'
+    "$hakmem" stat --json "$pid" > "$work/stat.json" || fail 'changing: no statistics'
+    python3 - "$work/regions.json" "$work/stat.json" "/proc/$pid/status" << 'END' || fail 'changing: counted twice'
+import json, sys
+status = dict(line.split(":") for line in open(sys.argv[3]))
+most = int(status["VmHWM"].split()[0]) * 1024 + (1 << 20)  # the kernel may lag behind by some pages
+regions = json.load(open(sys.argv[1]))["resident_bytes"]
+process = json.load(open(sys.argv[2]))["process"]["rss_bytes"]
+assert regions <= most and process <= most, (regions, process, most)
+END
+done
+end
+
 # processes that deceive
 hostile=$builddir/tests/tools/hostile
 for what in 'circle all_heaps' 'circle chunks' 'ones page_map' 'circle meta_newest' 'ones meta_newest' \

@@ -87,7 +87,12 @@ bool mappings_read(struct reader_mappings *mappings, pid_t pid)
     while (added && getline(&line, &room, maps) > 0) {
         struct reader_mapping mapping = {0};
         uintptr_t last = mappings->count > 0 ? mappings->mapping[mappings->count - 1].end : 0;
-        if (parse(line, &mapping) && mapping.start >= last)
+        bool good = parse(line, &mapping) && mapping.end > last;
+        if (good && mapping.start < last) { /* it has grown, or become one with its neighbour, meanwhile */
+            mapping.offset += last - mapping.start;
+            mapping.start = last;
+        }
+        if (good)
             added = mappings_add(mappings, &mapping);
     }
     free(line);

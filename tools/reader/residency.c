@@ -270,12 +270,41 @@ static bool add_mapping(struct look *look, uintptr_t start, uintptr_t end, uint6
     return good;
 }
 
+/* Those that were told last, of which one that is told then may be made. */
+struct told {
+    uintptr_t start[64];
+    uint64_t rss[64];
+    size_t count;
+    uintptr_t end;
+};
+
+/*
+ * The system tells of mappings by and by. One that has grown, or become one with its neighbours, meanwhile is
+ * told with what was told before: only the rest of it counts.
+ */
+static uint64_t rest_of(struct told *told, uintptr_t *start, uintptr_t end, uint64_t rss)
+{
+    const size_t room = sizeof told->start / sizeof told->start[0];
+    for (size_t i = 0; *start < told->end && i < room && i < told->count; i++)
+        if (told->start[i] >= *start)
+            rss -= told->rss[i] < rss ? told->rss[i] : rss;
+    if (*start < told->end)
+        *start = told->end;
+    if (*start >= end)
+        return 0;
+    told->start[told->count % room] = *start;
+    told->rss[told->count++ % room] = rss;
+    told->end = end;
+    return rss < end - *start ? rss : end - *start;
+}
+
 /*
  * Looks at the anonymous mappings that have resident pages, of which huge mappings that were never touched have
  * none. The sum over all mappings is exact; what status says may lack what processors have counted apart.
  */
 static bool add_mappings(struct look *look, FILE *maps, uint64_t *rss)
 {
+    struct told told = {.count = 0};
     char *line = NULL;
     size_t room = 0;
     bool good = true;
@@ -288,7 +317,7 @@ static bool add_mappings(struct look *look, FILE *maps, uint64_t *rss)
                 start = from, end = to, inode = number;
             continue;
         }
-        uint64_t resident = strtoull(line + 4, NULL, 10) << 10;
+        uint64_t resident = rest_of(&told, &start, end, strtoull(line + 4, NULL, 10) << 10);
         *rss += resident;
         if (resident != 0 && inode == 0 && start < end && (start | end) % look->page == 0)
             good = add_mapping(look, start, end, resident);
