@@ -273,10 +273,10 @@ static uint64_t above(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-/* Looks again while the owner is at it; one that was stopped there stays. */
+/* Looks again while the owner is at it, which it is for a few instructions at most; one that was stopped there stays. */
 static bool read_requested(struct reader *reader, const struct hak_heap *heap, uint64_t *requested)
 {
-    enum { TRIES = 4 };
+    enum { TRIES = 64 };
     uint32_t draws = 0, behind = 1;
     uint64_t end = 0;
     ptrdiff_t until = 0;
