@@ -217,8 +217,8 @@ AC_DEFUN([HAK_LIBIBERTY], [
     AC_CHECK_HEADER([libiberty/demangle.h], [hak_demangle_header=libiberty/demangle.h],
         [AC_CHECK_HEADER([demangle.h], [hak_demangle_header=demangle.h], [hak_demangle_header=])])
     AS_IF([test "x$hak_demangle_header" != x],
-        [AC_CHECK_LIB([iberty], [cplus_demangle], [have_libiberty=yes LIBIBERTY_LIBS=-liberty])])
+        [AC_CHECK_LIB([iberty], [rust_demangle_callback], [have_libiberty=yes LIBIBERTY_LIBS=-liberty])])
     AC_SUBST([LIBIBERTY_LIBS])
     AC_DEFINE_UNQUOTED([HAK_DEMANGLE_HEADER], [<$hak_demangle_header>],
-        [the header of libiberty that declares cplus_demangle])
+        [the header of libiberty that declares the demanglers])
 ])

@@ -54,6 +54,13 @@ void *profile_room(struct profile *profile, size_t count, size_t size)
 
 /* ---- text -------------------------------------------------------------- */
 
+/* Characters that end a line, or change the order in which a terminal shows those after them. */
+static bool is_control(uint32_t code)
+{
+    return code == 0x7f || code == 0x61c || code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}
+
 /* The length of the valid and printable UTF-8 character that a text begins with; 0: there is none. */
 static size_t character_length(const unsigned char *text)
 {
@@ -68,7 +75,7 @@ static size_t character_length(const unsigned char *text)
         code = code << 6 | (text[i] & 0x3f);
     }
     bool allowed = length > 0 && text[0] < 0xf5 && code >= least[length] && code <= 0x10ffff &&
-                   code != 0x7f && !(code >= 0xd800 && code < 0xe000) && (code & 0xfffe) != 0xfffe;
+                   !is_control(code) && !(code >= 0xd800 && code < 0xe000) && (code & 0xfffe) != 0xfffe;
     return allowed ? length : 0;
 }
 

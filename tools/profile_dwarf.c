@@ -433,13 +433,19 @@ static void find_tables(struct profile_debug *debug)
         qsort(debug->tables, debug->table_count, sizeof *debug->tables, by_table_start);
 }
 
-/* The type whose virtual table a symbol is. */
+/* The type whose virtual table a symbol is, as it stands in the symbol for want of a demangler; NULL: it is none. */
 static char *type_of_table(const char *symbol)
 {
     static const char table_of[] = "vtable for ";
     char *name = profile_name_of_symbol(symbol);
-    if (name != NULL && strncmp(name, table_of, sizeof table_of - 1) == 0)
-        memmove(name, name + sizeof table_of - 1, strlen(name) + 1 - (sizeof table_of - 1));
+    if (name == NULL || !profile_demangle_available)
+        return name;
+    size_t length = strlen(name), before = sizeof table_of - 1;
+    if (length <= before || memcmp(name, table_of, before) != 0) {
+        free(name);
+        return NULL;
+    }
+    memmove(name, name + before, length + 1 - before);
     return name;
 }
 

@@ -6,6 +6,8 @@
 
 #include "profile_names.h"
 
+const bool profile_demangle_available = false;
+
 char *profile_demangle(const char *symbol)
 {
     (void)symbol;

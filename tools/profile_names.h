@@ -3,6 +3,8 @@
 #ifndef HAK_TOOLS_PROFILE_NAMES_H
 #define HAK_TOOLS_PROFILE_NAMES_H
 
+#include <stdbool.h>
+
 /*
  * The name of a symbol: demangled if it is one of C++ or Rust, without parameters, default template
  * arguments, versions, and the suffixes of the compiler's copies. To be freed; NULL without memory.
@@ -14,8 +16,11 @@ void profile_tidy_name(char *name);
 
 /*
  * The demangled form of a symbol of C++ or Rust, to be freed, or NULL. In profile_demangle.c by
- * libiberty; profile_mangled.c stands in for it in a command built without.
+ * libiberty; profile_mangled.c stands in for it in a command built without. Of more than 4096 bytes
+ * the rest is cut, and "..." comes in its place.
  */
 char *profile_demangle(const char *symbol);
+
+extern const bool profile_demangle_available;
 
 #endif

@@ -4,36 +4,54 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "process.h"
 #include "profile.h"
 #include "profile_debug.h"
+#include "reader/clock.h"
 
-enum { SECONDS = 60 };
+/* For the names in the process's memory together, for one of them, and for those of symbols in files. */
+enum { SECONDS = 10, SECONDS_OF_ONE = 2, SECONDS_OF_SYMBOLS = 60 };
 
-/* Shared with the child. */
+/* Shared with children. */
 struct naming {
     struct profile *profile;
     const uint64_t *words;
     const char **types;
     size_t count;
+    size_t next; /* the first whose name in memory was not looked at */
+    double end;  /* when that is to be over */
 };
 
-/* Those of the process's memory come first, since no file must be read for them. */
-static enum process_result name_types(struct process *process, void *context)
+static enum process_result name_by_memory(struct process *process, void *context)
 {
-    const struct naming *naming = context;
+    struct naming *naming = context;
     struct profile *profile = naming->profile;
     (void)process;
-    for (size_t i = 0; i < naming->count; i++) {
+    while (naming->next < naming->count) {
+        size_t i = naming->next++;
         const char *mangled = profile_mangled_type(profile, naming->words[i]);
-        char *name = mangled != NULL ? profile_debug_type(mangled) : NULL;
+        if (mangled == NULL)
+            continue;
+        if (clock_seconds() >= naming->end)
+            return PROCESS_FAILED;
+        alarm(SECONDS_OF_ONE);
+        char *name = profile_debug_type(mangled);
         char *kept = name != NULL ? profile_room(profile, strlen(name) + 1, 1) : NULL;
         if (kept != NULL)
             naming->types[i] = strcpy(kept, name);
         free(name);
     }
+    return PROCESS_READ;
+}
+
+static enum process_result name_by_symbols(struct process *process, void *context)
+{
+    const struct naming *naming = context;
+    struct profile *profile = naming->profile;
+    (void)process;
     if (!profile_symbols_open(profile))
         return PROCESS_FAILED;
     for (size_t i = 0; i < naming->count; i++)
@@ -43,14 +61,41 @@ static enum process_result name_types(struct process *process, void *context)
     return PROCESS_READ;
 }
 
+/* A name can be made to end the child that demangles it: the next child goes on behind it. */
+static bool name_all_by_memory(const struct process *process, struct naming *naming)
+{
+    bool all = true, moves = true;
+    naming->end = clock_seconds() + SECONDS;
+    while (moves && naming->next < naming->count && clock_seconds() < naming->end) {
+        struct process look = *process;
+        size_t before = naming->next;
+        look.seconds = SECONDS;
+        if (process_look_in_time(&look, name_by_memory, naming) != PROCESS_READ)
+            all = false;
+        moves = naming->next != before;
+    }
+    return all && naming->next == naming->count;
+}
+
+static bool name_all_by_symbols(const struct process *process, struct naming *naming)
+{
+    struct process look = *process;
+    look.seconds = SECONDS_OF_SYMBOLS;
+    bool all = process_look_in_time(&look, name_by_symbols, naming) == PROCESS_READ;
+    naming->profile->symbols = NULL; /* they were the child's */
+    return all;
+}
+
 void profile_name_types(struct profile *profile, const uint64_t *words, size_t count, const char **types)
 {
-    struct naming naming = {profile, words, types, count};
-    struct process process = {.pid = profile->pid, .silent = true, .seconds = SECONDS};
-    bool named = count == 0 || !profile_debug_available ||
-                 process_look_in_time(&process, name_types, &naming) == PROCESS_READ;
-    profile->symbols = NULL; /* they were the child's */
-    if (!named)
-        command_warning("the search for names of types took more than %u seconds, or too much memory; some types "
-                        "are missing", SECONDS);
+    const struct process process = {.pid = profile->pid, .silent = true};
+    struct naming *naming = count > 0 && profile_debug_available ? profile_room(profile, 1, sizeof *naming) : NULL;
+    bool all = count == 0 || !profile_debug_available;
+    if (naming != NULL) {
+        *naming = (struct naming){.profile = profile, .words = words, .types = types, .count = count};
+        all = name_all_by_memory(&process, naming);
+        all = name_all_by_symbols(&process, naming) && all;
+    }
+    if (!all)
+        command_warning("the search for names of types took too much time or memory; some types are missing");
 }

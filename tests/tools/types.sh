@@ -93,10 +93,15 @@ done
 # forged tables
 begin stripped forged
 "$hakmem" heap --json "$pid" > "$work/heap"
-types "$work/heap" > "$work/forged.types"
+types "$work/heap" > "$work/all.types"
+# a name that doubles with each part is cut, and hides no other
+grep -q '^Doubled<b<int, int>, b<b<int, int>, b<int, int>>.\{3000,4100\}\.\.\.=3$' "$work/all.types" || fail 'no doubled name'
+sed '/^Doubled/d' "$work/all.types" > "$work/forged.types"
 {
     cat "$work/expected"
+    echo 'Bidi???C=3'
     echo Forged=3
+    echo 'Lines???C=3'
     echo Second=3
 } | LC_ALL=C sort > "$work/with"
 LC_ALL=C sort "$work/forged.types" | diff "$work/with" - || fail 'forged tables are believed'

@@ -82,8 +82,9 @@ struct table {
 };
 enum { PAGE = 65536 };
 alignas(PAGE) static char memory[4 * PAGE]; // the third is not there
-alignas(16) static table tables[20];
-alignas(16) static information informations[20];
+alignas(16) static table tables[30];
+alignas(16) static information informations[30];
+static char doubled[1000];
 static int made;
 
 static void forge(std::intptr_t to_top, const void *table, const char *name)
@@ -96,6 +97,19 @@ static void forge(std::intptr_t to_top, const void *table, const char *name)
         *block = tables[i].function;
         all.push_back(block);
     }
+}
+
+// b<b<...>, b<...>>, each part of which refers to the one before it twice
+static void forge_doubled(const void *good)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    std::string name = "7DoubledI1bIiiE";
+    for (int i = 1; i < 34; i++) {
+        std::string part = std::string("S") + digits[i] + "_";
+        name += "S0_I" + part + part + "E";
+    }
+    std::snprintf(doubled, sizeof doubled, "%sE", name.c_str());
+    forge(0, good, doubled);
 }
 
 static void forge_all()
@@ -112,6 +126,10 @@ static void forge_all()
     mprotect(memory + 2 * PAGE, PAGE, PROT_NONE);
     char *last = memory + 2 * PAGE - 5;
     last[0] = '4', last[1] = 'E', last[2] = 'v', last[3] = 'i', last[4] = 'l';
+    forge_doubled(good);
+    forge(0, good, "99999999999999999999Evil"); // longer than it is
+    forge(0, good, "8Bidi\xe2\x80\xae" "C");
+    forge(0, good, "9Lines\xe2\x80\xa9" "C");
     forge(0, good, "6Forged");
     forge(-16, good, "*6Second");           // a name of a class of one file, in another
     forge(0, good, memory);                 // too long
