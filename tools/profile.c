@@ -103,6 +103,15 @@ void profile_format_bytes(char *text, size_t size, double bytes)
     snprintf(text, size, "%s%.*f %s", bytes < 0 ? "-" : "", unit > 0 ? 1 : 0, absolute, units[unit]);
 }
 
+void profile_format_interval(char *text, size_t size, const struct profile *profile)
+{
+    char shortest[32], longest[32];
+    profile_format_bytes(shortest, sizeof shortest, (double)(profile->interval > 1 ? profile->interval : 1));
+    profile_format_bytes(longest, sizeof longest, (double)profile->interval_most);
+    bool same = strcmp(shortest, longest) == 0;
+    snprintf(text, size, "%s%s%s", same ? "" : shortest, same ? "" : " to ", longest);
+}
+
 /* ---- mappings ---------------------------------------------------------- */
 
 bool profile_parse_map(char *line, struct profile_map_line *map)
@@ -298,7 +307,8 @@ struct profile *profile_difference(const struct profile *new, const struct profi
         return NULL;
     profile->pid = new->pid;
     memcpy(profile->name, new->name, sizeof profile->name);
-    profile->interval = new->interval > old->interval ? new->interval : old->interval;
+    profile->interval = new->interval < old->interval ? new->interval : old->interval;
+    profile->interval_most = new->interval_most > old->interval_most ? new->interval_most : old->interval_most;
     profile->seconds = new->seconds;
     profile->has_peak = new->has_peak && old->has_peak;
     profile->is_difference = true;

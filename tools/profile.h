@@ -58,8 +58,9 @@ struct profile_mapping {
 struct profile {
     pid_t pid;        /* 0: not known, or not of this machine */
     char name[32];    /* of the program, printable; may be empty */
-    uint64_t interval; /* mean distance between samples, in bytes; 0: every block was recorded; of a
-                         difference the larger one */
+    uint64_t interval; /* mean distance between samples, in bytes; 0: every block was recorded; of several the
+                          shortest */
+    uint64_t interval_most; /* the longest of them */
     double seconds;   /* for how long it was sampled; 0: not known */
     bool of_text;     /* of a heap_v2 file: the first address of a stack is within its call already */
     struct profile_entry *entries;
@@ -139,6 +140,9 @@ struct profile *profile_difference(const struct profile *new, const struct profi
 
 /* Writes a number of bytes with its unit: 31.2 MiB. */
 void profile_format_bytes(char *text, size_t size, double bytes);
+
+/* The interval of a profile, or the shortest and the longest: "4.0 KiB to 512.0 KiB". */
+void profile_format_interval(char *text, size_t size, const struct profile *profile);
 
 /* ---- where profiles come from ------------------------------------------ */
 

@@ -149,7 +149,7 @@ static bool parse_interval(struct reader *reader, const char *text)
 {
     char *end;
     errno = 0;
-    reader->profile->interval = strtoull(text, &end, 10);
+    reader->profile->interval = reader->profile->interval_most = strtoull(text, &end, 10);
     if (!isdigit((unsigned char)*text) || errno != 0 || *end != '\0')
         return wrong(reader, "not a sampling interval");
     return true;

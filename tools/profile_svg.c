@@ -279,7 +279,7 @@ static void put_legend(const struct svg *svg)
 
 static void put_header(const struct svg *svg, const char *title)
 {
-    char interval[32];
+    char interval[64];
     const struct tree_node *root = svg->tree.nodes[0];
     fprintf(svg->out, "<text class=\"title\" x=\"%d\" y=\"28\">", MARGIN);
     svg_put_text(svg->out, title, TITLE_MOST);
@@ -287,8 +287,8 @@ static void put_header(const struct svg *svg, const char *title)
     put_bytes(svg, root->total.bytes);
     fputs(svg->tree.difference ? ", " : " in ", svg->out);
     put_blocks(svg, root->total.blocks);
-    if (svg->profile->interval > 1) {
-        profile_format_bytes(interval, sizeof interval, (double)svg->profile->interval);
+    if (svg->profile->interval_most > 1) {
+        profile_format_interval(interval, sizeof interval, svg->profile);
         fprintf(svg->out, ". Estimated from samples, one per %s allocated", interval);
     }
     if (svg->profile->samples_dropped > 0)

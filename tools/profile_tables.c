@@ -187,7 +187,8 @@ static enum profile_tables_result read_header(struct reader *reader, uint64_t *b
         return PROFILE_TABLES_OTHER;
     *began = header.began_tenths;
     *resets = header.resets;
-    reader->profile->interval = header.last_interval;
+    reader->profile->interval = header.shortest_interval != 0 ? header.shortest_interval : header.interval;
+    reader->profile->interval_most = header.longest_interval != 0 ? header.longest_interval : header.interval;
     reader->profile->running = header.interval != 0;
     reader->profile->has_peak = true;
     reader->profile->has_samples = true;

@@ -185,7 +185,7 @@ static double samples_of(const struct profile *profile, enum profile_view view)
     for (size_t i = 0; i < profile->entry_count; i++) {
         const struct profile_sum *sum = &profile->entries[i].sum[view];
         struct profile_sum all = {fabs(sum->blocks), fabs(sum->bytes)};
-        samples += profile_sampled(all, profile->interval).blocks;
+        samples += profile_sampled(all, profile->interval_most).blocks;
     }
     return samples;
 }
@@ -208,13 +208,13 @@ static double standard_error(const struct profile *profile)
 
 static void write_basis(FILE *out, const struct profile *profile, enum profile_view view)
 {
-    char interval[32], error[32];
+    char interval[64], error[32];
     bool is_exact = profile->has_samples && view == PROFILE_IN_USE;
     double samples = is_exact ? (double)profile->sample_count : samples_of(profile, view);
-    profile_format_bytes(interval, sizeof interval, (double)profile->interval);
+    profile_format_interval(interval, sizeof interval, profile);
     profile_format_bytes(error, sizeof error, is_exact ? standard_error(profile)
-                                                       : sqrt(samples) * (double)profile->interval);
-    if (profile->interval <= 1)
+                                                       : sqrt(samples) * (double)profile->interval_most);
+    if (profile->interval_most <= 1)
         fputs("Every block was recorded", out);
     else
         fprintf(out, "Estimated from %.0f sample%s%s, one per %s allocated; standard error: %s%s",

@@ -70,11 +70,11 @@ int hak__heap_v2_write(int fd, enum hak_profile_of view)
     if (view == HAK_PROFILE_OF_PEAK && profile.in_use.bytes > profile.at_peak.bytes)
         view = HAK_PROFILE_OF_IN_USE;
     hak__text_begin(&text, fd);
-    write_head(&text, profile.last_interval, view);
+    write_head(&text, profile.shortest_interval, view);
     uint32_t depth = 0;
     for (uint32_t i = 0; (depth = hak__profile_site(i, &site, frames)) != 0; i++) {
-        struct hak_profile_sum now = sampled(seen_as(&site, view), profile.last_interval);
-        struct hak_profile_sum all = sampled(site.allocated, profile.last_interval);
+        struct hak_profile_sum now = sampled(seen_as(&site, view), profile.shortest_interval);
+        struct hak_profile_sum all = sampled(site.allocated, profile.shortest_interval);
         if (all.blocks == 0)
             continue;
         write_sums(&text, now, all);

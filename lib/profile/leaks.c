@@ -59,14 +59,14 @@ static void say_all(int fd, const struct hak_profile *profile)
     uint64_t frames[HAK_PROFILE_DEPTH];
     double sum = 0;
     for (uint32_t i = 0; hak__profile_site(i, &site, frames) != 0; i++)
-        sum += variance(&site, profile->last_interval);
+        sum += variance(&site, profile->longest_interval);
     begin_message(&text, fd);
     hak__text_string(&text, "in use at exit: ");
     say_sum(&text, profile->in_use);
     hak__text_string(&text, "; estimated from ");
     hak__text_unsigned(&text, profile->samples_in_use);
     hak__text_string(&text, " samples, one for each ");
-    hak__text_unsigned(&text, profile->last_interval);
+    hak__text_unsigned(&text, profile->longest_interval);
     hak__text_string(&text, " bytes allocated, standard error ");
     hak__text_unsigned(&text, (uint64_t)square_root(sum));
     hak__text_string(&text, " bytes\n");

@@ -371,6 +371,15 @@ static bool new_sample(uint32_t *number)
     return true;
 }
 
+static void note_interval(uint64_t interval)
+{
+    struct hak_profile *profile = &hak__profile;
+    if (profile->shortest_interval == 0 || interval < profile->shortest_interval)
+        profile->shortest_interval = interval;
+    if (interval > profile->longest_interval)
+        profile->longest_interval = interval;
+}
+
 static bool add_locked(const struct hak_profile_block *block)
 {
     uint32_t stack = 0, site = 0, number = 0;
@@ -393,7 +402,7 @@ static bool add_locked(const struct hak_profile_block *block)
     uint64_t bytes = hak__profile_bytes(block->size, block->weight);
     add(&tables.site[site].allocated, block->weight, bytes);
     add(&hak__profile.allocated, block->weight, bytes);
-    hak__profile.last_interval = block->interval;
+    note_interval(block->interval);
     count_room();
     look_at_peak();
     return true;
@@ -504,6 +513,7 @@ void hak__profile_reset(void)
     profile->samples_taken = profile->samples_dropped = profile->peak_tenths = 0;
     profile->samples_in_use = profile->stacks_cut = 0;
     profile->began_tenths = tenths_now();
+    profile->shortest_interval = profile->longest_interval = 0;
     profile->resets++;
     unlock();
 }

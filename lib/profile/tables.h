@@ -72,7 +72,7 @@ struct hak_profile {
      * what they allocate.
      */
     _Atomic uint64_t interval;
-    uint64_t last_interval;       /* the last that was not 0 */
+    uint64_t shortest_interval, longest_interval; /* of the samples of this profile; 0: there were none */
     uint64_t began_tenths;        /* when this profile was begun or reset; 0: never */
     uint32_t sample_size, site_size; /* of the records; tell a reader that it was compiled with the same */
     struct hak_profile_table samples, sites, stacks;

@@ -76,7 +76,7 @@ static struct hak_profile_table table(size_t offset, uint32_t count)
 
 static void make_good(void)
 {
-    good.profile.interval = good.profile.last_interval = 1 << 19;
+    good.profile.interval = good.profile.shortest_interval = good.profile.longest_interval = 1 << 19;
     good.profile.began_tenths = 1;
     good.profile.sample_size = sizeof(struct hak_sample);
     good.profile.site_size = sizeof(struct hak_site);

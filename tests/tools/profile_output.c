@@ -158,7 +158,7 @@ static struct profile *make(const char *folder, size_t entries, const double *fa
 {
     struct profile *profile = profile_new();
     snprintf(profile->name, sizeof profile->name, "demo<&>");
-    profile->interval = 512 * KIB;
+    profile->interval = profile->interval_most = 512 * KIB;
     profile->seconds = 2.5;
     profile->samples_dropped = 3;
     profile->mappings = profile_room(profile, 3, sizeof *profile->mappings);

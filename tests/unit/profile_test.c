@@ -531,6 +531,33 @@ START_TEST(a_profile_is_written_for_pprof)
 }
 END_TEST
 
+/* Readers divide by one probability: it must be one by which no sample stands for less than a sample. */
+START_TEST(a_profile_of_two_intervals_is_written_by_the_shorter)
+{
+    enum { SHORT = 1000, LONG = 100000, BLOCKS = 20000, SIZE = 500 };
+    static void *blocks[BLOCKS];
+    unsigned long now, bytes, all, all_bytes, interval;
+    ck_assert_int_eq(hak_profile_start(SHORT), 0);
+    for (int i = 0; i < BLOCKS; i++) {
+        if (i == BLOCKS / 2)
+            ck_assert_int_eq(hak_profile_start(LONG), 0);
+        blocks[i] = hak_malloc(SIZE);
+    }
+    hak_profile_stop();
+    FILE *file = tmpfile();
+    ck_assert_int_eq(hak_profile_write(fileno(file), HAK_PROFILE_IN_USE, HAK_PROFILE_HEAP_V2), 0);
+    rewind(file);
+    ck_assert_int_eq(fscanf(file, "heap profile: %lu: %lu [%lu: %lu] @ heap_v2/%lu", &now, &bytes, &all, &all_bytes,
+                            &interval), 5);
+    fclose(file);
+    ck_assert_uint_eq(interval, SHORT);
+    double estimate = (double)bytes / -expm1(-(double)SIZE / SHORT);
+    ck_assert(fabs(estimate - BLOCKS * SIZE) < BLOCKS * SIZE * 0.6); /* 8 standard errors */
+    for (int i = 0; i < BLOCKS; i++)
+        hak_free(blocks[i]);
+}
+END_TEST
+
 static void add(TCase *tests)
 {
     tcase_add_checked_fixture(tests, unit_end_starter, NULL);
@@ -554,6 +581,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, slabs_that_others_have_left_serve_no_samples);
     tcase_add_test(tests, wrong_arguments_are_refused);
     tcase_add_test(tests, a_profile_is_written_for_pprof);
+    tcase_add_test(tests, a_profile_of_two_intervals_is_written_by_the_shorter);
 }
 
 int main(void)
