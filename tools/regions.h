@@ -52,7 +52,7 @@ struct regions {
     size_t count, room;
     struct region *list; /* by rising address */
     uint64_t left_out;   /* of the list, for lack of room; the sums have them as anonymous memory */
-    uint64_t running;    /* threads that ran all the time, so that their stacks were not found */
+    uint64_t running;    /* threads whose stacks were not found, since they ran all the time */
     struct region_sum sum[REGION_KINDS], total;
     uint64_t use[REGION_USES];
 };

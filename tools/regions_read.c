@@ -20,7 +20,7 @@
 #include "reader/residency.h"
 #include "regions.h"
 
-enum { REGIONS_FIRST = 1 << 10, REGIONS_MOST = 1 << 18, SECONDS = 60, LOOKS = 5 };
+enum { REGIONS_FIRST = 1 << 10, REGIONS_MOST = 1 << 18, SECONDS = 60, LOOKS = 5, TASKS_MOST = 1 << 18 };
 #define PARTS_MOST ((size_t)1 << 22)
 #define PRESENT (UINT64_C(1) << 63) /* in an entry of /proc/PID/pagemap */
 
@@ -394,6 +394,7 @@ static void find_stacks(struct regions *regions, const struct threads *threads, 
             add_stack(regions, &threads->list[i], address);
         }
     }
+    regions->running += threads->left_out;
     free(found);
 }
 
@@ -467,14 +468,14 @@ static enum process_result look_at_regions(struct process *process, void *contex
     struct look look = {.process = process, .regions = context, .pages = -1};
     struct remote_memory memory;
     struct hak_stats_block block;
-    struct threads *threads = malloc(THREADS_SIZE(THREADS_MOST));
+    struct threads *threads = malloc(THREADS_SIZE(TASKS_MOST));
     enum process_result result = process_find(process, &memory, &block);
     if (result == PROCESS_READ)
         result = profile_read_objects(process, &memory, look.regions->profile);
     if (result == PROCESS_READ)
         result = read_all(&look, &memory, &block);
     if (result == PROCESS_READ && threads != NULL) {
-        threads_begin(threads, THREADS_MOST);
+        threads_begin(threads, TASKS_MOST);
         threads_find(threads, process->pid, 0);
         find_stacks(look.regions, threads, process->pid);
     }

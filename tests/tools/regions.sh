@@ -200,6 +200,49 @@ begin sh -c 'echo ready; while :; do :; done'
 "$hakmem" map --regions --json "$pid" > "$work/json" && keeps "$work/json" || fail 'a busy process has no mappings'
 end
 
+# more threads than hakmem stat shows: each has its stack
+cat > "$work/threads.c" << 'END'
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void *wait_for_ever(void *none)
+{
+    pause();
+    return none;
+}
+
+int main(void)
+{
+    pthread_attr_t small;
+    pthread_t thread;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 32768);
+    for (int i = 0; i < 4500; i++)
+        if (pthread_create(&thread, &small, wait_for_ever, NULL) != 0) {
+            puts("impossible");
+            break;
+        }
+    puts("ready");
+    fflush(stdout);
+    pause();
+}
+END
+$CC -O1 -o "$work/threads" "$work/threads.c" -lpthread || fail 'the program does not compile'
+begin "$work/threads"
+if ! grep -q impossible "$work/said"; then
+    "$hakmem" map --regions --json "$pid" > "$work/json" || fail 'many threads: no mappings'
+    python3 - "$work/json" << 'END' || fail 'stacks of threads are missing'
+import json, sys
+answer = json.load(open(sys.argv[1]))
+stacks = sum(r.get("threads", 0) for r in answer["regions"] if r["kind"] == "stack")
+# one may be in a mapping together with memory of the library
+assert stacks + answer["running_threads"] >= 4490, (stacks, answer["running_threads"])
+assert answer["running_threads"] < 100, answer["running_threads"]
+END
+fi
+end
+
 # mappings that fall apart and become one again while they are told: nothing counts twice
 cat > "$work/changing.c" << 'END'
 #include <stdio.h>
