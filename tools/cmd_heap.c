@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
@@ -54,14 +55,28 @@ static struct heap *read_source(const char *argument, const struct request *requ
     return heap_read_process(source.pid, &request->heap);
 }
 
+/* What a large block may use beyond what was asked for follows no rule that a single size could stand for. */
+static void complain_of_none(const struct request *request)
+{
+    uint64_t from = request->heap.list_from;
+    if (request->type != NULL)
+        command_error("no block in use has the type '%s'", request->which);
+    else if (from == request->heap.list_to && from > HAK_SMALL_MAX)
+        command_error("no block in use has the size '%s'; blocks of more than 64 KiB may be larger than was asked for: "
+                      "give a range, such as %" PRIu64 "-%" PRIu64, request->which, from, from + HAK_GRANULE);
+    else
+        command_error("no block in use has the size '%s'", request->which);
+}
+
 static int show_blocks(const struct heap *heap, const struct request *request)
 {
     uint64_t found = request->json ? heap_write_blocks_json(stdout, heap, request->type)
                                    : heap_write_blocks(stdout, heap, request->type);
     if (heap->left_out != 0)
-        command_warning("there is no memory for %llu more blocks", (unsigned long long)heap->left_out);
+        command_warning("there is no memory for %" PRIu64 " more block%s", heap->left_out,
+                        number_s(heap->left_out));
     if (found == 0 && heap->left_out == 0)
-        command_error("no block in use has %s '%s'", request->type != NULL ? "the type" : "the size", request->which);
+        complain_of_none(request);
     return found == 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 

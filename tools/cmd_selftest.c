@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "number_text.h"
 
 enum { SMALL = 1024, LARGEST = 1 << 20, LIVE = 97, THREADS = 4, REPORTS = 4 };
 
@@ -244,8 +245,8 @@ int cmd_selftest(int argc, char **argv)
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && tester.wrong == 0; i++)
         parts[i](&tester);
     if (tester.wrong > 0)
-        command_error("selftest: %u failures", tester.wrong);
+        command_error("selftest: %u failure%s", tester.wrong, number_s(tester.wrong));
     else
-        printf("selftest: %lu blocks, no failure\n", tester.blocks);
+        printf("selftest: %lu block%s, no failure\n", tester.blocks, number_s(tester.blocks));
     return command_end_output(tester.wrong > 0 ? COMMAND_FAILED : COMMAND_OK);
 }

@@ -10,6 +10,7 @@
 
 #include "heap.h"
 #include "json_text.h"
+#include "number_text.h"
 
 static const double MIB = 1 << 20;
 
@@ -72,7 +73,7 @@ static void write_rows(FILE *out, const struct heap *heap, const struct heap_row
     }
     if (shown < count) {
         write_row(out, sum_of(rows + shown, count - shown), heap->live.bytes);
-        fprintf(out, "(%zu more types; --rows=0 shows all)\n", count - shown);
+        fprintf(out, "(%zu more type%s; --rows=0 shows all)\n", count - shown, number_s(count - shown));
     }
 }
 
@@ -82,15 +83,15 @@ static void write_head(FILE *out, const struct heap *heap)
         fprintf(out, "%s (process %d), libhakmem %s\n", heap->name, (int)heap->pid, heap->version);
     else
         fprintf(out, "%s, libhakmem %s\n", heap->name, heap->version);
-    fprintf(out, "%" PRIu64 " blocks in use, %.2f MiB; %" PRIu64 " free blocks, %.2f MiB\n",
-            heap->live.blocks, (double)heap->live.bytes / MIB, heap->free.blocks,
-            (double)heap->free.bytes / MIB);
+    fprintf(out, "%" PRIu64 " block%s in use, %.2f MiB; %" PRIu64 " free block%s, %.2f MiB\n",
+            heap->live.blocks, number_s(heap->live.blocks), (double)heap->live.bytes / MIB, heap->free.blocks,
+            number_s(heap->free.blocks), (double)heap->free.bytes / MIB);
     if (heap->stopped > 0)
         fprintf(out, "The process was stopped for %.1f ms.\n", 1000 * heap->stopped);
     if (!heap->summary.has_marks)
         fprintf(out, "The library was built without checks: some free blocks may be counted as in use.\n");
     if (heap->summary.passed_over != 0)
-        fprintf(out, "%" PRIu64 " records were left out: they changed, or do not agree with others.\n",
+        fprintf(out, "Records left out: %" PRIu64 ". They changed, or do not agree with others.\n",
                 heap->summary.passed_over);
 }
 
@@ -193,8 +194,8 @@ static void write_changes(FILE *out, const struct change *changes, size_t count,
 
 static void write_change(FILE *out, const struct heap *new, const struct heap *old)
 {
-    fprintf(out, "%+" PRId64 " blocks in use, %+.2f MiB\n",
-            (int64_t)(new->live.blocks - old->live.blocks),
+    int64_t blocks = (int64_t)(new->live.blocks - old->live.blocks);
+    fprintf(out, "%+" PRId64 " block%s in use, %+.2f MiB\n", blocks, number_s(magnitude(blocks)),
             ((double)new->live.bytes - (double)old->live.bytes) / MIB);
 }
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "leaks.h"
+#include "number_text.h"
 
 static const double MIB = 1 << 20;
 
@@ -19,7 +20,7 @@ static void write_bytes(FILE *out, uint64_t bytes)
 
 static void write_sum(FILE *out, struct leaks_sum sum)
 {
-    fprintf(out, "%" PRIu64 " %s (", sum.blocks, sum.blocks == 1 ? "block" : "blocks");
+    fprintf(out, "%" PRIu64 " block%s (", sum.blocks, number_s(sum.blocks));
     write_bytes(out, sum.bytes);
     fputc(')', out);
 }
@@ -48,17 +49,19 @@ static void write_doubts(FILE *out, const struct leaks *leaks)
         fprintf(out, "The process moves blocks faster than they can be read: after %u looks some that are shown may\n"
                      "not be leaked. --exact keeps it stopped meanwhile.\n", leaks->looks);
     if (leaks->passed_over != 0)
-        fprintf(out, "%" PRIu64 " records were left out: they changed, or do not agree with others.\n",
+        fprintf(out, "Records left out: %" PRIu64 ". They changed, or do not agree with others.\n",
                 leaks->passed_over);
     if (leaks->unread_threads != 0)
-        fprintf(out, "The registers of %" PRIu64 " threads could not be read.\n", leaks->unread_threads);
+        fprintf(out, "The registers of %" PRIu64 " thread%s could not be read.\n", leaks->unread_threads,
+                number_s(leaks->unread_threads));
     if (leaks->unread_blocks != 0)
-        fprintf(out, "%" PRIu64 " blocks could not be read.\n", leaks->unread_blocks);
+        fprintf(out, "%" PRIu64 " block%s could not be read.\n", leaks->unread_blocks,
+                number_s(leaks->unread_blocks));
     if (leaks->ungrouped.blocks != 0)
-        fprintf(out, "%" PRIu64 " leaked blocks are not in the table, for lack of memory.\n",
+        fprintf(out, "Leaked blocks that are not in the table, for lack of memory: %" PRIu64 ".\n",
                 leaks->ungrouped.blocks);
     if (leaks->unlisted != 0)
-        fprintf(out, "%" PRIu64 " addresses are not listed, for lack of memory.\n", leaks->unlisted);
+        fprintf(out, "Addresses that are not listed, for lack of memory: %" PRIu64 ".\n", leaks->unlisted);
 }
 
 void leaks_write_title(FILE *out, const struct leaks *leaks)
@@ -67,8 +70,8 @@ void leaks_write_title(FILE *out, const struct leaks *leaks)
         fprintf(out, "%s (process %d), libhakmem %s\n", leaks->name, (int)leaks->pid, leaks->version);
     else
         fprintf(out, "%s, libhakmem %s\n", leaks->name, leaks->version);
-    fprintf(out, "%" PRIu64 " blocks in use, %.2f MiB\n", leaks->in_use.blocks,
-            (double)leaks->in_use.bytes / MIB);
+    fprintf(out, "%" PRIu64 " block%s in use, %.2f MiB\n", leaks->in_use.blocks,
+            number_s(leaks->in_use.blocks), (double)leaks->in_use.bytes / MIB);
     write_stops(out, leaks);
     write_doubts(out, leaks);
 }
@@ -156,5 +159,6 @@ void leaks_write_text(FILE *out, const struct leaks *leaks, size_t rows_most)
     for (size_t i = 0; i < shown; i++)
         write_group(out, leaks, &leaks->groups[i]);
     if (shown < leaks->group_count)
-        fprintf(out, "  (%zu more groups; --rows=0 shows all)\n", leaks->group_count - shown);
+        fprintf(out, "  (%zu more group%s; --rows=0 shows all)\n", leaks->group_count - shown,
+                number_s(leaks->group_count - shown));
 }

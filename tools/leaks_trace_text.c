@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "leaks_trace.h"
+#include "number_text.h"
 #include "reader/chain.h"
 
 static void write_bytes(FILE *out, uint64_t bytes)
@@ -89,7 +90,8 @@ static void write_chain(FILE *out, const struct leaks_trace *trace)
     fprintf(out, "\nThe program can reach it. The shortest chain from a root:\n");
     for (size_t i = 0; i < trace->shown; i++) {
         if (trace->shown < trace->link_count && i == trace->shown / 2)
-            fprintf(out, "  (%" PRIu64 " more blocks)\n", trace->link_count - trace->shown);
+            fprintf(out, "  (%" PRIu64 " more block%s)\n", trace->link_count - trace->shown,
+                    number_s(trace->link_count - trace->shown));
         write_place(out, &trace->links[i]);
     }
     fprintf(out, "  0x%-22" PRIx64 "  ", trace->block.address);
@@ -103,8 +105,8 @@ static void write_pointers(FILE *out, const struct leaks_trace *trace)
         fprintf(out, "\nNo word outside of it leads to it directly.\n");
         return;
     }
-    fprintf(out, "\n%" PRIu64 " %s outside of it %s to it directly:\n", trace->pointer_total,
-            trace->pointer_total == 1 ? "word" : "words", trace->pointer_total == 1 ? "leads" : "lead");
+    fprintf(out, "\n%" PRIu64 " word%s outside of it %s to it directly:\n", trace->pointer_total,
+            number_s(trace->pointer_total), trace->pointer_total == 1 ? "leads" : "lead");
     for (size_t i = 0; i < trace->pointer_count; i++)
         write_place(out, &trace->pointers[i]);
     if (trace->pointer_count < trace->pointer_total)
@@ -118,8 +120,8 @@ static void write_found(FILE *out, const struct leaks *leaks)
     if (trace->address == trace->block.address)
         fputs("the start of a ", out);
     else
-        fprintf(out, "%" PRIu64 " bytes after 0x%" PRIx64 ", the start of a ", trace->address - trace->block.address,
-                trace->block.address);
+        fprintf(out, "%" PRIu64 " byte%s after 0x%" PRIx64 ", the start of a ", trace->address - trace->block.address,
+                number_s(trace->address - trace->block.address), trace->block.address);
     if (trace->found == TRACE_IN_FREE)
         fputs("free ", out);
     write_size_and_type(out, &trace->block);

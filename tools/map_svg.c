@@ -17,6 +17,7 @@
 
 #include "base/params.h"
 #include "map.h"
+#include "number_text.h"
 #include "profile.h"
 #include "svg_files.h"
 #include "svg_text.h"
@@ -172,8 +173,8 @@ static void put_huge(struct svg *svg)
     }
     if (shown < svg->huge_count) {
         profile_format_bytes(bytes, sizeof bytes, rest);
-        fprintf(svg->out, "<text x=\"%d\" y=\"%d\">%zu smaller huge blocks: %s resident</text>\n", MARGIN, svg->y + 13,
-                svg->huge_count - shown, bytes);
+        fprintf(svg->out, "<text x=\"%d\" y=\"%d\">%zu smaller huge block%s: %s resident</text>\n", MARGIN, svg->y + 13,
+                svg->huge_count - shown, number_s(svg->huge_count - shown), bytes);
         svg->y += LINE;
     }
     fputs("</g>\n", svg->out);
@@ -341,11 +342,10 @@ static void put_remarks(struct svg *svg)
     const struct map *map = svg->map;
     if (map->summary.passed_over != 0 || map->left_out != 0) {
         fprintf(svg->out,
-                "<text class=\"note\" x=\"%d\" y=\"%d\">Left out: %" PRIu64
-                " records that changed while they were read",
-                MARGIN, svg->y + LINE, map->summary.passed_over);
+                "<text class=\"note\" x=\"%d\" y=\"%d\">Left out: %" PRIu64 " record%s that changed while being read",
+                MARGIN, svg->y + LINE, map->summary.passed_over, number_s(map->summary.passed_over));
         if (map->left_out != 0)
-            fprintf(svg->out, ", %" PRIu64 " slabs and blocks beyond the first %zu", map->left_out, map->count);
+            fprintf(svg->out, ", slabs and blocks beyond the first %zu: %" PRIu64, map->count, map->left_out);
         fputs(".</text>\n", svg->out);
         svg->y += LINE;
     }

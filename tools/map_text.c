@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "map.h"
+#include "number_text.h"
 #include "profile.h"
 
 enum {
@@ -158,7 +159,7 @@ static void put_huge(struct text *text)
         put_numbers(text, &share);
     }
     if (shown < count)
-        fprintf(text->out, "and %zu smaller ones\n", count - shown);
+        fprintf(text->out, "and %zu smaller one%s\n", count - shown, number_s(count - shown));
 }
 
 /* ---- the legend -------------------------------------------------------- */
@@ -223,7 +224,7 @@ bool map_write_text(FILE *out, const struct map *map, const struct map_text_opti
     put_legend(&text);
     put_totals(&text);
     if (map->summary.passed_over != 0 || map->left_out != 0)
-        fprintf(out, "left out: %" PRIu64 " records that changed meanwhile\n",
-                map->summary.passed_over + map->left_out);
+        fprintf(out, "left out: %" PRIu64 " record%s that changed meanwhile\n",
+                map->summary.passed_over + map->left_out, number_s(map->summary.passed_over + map->left_out));
     return !ferror(out);
 }

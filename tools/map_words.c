@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "map.h"
+#include "number_text.h"
 #include "profile.h"
 
 /* ---- colours ----------------------------------------------------------- */
@@ -106,7 +107,7 @@ static void say_share(struct words *words, const struct map_share *share)
 static void say_blocks(struct words *words, const struct reader_part *part)
 {
     uint32_t out = part->live + part->cached;
-    say(words, "\n%" PRIu32 " of %" PRIu32 " blocks allocated", part->live, part->capacity);
+    say(words, "\n%" PRIu32 " of %" PRIu32 " block%s allocated", part->live, part->capacity, number_s(part->capacity));
     if (part->cached != 0)
         say(words, ", %" PRIu32 " cached", part->cached);
     if (out < part->capacity)
@@ -138,7 +139,7 @@ void map_describe_part(char *text, size_t size, const struct map_part *map_part)
     else
         say(&words, "%s", name);
     if (part->kind == READER_PART_SLAB && part->class_idx == HAK_CLASS_STARTER)
-        say(&words, "\n%" PRIu32 " blocks allocated", part->live);
+        say(&words, "\n%" PRIu32 " block%s allocated", part->live, number_s(part->live));
     else if (part->kind == READER_PART_SLAB)
         say_blocks(&words, part);
     say_share(&words, &share);
@@ -161,7 +162,7 @@ void map_describe_box(char *text, size_t size, const struct map_box *box)
     map_describe_key(name, sizeof name, box->key);
     say(&words, "%s", name);
     if (box->key < MAP_LARGE)
-        say(&words, " in %" PRIu64 " slab%s", box->sums[box->key].parts, box->sums[box->key].parts == 1 ? "" : "s");
+        say(&words, " in %" PRIu64 " slab%s", box->sums[box->key].parts, number_s(box->sums[box->key].parts));
     say_share(&words, &box->share);
     for (int i = 0, others = 0; i < MAP_KEYS; i++) {
         double bytes = map_share_bytes(&box->sums[i].share);
@@ -185,11 +186,11 @@ void map_describe_sum(char *text, size_t size, enum map_key key, const struct ma
     say(&words, "%s", name);
     if (key <= MAP_STARTER) {
         map_format_count(count, sizeof count, sum->parts);
-        say(&words, " in %s slab%s", count, sum->parts == 1 ? "" : "s");
+        say(&words, " in %s slab%s", count, number_s(sum->parts));
     }
     if (key != MAP_EMPTY) {
         map_format_count(count, sizeof count, sum->blocks);
-        say(&words, "\n%s blocks allocated", count);
+        say(&words, "\n%s block%s allocated", count, number_s(sum->blocks));
     }
     if (sum->cached != 0) {
         map_format_count(count, sizeof count, sum->cached);

@@ -12,4 +12,10 @@
  */
 bool number_parse(const char *text, uint64_t most, bool suffixes, uint64_t *number);
 
+/* The ending of a regular noun that a number counts: "s", or nothing for 1. */
+static inline const char *number_s(uint64_t number)
+{
+    return number == 1 ? "" : "s";
+}
+
 #endif

@@ -21,6 +21,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "number_text.h"
 #include "svg_files.h"
 #include "profile_tree.h"
 #include "svg_text.h"
@@ -134,7 +135,7 @@ static void put_lines(const struct svg *svg, const struct tree_node *node)
     for (; line != NULL; line = line->next)
         rest++;
     if (rest > 0)
-        fprintf(svg->out, "\nand %zu other lines", rest);
+        fprintf(svg->out, "\nand %zu other line%s", rest, number_s(rest));
 }
 
 static void put_sums(const struct svg *svg, const struct tree_node *node)
@@ -292,8 +293,8 @@ static void put_header(const struct svg *svg, const char *title)
         fprintf(svg->out, ". Estimated from samples, one per %s allocated", interval);
     }
     if (svg->profile->samples_dropped > 0)
-        fprintf(svg->out, "; %" PRIu64 " samples were dropped for lack of room",
-                svg->profile->samples_dropped);
+        fprintf(svg->out, "; %" PRIu64 " sample%s dropped for lack of room", svg->profile->samples_dropped,
+                svg->profile->samples_dropped == 1 ? " was" : "s were");
     fputs(".</text>\n", svg->out);
 }
 

@@ -225,9 +225,8 @@ static void write_basis(FILE *out, const struct profile *profile, enum profile_v
     fputs(".\n", out);
     if (profile->samples_dropped > 0)
         fprintf(out,
-                "%" PRIu64 " samples were dropped, most often for lack of room: see profile_max in "
-                "hakmem(7).\n",
-                profile->samples_dropped);
+                "%" PRIu64 " sample%s dropped, most often for lack of room: see profile_max in hakmem(7).\n",
+                profile->samples_dropped, profile->samples_dropped == 1 ? " was" : "s were");
     if (profile->samples_taken > 0 && !profile->running)
         fputs("The profiler is off: blocks allocated since it was stopped are missing.\n", out);
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "json_text.h"
+#include "number_text.h"
 #include "regions.h"
 
 static const struct {
@@ -105,7 +106,8 @@ bool regions_write_text(FILE *out, const struct regions *regions, bool summary)
     if (!summary)
         put_list(out, regions);
     if (regions->left_out > 0)
-        fprintf(out, "(%" PRIu64 " more mappings, for which there was no memory)\n", regions->left_out);
+        fprintf(out, "(%" PRIu64 " more mapping%s, for which there was no memory)\n", regions->left_out,
+                number_s(regions->left_out));
     return !ferror(out);
 }
 

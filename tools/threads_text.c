@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "json_text.h"
+#include "number_text.h"
 #include "threads.h"
 
 static const double MIB = 1 << 20;
@@ -57,7 +58,7 @@ void threads_write_text(FILE *out, const struct threads *threads)
     if (rest.cached_bytes != 0 || rest.requested_bytes != 0)
         write_row(out, "-", &rest, rates);
     if (threads->left_out != 0)
-        fprintf(out, "  %zu threads are not shown\n", threads->left_out);
+        fprintf(out, "  (%zu more thread%s)\n", threads->left_out, number_s(threads->left_out));
     free(order);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "number_text.h"
 #include "preload_text.h"
 
 enum { WORDS_MAX = 7, NOBODY = 65534 };
@@ -281,8 +282,9 @@ enum trial_verdict trial_programs(const struct trial *trial, const char *preload
         if (!try_program(trial, programs[i], preload, &tally))
             return TRIAL_IMPOSSIBLE;
     printf(
-        "tested %u programs: %u identical, %u different, %u nondeterministic (%u not installed)\n",
-        tally.same + tally.different + tally.varying, tally.same, tally.different, tally.varying,
+        "tested %u program%s: %u identical, %u different, %u nondeterministic (%u not installed)\n",
+        tally.same + tally.different + tally.varying,
+        number_s(tally.same + tally.different + tally.varying), tally.same, tally.different, tally.varying,
         tally.absent);
     if (tally.different > 0)
         return TRIAL_REFUSED;

@@ -117,6 +117,9 @@ done
 "$hakmem" heap --blocks=5376-5376 "$pid" | cmp -s - "$work/out" || fail 'a range of one size'
 "$hakmem" heap --json --blocks=5K-6K "$pid" > "$work/out"
 keeps "$work/out"
+# a large block may use more than was asked for
+"$hakmem" heap --blocks=3000001 "$pid" > "$work/out" 2> "$work/message" && fail 'a block of an odd size'
+grep -q 'give a range, such as 3000001-3065537$' "$work/message" || fail "no hint: $(cat "$work/message")"
 # nothing is found
 for which in 3G 1G-2G 'geo::Square*'; do
     status=0
