@@ -39,7 +39,7 @@ enum process_result profile_read_objects(struct process *process, const struct r
     size_t length = 0, room = 0;
     bool added = true;
     struct profile_map_line map;
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)process->pid);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)process->task);
     FILE *maps = fopen(path, "re");
     if (maps == NULL)
         return process_complain_of(process, errno);

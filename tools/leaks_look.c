@@ -81,7 +81,7 @@ static enum process_result read_mappings(struct search *search)
     struct reader_mappings *mappings = &search->roots.mappings;
     if (search->core != NULL)
         return core_mappings(search->core, mappings, &search->present) ? PROCESS_READ : PROCESS_FAILED;
-    return mappings_read(mappings, search->process->pid) ? PROCESS_READ : process_complain_of(search->process, errno);
+    return mappings_read(mappings, search->process->task) ? PROCESS_READ : process_complain_of(search->process, errno);
 }
 
 enum process_result look_read_records(struct search *search)

@@ -202,7 +202,7 @@ static enum process_result search_all(struct search *search)
     leaks->passed_over = search->live.summary.passed_over;
     if (leaks->in_use.blocks > 0)
         result = look_read_stacks(search);
-    if (!lost_find_first(search->reach, add, search))
+    if (result == PROCESS_READ && !lost_find_first(search->reach, add, search))
         return look_complain(search, READER_NO_MEMORY, 0);
     profile_read_types(leaks->profile, &search->memory);
     leaks->seconds = clock_seconds() - began;

@@ -164,7 +164,7 @@ static enum process_result read_map(struct process *process, void *context)
     if (result != PROCESS_READ)
         return result;
     errno = 0;
-    if (residency_read_granules(process->pid, &memory, &block, &map->residency, add_resident, &cursor))
+    if (residency_read_granules(process->task, &memory, &block, &map->residency, add_resident, &cursor))
         return PROCESS_READ;
     return process_complain_of(process, errno != 0 ? errno : EFAULT);
 }

@@ -15,13 +15,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "process_watch.h"
 #include "reader/remote_block.h"
 
 /* Enough for 2 TiB of small blocks, or for 50,000 threads with all their chains; a few seconds. */
 enum { READS_MAX = 1 << 20 };
+
+enum { WAITS = 20 }; /* of a millisecond, for a program that starts */
 
 struct search {
     struct remote_memory memory;
@@ -45,12 +49,14 @@ static void search_mappings(struct search *search, FILE *maps)
             readable != 'r' || offset != 0 || inode == 0)
             continue;
         enum remote_result result = remote_block_find(&search->memory, start, &search->block);
-        if (result == REMOTE_UNREADABLE)
+        if (result == REMOTE_UNREADABLE && errno != EFAULT) /* that one is gone, as where a program starts */
             search->error = errno;
         search->other_class |= result == REMOTE_OTHER_CLASS;
     }
     free(line);
 }
+
+static bool has_complained; /* in a child that reads; one message is enough */
 
 enum process_result process_complain(const struct process *process, enum process_result result,
                                      const char *format, ...)
@@ -58,9 +64,15 @@ enum process_result process_complain(const struct process *process, enum process
     char text[200];
     va_list arguments;
     alarm(0); /* a look that has come to a result is not ended before it can tell */
+    enum process_lost lost = process_watch_result(process);
+    if (lost == PROCESS_LOST_BY_END)
+        result = PROCESS_ENDED, format = "does not exist, or has ended";
+    else if (lost == PROCESS_LOST_BY_PROGRAM)
+        result = PROCESS_FAILED, format = "has started another program meanwhile";
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    has_complained = true;
     if (!process->silent)
         command_error("process %d %s", (int)process->pid, text);
     return result;
@@ -141,20 +153,10 @@ enum process_result process_complain_of_stop(const struct process *process, int 
                             "cannot be stopped, as another program traces it; use --no-stop");
 }
 
-/* Not when it has ended, even while its parent has not asked for its status: then a list of mappings stops short. */
-static bool has_memory(const char *maps_path)
-{
-    FILE *maps = fopen(maps_path, "re");
-    bool any = maps != NULL && fgetc(maps) != EOF;
-    if (maps != NULL)
-        fclose(maps);
-    return any;
-}
-
 static enum process_result find_block(struct process *process, struct search *search)
 {
     char path[40];
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)process->pid);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)process->task);
     FILE *maps = fopen(path, "re");
     if (maps == NULL)
         return process_complain_of(process, errno);
@@ -166,7 +168,7 @@ static enum process_result find_block(struct process *process, struct search *se
         return PROCESS_READ;
     if (error != 0)
         return process_complain_of(process, error);
-    if (!search->any || !has_memory(path))
+    if (!search->any || !process_has_memory(process))
         return process_complain(process, PROCESS_ENDED,
                                 "has no memory: it has ended, or is the kernel's");
     if (search->other_class)
@@ -214,8 +216,14 @@ enum process_result process_find(struct process *process, struct remote_memory *
                                  struct hak_stats_block *block)
 {
     enum remote_result found;
-    *memory = remote_memory_of(&process->pid);
+    const struct timespec moment = {.tv_nsec = 1000000};
+    process_watch(process);
+    *memory = remote_memory_of(&process->task);
     enum process_result result = find_again(process, memory, block, &found);
+    for (int i = 0; i < WAITS && result == PROCESS_READ && found == REMOTE_UNREADABLE && errno == EFAULT; i++) {
+        nanosleep(&moment, NULL); /* it has its libraries only in part */
+        result = find_again(process, memory, block, &found);
+    }
     if (result != PROCESS_READ)
         return result;
     if (found == REMOTE_UNREADABLE)
@@ -311,11 +319,26 @@ void process_limit_memory(void)
     }
 }
 
+static struct look *own_look; /* in the child */
+
+/* What is read has ended, or is another program. What was found of it is not told. */
+static void end_look(void)
+{
+    own_look->result = has_complained ? PROCESS_ENDED : process_complain_of(&own_look->process, ESRCH);
+    own_look->done = true;
+    _exit(0);
+}
+
 static _Noreturn void be_reader(struct look *look, process_look *function, void *context)
 {
     process_limit_memory();
     process_limit_time(seconds_of(&look->process));
+    own_look = look;
+    has_complained = false;
+    process_watch_call(end_look);
     look->result = function(&look->process, context);
+    if (look->result == PROCESS_READ && process_watch_result(&look->process) != PROCESS_NOT_LOST)
+        end_look();
     look->done = true;
     _exit(0);
 }

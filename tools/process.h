@@ -14,6 +14,7 @@
 
 struct process {
     pid_t pid;
+    pid_t task; /* a thread that has not ended, as the first one can; by which the memory is read */
     const char *snapshot_path; /* it is in that file; NULL: it runs */
     unsigned seconds;  /* that a look may take; 0: 10 */
     bool silent;       /* no message when it is not there, or without the library */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "process_watch.h"
 #include "reader/clock.h"
 
 /* Shared with the child. The processes are apart: those without the library are not written, and take no memory. */
@@ -58,7 +59,8 @@ static void read_one(const struct process_wanted *wanted, struct process_pass_it
     *item->process = process;
     item->when = clock_seconds();
     process_limit_time(PROCESS_SECONDS_MOST);
-    if (residency_read(process.pid, &memory, &block, &process.residency))
+    if (residency_read(process.task, &memory, &block, &process.residency) &&
+        process_watch_result(&process) == PROCESS_NOT_LOST)
         item->process->residency = process.residency;
     item->seconds = clock_seconds() - began;
 }

@@ -47,7 +47,7 @@ enum process_result profile_read_code(struct process *process, const struct remo
     size_t length = 0, room = 0;
     bool added = true;
     struct profile_map_line map, image = {0};
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)process->pid);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)process->task);
     FILE *maps = fopen(path, "re");
     if (maps == NULL)
         return process_complain_of(process, errno);
@@ -147,7 +147,7 @@ static enum process_result change_interval(struct process *process, void *contex
     }
     struct iovec here = {&change->interval, sizeof change->interval};
     struct iovec there = {(void *)word, sizeof change->interval};
-    if (process_vm_writev(process->pid, &here, 1, &there, 1, 0) != sizeof change->interval)
+    if (process_vm_writev(process->task, &here, 1, &there, 1, 0) != sizeof change->interval)
         return process_complain_of(process, errno);
     change->result = PROFILE_SWITCHED;
     return PROCESS_READ;

@@ -433,7 +433,7 @@ static enum process_result read_heap(struct look *look, const struct remote_memo
     if (result != READER_DONE)
         return process_complain(look->process, PROCESS_FAILED, "%s", reader_failure(result));
     errno = 0;
-    if (!residency_read_granules(look->process->pid, memory, block, &residency, add_resident, look))
+    if (!residency_read_granules(look->process->task, memory, block, &residency, add_resident, look))
         return process_complain_of(look->process, errno != 0 ? errno : EFAULT);
     for (size_t i = 0; i < look->regions->count; i++)
         find_heap(look, &look->regions->list[i]);
@@ -445,7 +445,7 @@ static enum process_result read_all(struct look *look, const struct remote_memor
 {
     struct process *process = look->process;
     char path[40];
-    FILE *smaps = open_smaps(process->pid);
+    FILE *smaps = open_smaps(process->task);
     if (smaps == NULL)
         return process_complain_of(process, errno);
     errno = 0;
@@ -455,7 +455,7 @@ static enum process_result read_all(struct look *look, const struct remote_memor
     if (!good)
         return process_complain_of(process, error);
     find_kinds(look->regions);
-    snprintf(path, sizeof path, "/proc/%d/pagemap", (int)process->pid);
+    snprintf(path, sizeof path, "/proc/%d/pagemap", (int)process->task);
     look->pages = open(path, O_RDONLY | O_CLOEXEC);
     enum process_result result = read_heap(look, memory, block);
     close(look->pages);

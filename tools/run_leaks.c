@@ -27,6 +27,7 @@
 #include "command.h"
 #include "leaks_options.h"
 #include "reader/roots.h"
+#include "reader/stop.h"
 
 enum { LEAKS = 1, SIGNALLED = 128, WAITS = 1000, WAIT_NS = 1000000 };
 
@@ -66,20 +67,6 @@ static bool is_held(const struct tracing *tracing, pid_t thread)
     return false;
 }
 
-/* The first letter of a thread's state, or 'X' if it is gone. */
-static char state_of(pid_t process, const char *thread)
-{
-    char path[80], text[512];
-    snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)process, thread);
-    FILE *file = fopen(path, "re");
-    size_t length = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file != NULL)
-        fclose(file);
-    text[length] = '\0';
-    const char *name_end = strrchr(text, ')');
-    return name_end != NULL && name_end[1] == ' ' ? name_end[2] : 'X';
-}
-
 /* Threads that have not stopped and are not gone. */
 static size_t count_others(const struct tracing *tracing)
 {
@@ -89,7 +76,7 @@ static size_t count_others(const struct tracing *tracing)
     DIR *folder = opendir(path);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (thread > 0 && !is_held(tracing, thread) && strchr("ZXx", state_of(tracing->program, entry->d_name)) == NULL)
+        if (thread > 0 && !is_held(tracing, thread) && !reader_thread_has_ended(tracing->program, thread))
             count++;
     }
     if (folder != NULL)

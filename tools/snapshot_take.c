@@ -116,7 +116,7 @@ static void add_resident(uintptr_t address, uint64_t bytes, void *recorder)
 static void look_further(struct process *process, const struct taking *taking, const struct remote_memory *memory,
                          const struct hak_stats_block *block, struct recorder *recorder)
 {
-    if (!residency_read_granules(process->pid, memory, block, &process->residency, add_resident, recorder))
+    if (!residency_read_granules(process->task, memory, block, &process->residency, add_resident, recorder))
         recorder_drop_residents(recorder);
     threads_find(taking->threads, process->pid, process->snapshot.value[HAK_STAT_REQUESTED_BYTES]);
     for (size_t i = 0; i < taking->threads->count; i++)

@@ -71,13 +71,32 @@ bool remote_read_starts(const struct remote_memory *memory, uintptr_t from, size
 
 /* ---- a process --------------------------------------------------------- */
 
+static bool (*when_read_fails)(int error);
+
+void remote_when_read_fails(bool (*function)(int error))
+{
+    when_read_fails = function;
+}
+
+/* All of it; false with errno. */
+static bool read_process(const pid_t *pid, void *to, size_t size, const struct iovec *there, size_t pieces)
+{
+    struct iovec here = {to, size};
+    ssize_t got;
+    int error;
+    do {
+        got = process_vm_readv(__atomic_load_n(pid, __ATOMIC_RELAXED), &here, 1, there, pieces, 0);
+        if (got == (ssize_t)size)
+            return true;
+        error = got < 0 ? errno : EFAULT;
+    } while (when_read_fails != NULL && when_read_fails(error));
+    errno = error;
+    return false;
+}
+
 static bool peek(const void *context, const void *from, void *to, size_t size)
 {
-    struct iovec here = {to, size}, there = {(void *)from, size};
-    ssize_t got = process_vm_readv(*(const pid_t *)context, &here, 1, &there, 1, 0);
-    if (got >= 0 && got != (ssize_t)size)
-        errno = EFAULT;
-    return got == (ssize_t)size;
+    return read_process(context, to, size, &(struct iovec){(void *)from, size}, 1);
 }
 
 static bool peek_starts(const void *context, uintptr_t from, size_t step, size_t count,
@@ -90,12 +109,8 @@ static bool peek_starts(const void *context, uintptr_t from, size_t step, size_t
         size_t pieces = count < PIECES ? count : PIECES;
         for (size_t i = 0; i < pieces; i++)
             there[i] = (struct iovec){(void *)(from + i * step), WORDS};
-        struct iovec here = {words, pieces * WORDS};
-        ssize_t got = process_vm_readv(*(const pid_t *)context, &here, 1, there, pieces, 0);
-        if (got != (ssize_t)(pieces * WORDS)) {
-            errno = got < 0 ? errno : EFAULT;
+        if (!read_process(context, words, pieces * WORDS, there, pieces))
             return false;
-        }
         from += pieces * step;
         words += pieces;
         count -= pieces;

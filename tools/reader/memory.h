@@ -30,8 +30,11 @@ struct remote_memory {
 /* All of a part of a file; false with errno, which is EFAULT where the file ends before. */
 bool file_read_at(int fd, uint64_t offset, void *to, size_t size);
 
-/* The memory of a running process. The ID stays where it is. */
+/* The memory of a running process, or of a thread of it. The ID stays where it is, and may change to another's. */
 struct remote_memory remote_memory_of(const pid_t *pid);
+
+/* A function to be called, by any thread, when a read of a process fails with that errno; true: read again. */
+void remote_when_read_fails(bool (*function)(int error));
 
 bool remote_read(const struct remote_memory *memory, uintptr_t from, void *to, size_t size);
 bool remote_read_starts(const struct remote_memory *memory, uintptr_t from, size_t step, size_t count,

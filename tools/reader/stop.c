@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,11 +28,34 @@ static bool is_known(const struct reader_stop *stop, pid_t thread)
     for (size_t i = 0; i < stop->count; i++)
         if (stop->threads[i].thread == thread)
             return true;
-    return false;
+    return thread == stop->ended;
+}
+
+bool reader_thread_has_ended(pid_t pid, pid_t thread)
+{
+    char path[80], text[512];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)thread);
+    FILE *file = fopen(path, "re");
+    size_t length = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file != NULL)
+        fclose(file);
+    text[length] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end == NULL || name_end[1] != ' ' || strchr("ZXx", name_end[2]) != NULL;
+}
+
+/* Whether that is why it cannot be traced. Of one that remains the kernel says that it may not be. */
+static bool has_ended(struct reader_stop *stop, pid_t pid, pid_t thread, int error)
+{
+    bool remains = error == EPERM && reader_thread_has_ended(pid, thread);
+    if (remains)
+        stop->ended = thread;
+    errno = error;
+    return remains || error == ESRCH;
 }
 
 /* One that has ended meanwhile is none. */
-static bool seize(struct reader_stop *stop, pid_t thread)
+static bool seize(struct reader_stop *stop, pid_t pid, pid_t thread)
 {
     if (stop->count == stop->room) {
         size_t room = stop->room == 0 ? 64 : 2 * stop->room;
@@ -42,7 +66,7 @@ static bool seize(struct reader_stop *stop, pid_t thread)
         stop->room = room;
     }
     if (ptrace(PTRACE_SEIZE, thread, NULL, NULL) != 0)
-        return errno == ESRCH;
+        return has_ended(stop, pid, thread, errno);
     stop->threads[stop->count++] = (struct stopped_thread){.thread = thread};
     return ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 || errno == ESRCH;
 }
@@ -61,7 +85,7 @@ static int seize_new(struct reader_stop *stop, pid_t pid)
         if (thread <= 0 || is_known(stop, thread))
             continue;
         found++;
-        if (!seize(stop, thread)) {
+        if (!seize(stop, pid, thread)) {
             int error = errno;
             closedir(folder);
             errno = error;

@@ -17,6 +17,7 @@ struct reader_stop {
         int signal;   /* that it was about to get, or 0 */
     } *threads;
     size_t count, room;
+    pid_t ended; /* a thread that has, and remains: the first one of a process whose others go on; or 0 */
     double began; /* seconds of CLOCK_MONOTONIC */
 };
 
@@ -25,6 +26,9 @@ struct reader_stop {
  * EPERM: somebody else traces the process. EAGAIN: it starts threads faster than they can be stopped.
  */
 bool reader_stop_begin(struct reader_stop *stop, pid_t pid);
+
+/* Whether a thread is gone, or remains only until it is waited for, as a first thread does for the others. */
+bool reader_thread_has_ended(pid_t pid, pid_t thread);
 
 /* Waits longer for threads that have not stopped yet, as their registers are needed. */
 void reader_stop_wait(struct reader_stop *stop, double seconds);
