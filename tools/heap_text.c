@@ -95,14 +95,18 @@ static void write_head(FILE *out, const struct heap *heap)
                 heap->summary.passed_over);
 }
 
+static struct heap_sum untyped(const struct heap *heap)
+{
+    struct heap_sum typed = sum_of(heap->types, heap->type_count);
+    return (struct heap_sum){heap->live.blocks - typed.blocks, heap->live.bytes - typed.bytes};
+}
+
 void heap_write_text(FILE *out, const struct heap *heap, size_t rows_most)
 {
     write_head(out, heap);
     if (heap->type_count > 0) {
-        struct heap_sum typed = sum_of(heap->types, heap->type_count);
-        struct heap_sum rest = {heap->live.blocks - typed.blocks, heap->live.bytes - typed.bytes};
         write_rows(out, heap, heap->types, heap->type_count, rows_most, "C++ type");
-        write_row(out, rest, heap->live.bytes);
+        write_row(out, untyped(heap), heap->live.bytes);
         fprintf(out, "(no type known)\n");
     }
     write_rows(out, heap, heap->sizes, heap->size_count, 0, "block size");
@@ -199,6 +203,14 @@ static void write_change(FILE *out, const struct heap *new, const struct heap *o
             ((double)new->live.bytes - (double)old->live.bytes) / MIB);
 }
 
+/* So that the rows add up to the change of all. */
+static void write_untyped_change(FILE *out, const struct heap *new, const struct heap *old)
+{
+    struct heap_sum now = untyped(new), before = untyped(old);
+    fprintf(out, "  %+12" PRId64 " %+12.2f %12.2f  (no type known)\n", (int64_t)(now.blocks - before.blocks),
+            ((double)now.bytes - (double)before.bytes) / MIB, (double)now.bytes / MIB);
+}
+
 void heap_write_difference(FILE *out, const struct heap *new, const struct heap *old, size_t rows_most)
 {
     size_t types, sizes;
@@ -210,6 +222,8 @@ void heap_write_difference(FILE *out, const struct heap *new, const struct heap 
     write_head(out, new);
     write_change(out, new, old);
     write_changes(out, by_type, types, rows_most, "C++ type");
+    if (types > 0)
+        write_untyped_change(out, new, old);
     write_changes(out, by_size, sizes, 0, "block size");
     free(by_type);
     free(by_size);

@@ -248,6 +248,9 @@ static int trace(struct tracing *tracing)
                 go_on(tracing->held[i], 0);
         }
     free(tracing->held);
+    if (tracing->ended && !searched && WIFSIGNALED(tracing->wait_status))
+        command_warning("process %d was ended by signal %d, %s: it was not searched for leaks", (int)tracing->program,
+                        WTERMSIG(tracing->wait_status), strsignal(WTERMSIG(tracing->wait_status)));
     return found != COMMAND_OK ? found : exit_status(tracing);
 }
 

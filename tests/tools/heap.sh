@@ -95,6 +95,17 @@ if grep -q geo::Circle "$work/heap"; then
     [ "$("$hakmem" heap --blocks='geo::C?rcl[e-f]' "$pid" | wc -l)" -eq "$count" ] || fail 'a pattern has other blocks'
     # the same from another class of the same name, and whatever has changed
     "$hakmem" heap --diff "$pid" "$pid" | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to itself'
+    # rows of types add up to the change of all
+    LD_PRELOAD=$HAK_LIBRARY sleep 100 &
+    sleep=$!
+    for _ in $(seq 500); do
+        ! "$hakmem" heap --diff "$sleep" "$pid" --rows=0 > "$work/difference" 2> /dev/null || break
+        sleep 0.02
+    done
+    kill "$sleep"
+    awk '/ blocks in use, / && /^[+-]/ { wanted = $1 } /C[+][+] type/ { types = 1; next }
+        types && NF == 0 { types = 0 } types { sum += $1 } END { exit !(wanted > 0 && sum == wanted + 0) }' \
+        "$work/difference" || { cat "$work/difference"; fail 'types of a difference do not add up'; }
 fi
 python3 -c '
 import json, sys

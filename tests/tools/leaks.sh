@@ -254,6 +254,7 @@ done
 what='run'
 run --leaks "$made" abort
 [ $status -eq 134 ] && ! grep -q ' leaked: \|^No leaks' "$work/out" || fail "$what: a signal gives $status: $(cat "$work/out")"
+grep -q 'was ended by signal 6, [A-Z][a-z]*: it was not searched for leaks$' "$work/out" || fail "$what: a signal is not told"
 run --leaks sh -c 'exit 3'
 [ $status -eq 3 ] || fail "$what: sh gives $status"
 run --leaks "$work/nothing"
