@@ -11,8 +11,8 @@
 
 static const char usage[] =
     "usage: hakmem snapshot [OPTION...] --output=FILE PID|NAME\n"
-    "Writes to a file what hakmem stat, heap and profile look at in a process. These commands take the\n"
-    "file in place of a process, later or on another machine. Reads the memory of the process from\n"
+    "Writes to a file what hakmem stat, heap, map and profile look at in a process. These commands take\n"
+    "the file in place of a process, later or on another machine. Reads the memory of the process from\n"
     "outside, and stops the process meanwhile.\n"
     "\n"
     "  -o, --output=FILE     the file, which is replaced as a whole\n"
