@@ -52,6 +52,12 @@ void *profile_room(struct profile *profile, size_t count, size_t size)
     return (char *)profile + start;
 }
 
+char *profile_keep(struct profile *profile, const char *text)
+{
+    char *kept = text != NULL ? profile_room(profile, strlen(text) + 1, 1) : NULL;
+    return kept != NULL ? strcpy(kept, text) : NULL;
+}
+
 /* ---- text -------------------------------------------------------------- */
 
 /* Characters that end a line, or change the order in which a terminal shows those after them. */

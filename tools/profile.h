@@ -105,6 +105,9 @@ void profile_free(struct profile *profile);
 /* Zeroed memory that lives as long as the profile; NULL with ENOMEM. */
 void *profile_room(struct profile *profile, size_t count, size_t size);
 
+/* A copy of a text, likewise; NULL of NULL, too. */
+char *profile_keep(struct profile *profile, const char *text);
+
 /* Makes a text printable and valid UTF-8, in place: other bytes and control characters become '?'. */
 void profile_clean(char *text);
 

@@ -433,7 +433,10 @@ static void find_tables(struct profile_debug *debug)
         qsort(debug->tables, debug->table_count, sizeof *debug->tables, by_table_start);
 }
 
-/* The type whose virtual table a symbol is, as it stands in the symbol for want of a demangler; NULL: it is none. */
+/*
+ * The type to which a virtual table belongs, by the table's symbol; NULL where the symbol is of something else.
+ * Without a demangler it is the symbol itself.
+ */
 static char *type_of_table(const char *symbol)
 {
     static const char table_of[] = "vtable for ";

@@ -148,9 +148,7 @@ const char *profile_type_of(struct profile *profile, uint64_t word)
     const struct profile_mapping *mapping = profile_mapping_of(profile, word);
     struct profile_debug *debug = mapping != NULL ? debug_of(profile, mapping) : NULL;
     char *type = debug != NULL ? profile_debug_table(debug, word - mapping->start) : NULL;
-    char *kept = type != NULL ? profile_room(profile, strlen(type) + 1, 1) : NULL;
-    if (kept != NULL)
-        strcpy(kept, type);
+    char *kept = profile_keep(profile, type);
     free(type);
     return kept;
 }
@@ -160,9 +158,7 @@ const char *profile_variable_of(struct profile *profile, uint64_t address, uint6
     const struct profile_mapping *mapping = profile_mapping_of(profile, address);
     struct profile_debug *debug = mapping != NULL ? debug_of(profile, mapping) : NULL;
     char *name = debug != NULL ? profile_debug_variable(debug, address - mapping->start, offset) : NULL;
-    char *kept = name != NULL ? profile_room(profile, strlen(name) + 1, 1) : NULL;
-    if (kept != NULL)
-        strcpy(kept, name);
+    char *kept = profile_keep(profile, name);
     free(name);
     return kept;
 }

@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -39,9 +38,9 @@ static enum process_result name_by_memory(struct process *process, void *context
             return PROCESS_FAILED;
         alarm(SECONDS_OF_ONE);
         char *name = profile_debug_type(mangled);
-        char *kept = name != NULL ? profile_room(profile, strlen(name) + 1, 1) : NULL;
+        const char *kept = profile_keep(profile, name);
         if (kept != NULL)
-            naming->types[i] = strcpy(kept, name);
+            naming->types[i] = kept;
         free(name);
     }
     return PROCESS_READ;

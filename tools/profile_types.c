@@ -189,9 +189,9 @@ void profile_read_types(struct profile *profile, const struct remote_memory *mem
     for (size_t i = 0; types != NULL && i < types->room; i++) {
         struct known *known = &types->known[i];
         const char *name = known->word != 0 ? find_name(profile, memory, known->word, text) : NULL;
-        char *kept = name != NULL ? profile_room(profile, strlen(name) + 1, 1) : NULL;
+        const char *kept = profile_keep(profile, name);
         if (kept != NULL)
-            known->name = strcpy(kept, name);
+            known->name = kept;
     }
 }
 

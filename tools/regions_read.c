@@ -149,10 +149,9 @@ static bool read_mappings(struct regions *regions, FILE *smaps)
             region = (struct region){0};
             continue;
         }
-        char *kept = profile_room(regions->profile, strlen(path) + 1, 1);
+        char *kept = profile_keep(regions->profile, path);
         good = kept != NULL;
         if (good) {
-            strcpy(kept, path);
             profile_clean(kept);
             region.path = kept;
         }
