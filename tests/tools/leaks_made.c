@@ -244,9 +244,9 @@ int main(int argc, char **argv)
         exit(5);
     if (has(argc, argv, "abort"))
         abort();
+    dprintf(STDOUT_FILENO, "ready\n"); /* it allocates, which another thread must not end halfway */
     if (has(argc, argv, "thread"))
         begin(end_all);
-    dprintf(STDOUT_FILENO, "ready\n");
     for (;;)
         pause();
     return on_stack == NULL;
