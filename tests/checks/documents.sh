@@ -73,7 +73,7 @@ clean decisions "$srcdir"
 make -s -C "$builddir" help > "$work/help"
 [ "$(wc -l < "$work/help")" -gt 8 ] || fail "make help says: $(cat "$work/help")"
 while read -r target text; do
-    grep -q "^$target:" "$builddir/Makefile" || fail "make help lists $target, which is no target ($text)"
+    grep -qE "^([^:#]* )?$target( [^:]*)?:" "$builddir/Makefile" || fail "make help lists $target, which is no target ($text)"
 done < "$work/help"
 for target in check-readme check-packages check-external check-configurations release-check record-abi; do
     grep -q "^$target " "$work/help" || fail "make help does not list $target"
