@@ -12,7 +12,7 @@ program() {
         examples && /^\.Bd -literal/ { inside = 1 }' "$1" | sed 's/\\e/\\/g; s/\\&//g; s/\\-/-/g'
 }
 count=0
-for page in "$srcdir"/man/hak_*.3; do
+for page in "$srcdir"/man/hakmem.3 "$srcdir"/man/hak_*.3; do
     ! grep -q '^\.so ' "$page" || continue
     name=${page##*/}
     name=${name%.3}
@@ -34,21 +34,22 @@ says() {
     grep -q -e "$2" "$1.out" || { cat "$1.out"; fail "$1 does not say $2"; }
 }
 [ "$(cat hak_malloc.out)" = "$(printf 'two\none')" ] || { cat hak_malloc.out; fail "hak_malloc: wrong"; }
-says hak_usable_size 'bytes, ours$'
+says hak_usable_size 'bytes from libhakmem$'
 says hak_alloc '^the sum is 1$'
 says hak_alloc_batch '^the third node is number 2$'
-says hak_resize_in_place '^room for [1-9][0-9]* bytes$'
-[ "$checks" -eq 0 ] || says hak_block_info '^the one of the text has 112 bytes$'
-says hak_check '^the heap is as it should be$'
-says hak_purge '^[1-9][0-9]* bytes given back$'
-says hak_limit_set '^not more than 67108864 bytes$'
-says hak_oom_handler_set '^the reserve is used for 52428800 bytes$'
-says hak_oom_handler_set '^there was room$'
-says hak_stats_get '^[1-9][0-9]* bytes taken, [1-9][0-9]* of them in blocks$'
+says hak_resize_in_place '^space for [1-9][0-9]* bytes$'
+[ "$checks" -eq 0 ] || says hak_block_info '^the block of the text has 112 bytes$'
+says hak_check '^heap is consistent$'
+says hak_purge '^returned [1-9][0-9]* bytes to the system$'
+says hak_limit_set '^allocation failed, the limit is 67108864 bytes$'
+says hak_oom_handler_set '^freed the reserve for a request of 52428800 bytes$'
+says hak_oom_handler_set '^allocation succeeded$'
+says hak_stats_get '^footprint: [1-9][0-9]* bytes, allocated: [1-9][0-9]* bytes$'
 says hak_stats_get '^live blocks of [1-9][0-9]* bytes: [1-9]'
 says hak_stats_print '^{"version":"'
-says hak_option_get '^at least 4194304 bytes'
+says hak_option_get '^retain_min is 4194304 bytes$'
 says hak_version "^libhakmem $(flags --modversion)$"
-[ $count -eq "$(sed -n '/^\.Ss Functions/,/^\.El/s/^\.It Xr.*/1/p' "$srcdir/man/hakmem.3" | wc -l)" ] ||
+says hakmem '^allocated: [1-9][0-9]* bytes$'
+[ $((count - 1)) -eq "$(sed -n '/^\.Ss Functions/,/^\.El/s/^\.It Xr.*/1/p' "$srcdir/man/hakmem.3" | wc -l)" ] ||
     fail "$count pages have a program"
 echo "$count programs"
