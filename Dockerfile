@@ -6,7 +6,6 @@
 #
 # --build-arg VARIANTS="release debug" selects the variants ("./bootstrap check --help"), and
 # --build-arg VARIANTS= tests all of them, which takes half an hour. ./bootstrap installs what it needs.
-# Tests that need the rights of root over the machine are skipped and say so.
 FROM debian:12
 ARG VARIANTS=release
 COPY . /src
