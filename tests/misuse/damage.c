@@ -11,20 +11,18 @@
 enum { MOST = 3000, BLOCKS = 64, PAGE = 4096 };
 static unsigned char *taken[MOST];
 
-/*
- * Takes blocks until all that are free must have come again, writes a number to each, and looks whether
- * each still has its own: two that share memory do not.
- */
-static void take_apart(const struct kind *kind)
+/* Writes a number to each and looks whether each still has its own: two that share memory do not. */
+void take_apart(const struct kind *kind)
 {
-    size_t count = kind->usable < PAGE ? MOST : 6 * BLOCKS;
+    size_t count = kind->usable < PAGE ? MOST : kind->slab != 0 ? 6 * BLOCKS : BLOCKS;
+    size_t end = (kind->slab != 0 ? kind->usable : kind->request) & ~(size_t)7;
     for (size_t i = 0; i < count; i++) {
         taken[i] = get(kind);
-        for (size_t at = 0; at < kind->usable; at += 8)
+        for (size_t at = 0; at < end; at += 8)
             memcpy(taken[i] + at, &i, sizeof i);
     }
     for (size_t i = 0; i < count; i++)
-        for (size_t at = 0; at < kind->usable; at += 8)
+        for (size_t at = 0; at < end; at += 8)
             REQUIRE(memcmp(taken[i] + at, &i, sizeof i) == 0);
 }
 
@@ -35,17 +33,14 @@ static void change(unsigned char *from, size_t bytes, size_t bit)
         from[i] ^= (unsigned char)(1u << bit);
 }
 
-/* The first bytes of the mark are overwritten. Debug builds see it when the block is handed out. */
+/* The first bytes of the mark are overwritten. */
 static void mark(const struct kind *kind, size_t bytes, size_t seed)
 {
     (void)seed;
     unsigned char *block = get(kind);
     free(block);
     change(opaque(block + 8), bytes, 0);
-    if (is_debug_build())
-        announce("malloc", block, WRITTEN, kind->usable);
-    else
-        announce_silence();
+    announce_by_row("malloc", block, kind->usable);
     take_apart(kind);
 }
 
@@ -61,10 +56,7 @@ static void mark_and_double(const struct kind *kind, size_t bytes, size_t seed)
         free(opaque(block));
         return;
     }
-    if (is_debug_build())
-        announce("malloc", block, WRITTEN, kind->usable);
-    else
-        announce_silence();
+    announce_by_row("malloc", block, kind->usable);
     free(opaque(block));
     size_t times = 0;
     for (size_t i = 0; i < MOST / 10; i++) {
@@ -82,10 +74,7 @@ static void contents(const struct kind *kind, size_t at, size_t seed)
     unsigned char *block = get(kind);
     free(block);
     change(opaque(block + (at < kind->usable ? at : kind->usable - 1)), 1, 0);
-    if (is_debug_build())
-        announce("malloc", block, WRITTEN, kind->usable);
-    else
-        announce_silence();
+    announce_by_row("malloc", block, kind->usable);
     take_apart(kind);
 }
 
@@ -193,15 +182,15 @@ static void batch_twice(const struct kind *kind, size_t apart, size_t seed)
 #define DAMAGE(name, run, argument, families, ...) {name, NULL, run, argument, families, __VA_ARGS__}
 #define LINK(name, at, bytes) DAMAGE(name, link_of, (at) << 4 | (bytes), SMALL, .seeds = 3)
 
-const struct row damage_rows[] = {
-    DAMAGE("mark-1", mark, 1, SMALL, .least = 0),
-    DAMAGE("mark-4", mark, 4, SMALL, .least = 0),
-    DAMAGE("mark-8", mark, 8, SMALL, .least = 0),
-    DAMAGE("mark-1-double", mark_and_double, 1, SMALL | SPAN, .least = 0),
-    DAMAGE("mark-4-double", mark_and_double, 4, SMALL | SPAN, .least = 0),
-    DAMAGE("mark-8-double", mark_and_double, 8, SMALL | SPAN, .least = 0),
-    DAMAGE("contents-16", contents, 16, SMALL, .least = 32),
-    DAMAGE("contents-last", contents, SIZE_MAX, SMALL, .least = 32),
+static const struct row damage_rows[] = {
+    DAMAGE("mark-1", mark, 1, SMALL, BY_BUILD(SILENT, WRITTEN)),
+    DAMAGE("mark-4", mark, 4, SMALL, BY_BUILD(SILENT, WRITTEN)),
+    DAMAGE("mark-8", mark, 8, SMALL, BY_BUILD(SILENT, WRITTEN)),
+    DAMAGE("mark-1-double", mark_and_double, 1, SMALL | SPAN, BY_BUILD(HARM, WRITTEN)),
+    DAMAGE("mark-4-double", mark_and_double, 4, SMALL | SPAN, BY_BUILD(HARM, WRITTEN)),
+    DAMAGE("mark-8-double", mark_and_double, 8, SMALL | SPAN, BY_BUILD(HARM, WRITTEN)),
+    DAMAGE("contents-16", contents, 16, SMALL, .least = 32, BY_BUILD(SILENT, WRITTEN)),
+    DAMAGE("contents-last", contents, SIZE_MAX, SMALL, .least = 32, BY_BUILD(SILENT, WRITTEN)),
     DAMAGE("link-cached-1", link_in_cache, 1, SMALL, .least = 0),
     DAMAGE("link-cached-8", link_in_cache, 8, SMALL, .least = 0),
     LINK("link-1", 0, 1),
@@ -222,4 +211,4 @@ const struct row damage_rows[] = {
     DAMAGE("batch-twice-2", batch_twice, 2, ALL, .least = 0),
     DAMAGE("batch-twice-40", batch_twice, 40, SMALL | SPAN, .least = 0),
 };
-const size_t damage_row_count = sizeof damage_rows / sizeof *damage_rows;
+TABLE(damage_table, damage_rows);

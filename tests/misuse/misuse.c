@@ -99,11 +99,11 @@ void *function(const char *name)
     return found;
 }
 
-bool is_debug_build(void)
+enum build build(void)
 {
     Dl_info info;
     REQUIRE(dladdr(function("malloc"), &info) != 0);
-    return strstr(info.dli_fname, "-debug") != NULL;
+    return strstr(info.dli_fname, "-debug") != NULL ? DEBUG : RELEASE;
 }
 
 void not_there(const char *what)
@@ -130,6 +130,35 @@ void announce(const char *call, const void *pointer, const char *reason, size_t 
 void announce_silence(void)
 {
     say("silent\n");
+}
+
+static const struct row *row;
+
+static const char *says(void)
+{
+    const char *text = row->says[build()];
+    REQUIRE(text != NULL);
+    return text;
+}
+
+void announce_by_row(const char *call, const void *pointer, size_t size)
+{
+    char reason[200];
+    if (strcmp(says(), SILENT) == 0 || strcmp(says(), HARM) == 0) {
+        announce_silence();
+    } else if (strcmp(says(), CRASH) == 0) {
+        say("crash\n");
+    } else if (strcmp(says(), BROKEN_LIST) == 0) {
+        snprintf(reason, sizeof reason, BROKEN_LIST, size);
+        announce(call, pointer, reason, 0);
+    } else {
+        announce(call, pointer, says(), size);
+    }
+}
+
+bool does_harm(void)
+{
+    return strcmp(says(), HARM) == 0;
 }
 
 static const char *const call_names[] = {
@@ -167,7 +196,6 @@ static void call(const char *name, const struct kind *kind, void *pointer)
     }
 }
 
-static const struct row *row;
 static const struct kind *kind;
 static const char *call_name;
 
@@ -193,10 +221,21 @@ static void commit_in_child(struct mistake *mistake)
         raise(WTERMSIG(status));
 }
 
+static void *run_row(void *seed)
+{
+    row->run(kind, row->argument, *(const size_t *)seed);
+    return NULL;
+}
+
 static void run(void)
 {
+    size_t seed = (size_t)atoi(call_name);
+    if (row->run != NULL && row->who == THIS_THREAD) {
+        run_row(&seed);
+        return;
+    }
     if (row->run != NULL) {
-        row->run(kind, row->argument, (size_t)atoi(call_name));
+        in_thread(run_row, &seed);
         return;
     }
     struct mistake mistake = row->make(kind, row->argument);
@@ -226,9 +265,9 @@ static void list_row(const struct row *r, const struct kind *k)
             printf("%s %s %s\n", r->name, name, call_names[i]);
 }
 
-static void list(const struct row *rows, size_t count)
+static void list(const struct table *table)
 {
-    for (const struct row *r = rows; r < rows + count; r++) {
+    for (const struct row *r = table->rows; r < table->rows + table->count; r++) {
         if (r->families == NO_KIND)
             list_row(r, NULL);
         else
@@ -245,6 +284,8 @@ static int broken(const char *what)
     free(block);
     if (strcmp(what, "silence") == 0)
         announce_silence();
+    else if (strcmp(what, "crash") == 0)
+        say("crash\n");
     else
         announce(strcmp(what, "call") == 0 ? "cfree" : "free",
                  strcmp(what, "pointer") == 0 ? other : block,
@@ -259,11 +300,16 @@ static int broken(const char *what)
     return 0;
 }
 
-static const struct row *find_row(const struct row *rows, size_t count, const char *name)
+static const struct table *const tables[] = {&pointer_table, &damage_table, &access_table,
+                                             &operator_table, &request_table};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+static const struct row *find_row(const char *name)
 {
-    for (const struct row *r = rows; r < rows + count; r++)
-        if (strcmp(r->name, name) == 0)
-            return r;
+    for (int i = 0; i < TABLES; i++)
+        for (const struct row *r = tables[i]->rows; r < tables[i]->rows + tables[i]->count; r++)
+            if (strcmp(r->name, name) == 0)
+                return r;
     return NULL;
 }
 
@@ -272,13 +318,11 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "broken") == 0)
         return broken(argv[2]);
     if (argc != 4) {
-        list(pointer_rows, pointer_row_count);
-        list(damage_rows, damage_row_count);
+        for (int i = 0; i < TABLES; i++)
+            list(tables[i]);
         return 0;
     }
-    row = find_row(pointer_rows, pointer_row_count, argv[1]);
-    if (row == NULL)
-        row = find_row(damage_rows, damage_row_count, argv[1]);
+    row = find_row(argv[1]);
     REQUIRE(row != NULL);
     for (const struct kind *k = kinds; k < kinds + kind_count; k++)
         if (strcmp(k->name, argv[2]) == 0)

@@ -3,8 +3,12 @@
  * Programs that misuse the heap, one a process: `misuse MISTAKE KIND CALL`.
  *
  * Before its mistake the program writes to standard output the line that the library has to write to
- * standard error; or `silent` where hakmem(3) says that the mistake goes unnoticed. Then it looks at
- * what the heap hands out, and ends with 1 if that is worse than hakmem(3) says.
+ * standard error; or `silent` where hakmem(3) says that the mistake goes unnoticed; or `crash` where
+ * the access itself ends the process. Then it looks at what the heap hands out, and ends with 1 if
+ * that is worse, or better, than the row says.
+ *
+ * The rows are tables in pointers.c, damage.c, access.c, operators.c and requests.c. Invalid pointers
+ * are reported alike by all builds; rows of which that is not so have a column for each build.
  */
 #ifndef HAK_TESTS_MISUSE_H
 #define HAK_TESTS_MISUSE_H
@@ -39,13 +43,27 @@ unsigned family(const struct kind *kind);
 void in_thread(void *(*work)(void *), void *argument);
 /* A function of the library by its name. */
 void *function(const char *name);
-bool is_debug_build(void);
+/* A further variant of the library gets its column in BY_BUILD, by which the compiler finds all rows. */
+enum build { RELEASE, DEBUG, BUILDS };
+enum build build(void);
 /* Ends the program: what it needs for its mistake cannot be had. */
 _Noreturn void not_there(const char *what);
 
 /* Says what the library will say of a call. A size of 0 is none. */
 void announce(const char *call, const void *pointer, const char *reason, size_t size);
 void announce_silence(void);
+/* The same by the row's column for this build; what that does not need is not looked at. */
+void announce_by_row(const char *call, const void *pointer, size_t size);
+/* Whether the row's column says that the mistake does harm in silence. */
+bool does_harm(void);
+
+/* Takes blocks until all free ones must have come again, and looks whether any two share memory. */
+void take_apart(const struct kind *kind);
+
+/* What a column may hold instead of a reason. */
+#define SILENT "silent"                 /* nothing is said, and no block or secret is harmed */
+#define HARM "silent, but harmful"      /* nothing is said, though a block or a secret is harmed */
+#define CRASH "crash"                   /* SIGSEGV by the access itself */
 
 /* A pointer that must not be freed, and why; a size of 0 is none. */
 struct mistake {
@@ -68,10 +86,17 @@ struct row {
     bool every_call;
     bool needs_tail;
     unsigned seeds; /* of run, if above 0: numbers below it stand in place of a call */
+    const char *says[BUILDS]; /* by build; NULL: run knows */
 };
 
-extern const struct row pointer_rows[], damage_rows[];
-extern const size_t pointer_row_count, damage_row_count;
+#define BY_BUILD(release, debug) .says = {[RELEASE] = (release), [DEBUG] = (debug)}
+
+struct table {
+    const struct row *rows;
+    size_t count;
+};
+extern const struct table pointer_table, damage_table, access_table, operator_table, request_table;
+#define TABLE(name, rows) const struct table name = {rows, sizeof rows / sizeof *rows}
 
 /* What the library says. */
 #define TWICE "double free or use after free of a block"

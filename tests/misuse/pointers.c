@@ -55,6 +55,33 @@ static struct mistake freed_after_trim(const struct kind *kind, size_t unused)
     return mistake;
 }
 
+/* The block is on the list of its slab by then. */
+static struct mistake freed_and_flushed(const struct kind *kind, size_t others)
+{
+    struct mistake mistake = freed_before(kind, others);
+    ((void (*)(void))function("hak_thread_flush"))();
+    return mistake;
+}
+
+static struct mistake freed_and_purged(const struct kind *kind, size_t others)
+{
+    struct mistake mistake = freed_before(kind, others);
+    ((size_t(*)(void))function("hak_purge"))();
+    return mistake;
+}
+
+/* Size 0 frees it; any other moves it to where there is room, or leaves it. */
+static struct mistake freed_by_realloc(const struct kind *kind, size_t size)
+{
+    struct mistake mistake = twice(kind, NULL);
+    char *before = get(kind);
+    mistake.pointer = get(kind);
+    opaque(before);
+    opaque(get(kind));
+    REQUIRE(opaque(realloc(mistake.pointer, size)) != mistake.pointer);
+    return mistake;
+}
+
 static struct mistake freed_by_thread(const struct kind *kind, size_t unused)
 {
     struct mistake mistake = twice(kind, (void *)unused);
@@ -135,6 +162,42 @@ static struct mistake slab_of_others(const struct kind *kind, size_t size)
                 return (struct mistake){old[i], INSIDE, size};
     }
     not_there("memory that is used again");
+}
+
+/* The same, and it would be the start of one of these, but that has not been handed out. */
+static struct mistake slab_of_others_start(const struct kind *kind, size_t size)
+{
+    enum { GRANULE = 65536 };
+    size_t count = give_slabs_back(kind);
+    char *last = NULL;
+    for (int other = 0; last == NULL && other < OLD; other++) {
+        uintptr_t base = (uintptr_t)opaque(malloc(size)) & ~(uintptr_t)(GRANULE - 1);
+        for (size_t i = 0; i < count; i++)
+            if ((uintptr_t)old[i] - base < GRANULE / size * size &&
+                ((uintptr_t)old[i] - base) % size == 0 && old[i] > last)
+                last = old[i];
+    }
+    if (last == NULL || ((uintptr_t)last & (GRANULE - 1)) < GRANULE / 2)
+        not_there("a block that was not handed out");
+    return (struct mistake){last, NEVER, size};
+}
+
+/* The same, and it is the start of a live one: hakmem(3) says that this is freed then. */
+static void slab_of_others_live(const struct kind *kind, size_t size, size_t seed)
+{
+    (void)seed;
+    size_t count = give_slabs_back(kind);
+    for (int other = 0; other < OLD; other++) {
+        char *block = opaque(malloc(size));
+        for (size_t i = 0; i < count; i++)
+            if (old[i] == block) {
+                announce_by_row("", NULL, 0);
+                free(block);
+                REQUIRE((opaque(malloc(size)) == block) == does_harm());
+                return;
+            }
+    }
+    not_there("a block where another one was");
 }
 
 /* ---- never a block ----------------------------------------------------- */
@@ -328,12 +391,16 @@ static struct mistake unmapped(const struct kind *kind, size_t unused)
 #define ADDRESS(number) (NUMBER + (size_t)(number))
 #define POINTER(name, make, argument, families, ...) {name, make, NULL, argument, families, __VA_ARGS__}
 
-const struct row pointer_rows[] = {
+static const struct row pointer_rows[] = {
     POINTER("double-0", freed_before, 0, ALL | FIRST, .every_call = true),
     POINTER("double-1", freed_before, 1, ALL | FIRST, .least = 0),
     POINTER("double-40", freed_before, 40, ALL, .least = 0),
     POINTER("double-5000", freed_before, 5000, ALL, .least = 0),
     POINTER("double-trimmed", freed_after_trim, 40, ALL, .least = 0),
+    POINTER("double-flushed", freed_and_flushed, 0, ALL, .least = 0),
+    POINTER("double-purged", freed_and_purged, 0, SMALL, .every_call = true),
+    POINTER("double-by-realloc", freed_by_realloc, 256 << 10, SMALL, .least = 0),
+    POINTER("double-by-realloc-0", freed_by_realloc, 0, ALL | FIRST, .least = 0),
     POINTER("double-unmapped", unmapped, 0, HUGE, .least = 0),
     POINTER("double-by-thread", freed_before, 0, ALL | FIRST, .who = ANOTHER_THREAD),
     POINTER("double-after-thread", freed_by_thread, 0, ALL | FIRST, .least = 0),
@@ -344,6 +411,8 @@ const struct row pointer_rows[] = {
     POINTER("slab-reborn", slab_reborn, 0, SMALL, .every_call = true),
     POINTER("slab-reborn-by-thread", slab_reborn, 0, SMALL, .who = ANOTHER_THREAD),
     POINTER("slab-of-others", slab_of_others, 1536, SMALL, .most = 32768),
+    POINTER("slab-of-others-start", slab_of_others_start, 1536, SMALL, .most = 1024),
+    {"slab-of-others-live", NULL, slab_of_others_live, 1536, SMALL, .most = 32768, BY_BUILD(HARM, HARM)},
     POINTER("inside+1", interior, 1, ALL | FIRST, .least = 0),
     POINTER("inside+8", interior, 8, ALL | FIRST, .every_call = true),
     POINTER("inside+16", interior, 16, ALL | FIRST, .least = 17),
@@ -378,4 +447,4 @@ const struct row pointer_rows[] = {
     POINTER("not-canonical", foreign, ADDRESS(SIZE_MAX / 2 - 15), NO_KIND, .least = 0),
     POINTER("kernel-half", foreign, ADDRESS(SIZE_MAX - 0xffff), NO_KIND, .every_call = true),
 };
-const size_t pointer_row_count = sizeof pointer_rows / sizeof *pointer_rows;
+TABLE(pointer_table, pointer_rows);
