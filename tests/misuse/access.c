@@ -147,13 +147,13 @@ static void zero_size(const struct kind *kind, size_t writes, size_t seed)
 {
     (void)kind;
     (void)seed;
-    volatile unsigned char *block = opaque(malloc(0));
+    unsigned char *block = opaque(malloc(0));
     announce_by_row("", NULL, 0);
     if (writes != 0)
-        block[0] = 1;
+        ((volatile unsigned char *)block)[0] = 1;
     else
-        (void)block[0];
-    free((void *)block);
+        (void)((volatile unsigned char *)block)[0];
+    free(block);
 }
 
 /* ---- freed blocks ------------------------------------------------------ */

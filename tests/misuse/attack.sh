@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The attacks of attack.h, with some seeds each (HAK_ATTACK_SEEDS): no attempt gets a chosen address
+# out of malloc.
+set -u
+seeds=${HAK_ATTACK_SEEDS:-20}
+unset HAKMEM_DISABLE HAKMEM_CONF_FILE
+export HAKMEM_CONF=crash_report=0
+failed=0 tried=0
+for attack in link mark life fake large; do
+    program=$builddir/tests/misuse/attack-$attack
+    seed=1
+    while [ "$seed" -le "$seeds" ]; do
+        LD_PRELOAD=$HAK_LIBRARY "$program" "$seed" || failed=$((failed + 1))
+        tried=$((tried + 1)) seed=$((seed + 1))
+    done
+done
+echo "$tried attacks, $failed not as they should be"
+[ "$failed" -eq 0 ] && [ "$tried" -gt 0 ]
