@@ -279,13 +279,13 @@ void child_describe(const struct child_result *result, char *text, size_t size)
         snprintf(text, size, "killed by signal %d", result->number);
         break;
     case CHILD_TIMED_OUT:
-        snprintf(text, size, "not done within the time limit");
+        snprintf(text, size, "exceeded the time limit");
         break;
     case CHILD_NOT_FOUND:
-        snprintf(text, size, "no such program");
+        snprintf(text, size, "program not found");
         break;
     case CHILD_FAILED:
-        snprintf(text, size, "not started: %s: %s", result->failed_call, strerror(result->number));
+        snprintf(text, size, "cannot be started: %s: %s", result->failed_call, strerror(result->number));
         break;
     }
 }

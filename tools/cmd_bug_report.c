@@ -26,12 +26,12 @@
 static const char usage[] =
     "usage: hakmem bug-report\n"
     "\n"
-    "Prints what a report of a fault needs about this machine: versions, libraries, settings,\n"
-    "limits, and whether the library passes its own test. It changes nothing. Look it through\n"
-    "before you send it: it has the environment variables of the allocator and the loader, and the\n"
-    "files that set them.\n"
+    "Print the information that a bug report needs: versions, libraries, settings,\n"
+    "limits, and whether libhakmem passes its self-test. Nothing is changed. Read\n"
+    "the output before you send it: it contains the environment variables of the\n"
+    "allocator and the dynamic loader, and the files that configure them.\n"
     "\n"
-    "  -h, --help   this\n";
+    "  -h, --help   show this help\n";
 
 static void heading(const char *text)
 {
@@ -194,16 +194,17 @@ int cmd_bug_report(int argc, char **argv)
         return command_end_output(COMMAND_OK);
     }
     if (optind != argc) {
-        command_error("bug-report takes no arguments");
+        command_error("unexpected argument '%s'; see hakmem bug-report --help", argv[optind]);
         return COMMAND_USAGE;
     }
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = '\0';
     printf("hakmem %s\n", PACKAGE_VERSION);
-    puts("Say beside this: what you did, what happened, the message if there was one, what you\n"
-         "expected, and whether it happens again, with HAKMEM_DISABLE=1 and with the debug library\n"
-         "(hakmem run --debug). A core, or a program that shows it, helps most.");
+    puts("Please add to the report: what you did, what you expected, what happened, and any\n"
+         "messages. Say whether it happens again, whether it happens with HAKMEM_DISABLE=1, and\n"
+         "whether it happens with the debug variant (hakmem run --debug). A program that shows\n"
+         "the problem, or a core file, helps most.");
     print_system();
     print_memory();
     print_limits();

@@ -17,11 +17,14 @@
 
 static const char usage[] =
     "usage: hakmem conf [--debug]\n"
-    "Shows the options that a program started now would use, and where they come from, and\n"
-    "the programs that are excluded; reports what is wrong, which makes the exit status 1.\n"
     "\n"
-    "  -d, --debug   for the debug variant\n"
-    "  -h, --help    this\n";
+    "Show the options that a program would run with if it were started now, where\n"
+    "each value comes from, and which programs are excluded.\n"
+    "\n"
+    "  -d, --debug   show the defaults of the debug variant of libhakmem\n"
+    "  -h, --help    show this help\n"
+    "\n"
+    "Exit status: 0 on success, 1 if a setting is invalid, 2 on incorrect usage.\n";
 
 struct origin {
     const char *where; /* NULL: nowhere, the option has its default */
@@ -149,10 +152,9 @@ static void print_file(void)
     else if (hak__os_read_file(file, &byte, 1, true) != 0)
         printf("# %s\n", file);
     else if (hak__os_read_file(file, &byte, 1, false) != 0)
-        printf("# %s, which is not root's alone: programs with more rights than their user "
-               "ignore it\n", file);
+        printf("# %s: not owned by root, or writable by others, so set-user-ID programs ignore it\n", file);
     else
-        printf("# %s: empty, or no file\n", file);
+        printf("# %s: empty, or not a file\n", file);
 }
 
 int cmd_conf(int argc, char **argv)
@@ -170,14 +172,14 @@ int cmd_conf(int argc, char **argv)
         debug = true;
     }
     if (optind != argc) {
-        command_error("conf takes no arguments");
+        command_error("unexpected argument '%s'; see hakmem conf --help", argv[optind]);
         return COMMAND_USAGE;
     }
     struct reading reading = {.debug = debug};
     read_all(&reading);
     print_file();
     if (settings_disabled())
-        puts("# HAKMEM_DISABLE=1: every allocation is the C library's");
+        puts("# HAKMEM_DISABLE=1 is set, so the C library's allocator is used");
     for (int i = 0; i < HAK_OPTION_COUNT; i++)
         print_option((enum hak_option)i, &reading.origins[i]);
     if (!reading.too_long)

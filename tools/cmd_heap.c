@@ -18,21 +18,27 @@
 static const char usage[] =
     "usage: hakmem heap [OPTION...] PID|NAME|FILE\n"
     "       hakmem heap --diff [OPTION...] OLD NEW\n"
-    "Shows the blocks that a process has allocated and not freed: how many of each C++ type that has\n"
-    "virtual functions, and of each size. Reads the memory of the process from outside, and stops the\n"
-    "process meanwhile, so that the numbers are exact. FILE is what hakmem snapshot has written, or a\n"
-    "core file.\n"
     "\n"
-    "  -b, --blocks=WHICH    list the blocks of a type, such as 'std::*', or of a size or a range of sizes,\n"
-    "                        such as 4K-64K or 1M-: address, size and type of each\n"
-    "  -x, --hexdump[=N]     with --blocks, show the first N bytes of each block (default: 64)\n"
-    "  -r, --rows=N          show the N types with the most memory; 0 shows all (default: 30)\n"
-    "  -n, --no-stop         do not stop the process; what changes meanwhile may be counted wrongly\n"
-    "  -d, --diff            show what changed from OLD to NEW, each a PID, NAME or FILE\n"
-    "  -j, --json            print JSON\n"
-    "  -h, --help            show this help\n"
+    "Count the blocks that a process has allocated and not freed, by C++ type and by\n"
+    "size. The type is known for objects of classes with virtual functions. The\n"
+    "command reads the process's memory from outside, and stops the process\n"
+    "meanwhile, so that the numbers are exact. FILE is a snapshot, as written by\n"
+    "hakmem snapshot, or a core file.\n"
     "\n"
-    "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
+    "  -b, --blocks=WHICH   list blocks with address, size and type: the blocks of a\n"
+    "                       type ('std::*'), a size (4K) or a range (4K-64K, 1M-)\n"
+    "  -x, --hexdump[=N]    with --blocks, show the first N bytes of each block\n"
+    "                       (default: 64)\n"
+    "  -r, --rows=N         show the N types that use the most memory; 0 shows all\n"
+    "                       (default: 30)\n"
+    "  -n, --no-stop        do not stop the process; blocks that change meanwhile may\n"
+    "                       be counted incorrectly\n"
+    "  -d, --diff           show the changes from OLD to NEW; each is a PID, NAME or\n"
+    "                       FILE\n"
+    "  -j, --json           print JSON\n"
+    "  -h, --help           show this help\n"
+    "\n"
+    "Exit status: 0 on success, 1 on failure, 2 on incorrect usage.\n";
 
 enum { ROWS = 30, DUMP = 64, DUMP_MOST = 4096 };
 
@@ -62,7 +68,7 @@ static void complain_of_none(const struct request *request)
     if (request->type != NULL)
         command_error("no block in use has the type '%s'", request->which);
     else if (from == request->heap.list_to && from > HAK_SMALL_MAX)
-        command_error("no block in use has the size '%s'; blocks of more than 64 KiB may be larger than was asked for: "
+        command_error("no block in use has the size '%s'; blocks of more than 64 KiB may be larger than requested; "
                       "give a range, such as %" PRIu64 "-%" PRIu64, request->which, from, from + HAK_GRANULE);
     else
         command_error("no block in use has the size '%s'", request->which);
@@ -73,7 +79,7 @@ static int show_blocks(const struct heap *heap, const struct request *request)
     uint64_t found = request->json ? heap_write_blocks_json(stdout, heap, request->type)
                                    : heap_write_blocks(stdout, heap, request->type);
     if (heap->left_out != 0)
-        command_warning("there is no memory for %" PRIu64 " more block%s", heap->left_out,
+        command_warning("out of memory: %" PRIu64 " more block%s not listed", heap->left_out,
                         number_s(heap->left_out));
     if (found == 0 && heap->left_out == 0)
         complain_of_none(request);
@@ -85,7 +91,7 @@ static int show(struct heap *new, struct heap *old, const struct request *reques
     if (!heap_find_types(new) || (old != NULL && !heap_find_types(old)))
         return COMMAND_FAILED;
     if (!profile_debug_available)
-        command_warning("this command was built without libdw: it finds no types");
+        command_warning("hakmem was built without libdw, so no types are shown");
     if (request->heap.list)
         return command_end_output(show_blocks(new, request));
     if (old != NULL && request->json)

@@ -17,25 +17,30 @@
 
 static const char usage[] =
     "usage: hakmem leaks [OPTION...] PID|NAME|CORE\n"
-    "Finds the memory that a process has lost: blocks that it has allocated and not freed, and whose\n"
-    "address is nowhere any more where the program could find it. Reads the memory of the process from\n"
-    "outside, and stops the process for a moment. CORE is a core file.\n"
     "\n"
-    "  -b, --blocks          list the address of each leaked block\n"
-    "  -d, --dump=N          show the first N words of one block of each group, or with --blocks of each\n"
+    "Find leaked memory: blocks that a process has allocated and not freed, and to\n"
+    "which no pointer is left. The command reads the process's memory from outside,\n"
+    "and stops the process for a moment. CORE is a core file.\n"
+    "\n"
+    "  -b, --blocks         list the address of each leaked block\n"
+    "  -d, --dump=N         show the first N words of one block of each group, or\n"
+    "                       with --blocks of each block\n"
     "  -s, --suppressions=FILE\n"
-    "                        leave out known leaks, by type, size or function of the call stack\n"
-    "  -r, --rows=N          show the N largest groups of leaks; 0 shows all (default: 30)\n"
-    "  -t, --trace=ADDRESS   show the block in which this address lies, by which chain of blocks the program can\n"
-    "                        reach it, and which words lead to it directly\n"
-    "  -e, --exact           keep the process stopped until all of its memory has been read, which a\n"
-    "                        process with more than 512 MiB in use is not\n"
-    "  -n, --no-stop         do not stop the process; some leaks may be wrong\n"
-    "  -j, --json            print JSON\n"
-    "  -h, --help            show this help\n"
+    "                       leave out known leaks, as listed in FILE: by type, size,\n"
+    "                       or function of the call stack\n"
+    "  -r, --rows=N         show the N largest groups of leaks; 0 shows all\n"
+    "                       (default: 30)\n"
+    "  -t, --trace=ADDRESS  show the block that contains this address, and the chain\n"
+    "                       of pointers by which the program can reach it\n"
+    "  -e, --exact          keep the process stopped until all of its memory has been\n"
+    "                       read (default: only if at most 512 MiB are in use)\n"
+    "  -n, --no-stop        do not stop the process; some results may be incorrect\n"
+    "  -j, --json           print JSON\n"
+    "  -h, --help           show this help\n"
     "\n"
-    "The exit status is 0 if there are no leaks, 1 if there are, 2 if the search failed. With --trace it is 0 if\n"
-    "the program can reach the block, 1 if it cannot, 3 if the address is in no block in use.\n";
+    "Exit status: 0 if there are no leaks, 1 if there are, 2 if the search failed or\n"
+    "the usage is incorrect. With --trace: 0 if the program can reach the block, 1 if\n"
+    "it cannot, 3 if no allocated block contains the address.\n";
 
 enum { LEAKS_FOUND = 1, LEAKS_FAILED = 2, LEAKS_NO_BLOCK = 3 };
 
@@ -76,7 +81,7 @@ static int run(struct request *request, const char *argument)
         return LEAKS_FAILED;
     bool is_core = source.path != NULL && core_is_one(source.path);
     if (source.path != NULL && !is_core) {
-        command_error("%s is no core file, and lacks the stacks and registers of a process; give a process or a core",
+        command_error("%s is not a core file; a search for leaks needs the stacks and registers of a process or a core file",
                       source.path);
         return LEAKS_FAILED;
     }
@@ -163,7 +168,7 @@ static int check(const struct request *request, int arguments)
     if (leaks->trace != NULL && (leaks->list || leaks->dump != 0 || request->options.suppressions_file != NULL))
         return wrong("--trace excludes --blocks, --dump and --suppressions");
     if (arguments < 1)
-        return wrong("no process ID or name given");
+        return wrong("no process ID, name or core file given");
     return arguments > 1 ? wrong("too many arguments") : COMMAND_OK;
 }
 

@@ -19,22 +19,24 @@
 
 static const char usage[] =
     "usage: hakmem map [OPTION...] PID|NAME|FILE\n"
-    "Draws the heap of a process: what each part of its address space is used for, how full it is, and\n"
-    "what is resident. Reads the memory of the process from outside; it is neither stopped nor\n"
-    "signalled. FILE is what hakmem snapshot has written, or a core file.\n"
+    "\n"
+    "Draw the heap of a process: what each part of its address space is used for, how\n"
+    "full it is, and which parts are resident. The command reads the process's memory\n"
+    "from outside; the process is neither stopped nor signalled. FILE is a snapshot,\n"
+    "as written by hakmem snapshot, or a core file.\n"
     "\n"
     "  -r, --regions[=summary]\n"
-    "                        list all mappings of the process in place of the drawing: size, resident,\n"
-    "                        dirty and swapped bytes, what they are used for, and totals by use; with\n"
-    "                        'summary' the totals alone; as text or JSON, of running processes only\n"
-    "  -t, --text            draw in the terminal (default)\n"
-    "  -g, --svg             write an SVG picture, for a browser\n"
-    "  -j, --json            print JSON: a record for each slab and each large block\n"
-    "  -o, --output=FILE     write to FILE; its suffix .svg, .txt or .json chooses the format, unless an\n"
-    "                        option does\n"
-    "  -h, --help            show this help\n"
+    "                       list all memory mappings of a running process: size,\n"
+    "                       resident, dirty and swapped bytes, and use; 'summary'\n"
+    "                       shows only the totals for each use\n"
+    "  -t, --text           draw in the terminal (default)\n"
+    "  -g, --svg            write an SVG picture for a browser\n"
+    "  -j, --json           print JSON: an object for each slab and each large block\n"
+    "  -o, --output=FILE    write to FILE; a suffix .svg, .txt or .json sets the\n"
+    "                       format, unless an option sets it\n"
+    "  -h, --help           show this help\n"
     "\n"
-    "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
+    "Exit status: 0 on success, 1 on failure, 2 on incorrect usage.\n";
 
 enum format { NONE, TEXT, SVG, JSON };
 enum { WIDTH = 80 };
@@ -192,7 +194,7 @@ static int check(struct request *request)
         return COMMAND_USAGE;
     }
     if (request->regions && request->format == SVG)
-        return wrong("--regions is text or JSON, and excludes --svg and files named .svg");
+        return wrong("--regions has no SVG picture; use text or JSON");
     return COMMAND_OK;
 }
 

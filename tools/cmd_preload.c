@@ -38,30 +38,42 @@ struct options {
 
 static const char usage[] =
     "usage: hakmem preload status  [--root DIR] [--library FILE]\n"
-    "       hakmem preload check   [--root DIR] [--library FILE] [--time-limit SECONDS] [-v]\n"
-    "       hakmem preload enable  [--root DIR] [--library FILE] [--time-limit SECONDS] [-v]\n"
-    "                              [--canary] [--no-check]\n"
+    "       hakmem preload check   [--root DIR] [--library FILE]\n"
+    "                              [--time-limit SECONDS] [-v]\n"
+    "       hakmem preload enable  [--root DIR] [--library FILE]\n"
+    "                              [--time-limit SECONDS] [-v] [--canary]\n"
+    "                              [--no-check]\n"
     "       hakmem preload disable [--root DIR] [--all | [--library] FILE]\n"
     "\n"
-    "status  tells whether the library is in /etc/ld.so.preload and in new programs:\n"
-    "        exit status 0 if so, 1 if not, 2 if something is wrong\n"
-    "check   tries it on the programs of this system and refuses it if one runs differently\n"
-    "enable  checks, then writes; --canary: takes it back if programs do not run under it\n"
-    "disable removes every entry of libhakmem, with and without --all, and each entry that leads\n"
-    "        to FILE; hakmem-static does so where no dynamic program runs any more\n"
+    "Load libhakmem into all programs that start on this machine, through an entry in\n"
+    "/etc/ld.so.preload. Running programs are not affected.\n"
     "\n"
-    "--root DIR            the system in this folder instead of the running one\n"
-    "--library FILE        its path in that system, instead of where it is installed\n"
-    "--time-limit SECONDS  for each program that is tried (10)\n"
-    "--no-check            write untried, with a warning\n"
-    "-v, --verbose         a line for each program that is tried\n";
+    "  status    show whether libhakmem is listed and loaded; exit status 0: loaded,\n"
+    "            1: not listed, 2: something is wrong\n"
+    "  check     run programs of this system with and without libhakmem, and refuse\n"
+    "            the library if a program behaves differently\n"
+    "  enable    check the library, and add it to /etc/ld.so.preload\n"
+    "  disable   remove all entries of libhakmem, and all entries that lead to FILE;\n"
+    "            if no dynamically linked program starts any more, use\n"
+    "            hakmem-static preload disable\n"
+    "\n"
+    "      --all                 remove all entries of libhakmem (default)\n"
+    "      --canary              after the change, run programs again, and undo the\n"
+    "                            change if one of them fails\n"
+    "      --library=FILE        path of the library in the system that is changed\n"
+    "                            (default: the installed library)\n"
+    "      --no-check            add the library without testing it\n"
+    "      --root=DIR            change the system in DIR, not the running system\n"
+    "      --time-limit=SECONDS  time limit for each tested program (default: 10)\n"
+    "  -v, --verbose             print a line for each tested program\n"
+    "  -h, --help                show this help\n";
 
 /* A path that the loader would split, expand or take for a comment cannot be written down. */
 static bool is_writable_path(const char *path)
 {
     if (path[0] == '/' && strpbrk(path, " \t\r\n:#$") == NULL)
         return true;
-    command_error("%s: the library needs an absolute path without blanks, ':', '#' and '$'", path);
+    command_error("%s: the path of the library must be absolute, and must not contain blanks, ':', '#' or '$'", path);
     return false;
 }
 
@@ -70,8 +82,8 @@ static bool is_removable_name(const char *path)
 {
     if (preload_is_ours(path, strlen(path), NULL))
         return true;
-    command_error("%s: the file name must be libhakmem.so or libhakmem-debug.so, or begin with one "
-                  "of them and a dot, because \"hakmem preload disable\" finds the entry by it",
+    command_error("%s: the file name must be libhakmem.so or libhakmem-debug.so, with or without a "
+                  "suffix such as .1, because \"hakmem preload disable\" recognizes entries by it",
                   path);
     return false;
 }
@@ -129,7 +141,7 @@ static void choose_entry(const struct options *options, int root, const char *li
             continue;
         if (preload_library_others_usable(root, entry, reason))
             return;
-        command_warning("%s is not used, because programs would load a library that is refused: %s",
+        command_warning("%s is not used, because some programs would load a refused library: %s",
                         entry, reason);
     }
     snprintf(entry, PATH_MAX, "%s", library);
@@ -140,15 +152,14 @@ static bool check(const struct options *options, const char *library)
     struct trial_probe probe;
     trial_probe(&options->trial, library, library, &probe);
     if (probe.verdict != TRIAL_PASSED) {
-        command_error("%s: cannot be %s: %s", library,
-                      probe.verdict == TRIAL_REFUSED ? "used" : "tried", probe.reason);
+        command_error("cannot %s %s: %s", probe.verdict == TRIAL_REFUSED ? "load" : "test", library, probe.reason);
         return false;
     }
     enum trial_verdict verdict = trial_programs(&options->trial, library);
     if (verdict == TRIAL_REFUSED)
-        command_error("%s: refused, since programs run differently with it", library);
+        command_error("%s: refused, because programs behave differently with it", library);
     else if (verdict == TRIAL_IMPOSSIBLE)
-        command_error("%s: cannot be tried", library);
+        command_error("cannot test %s: no program could be compared", library);
     return verdict == TRIAL_PASSED;
 }
 
@@ -167,7 +178,7 @@ static void warn_of_misread(const struct preload_file *file, const struct preloa
     struct preload_name name = {0, 0};
     while (meant && read && preload_next_name(read, text->size, &name))
         if (memcmp(meant + name.start, read + name.start, name.length) != 0) {
-            command_warning("%s: glibc takes words of a comment for libraries: '%.*s'; "
+            command_warning("%s: glibc mistakes words of a comment for libraries: '%.*s'; "
                             "see BUGS in hakmem-preload(8)",
                             file->shown, (int)name.length, read + name.start);
             break;
@@ -180,7 +191,7 @@ static bool is_readable_text(const struct preload_file *file, const struct prelo
 {
     const char *nul = text->size > 0 ? memchr(text->bytes, '\0', text->size) : NULL;
     if (nul != NULL)
-        command_error("%s: not a text: a NUL at byte %td, behind which the loader does not read",
+        command_error("%s: not a text file: the loader stops reading at the null byte at offset %td",
                       file->shown, nul - text->bytes);
     return nul == NULL;
 }
@@ -210,10 +221,10 @@ static bool replace_on_trial(const struct options *options, const struct preload
             command_error("%s: %s", entry, probe.reason);
         good = good && probe.verdict == TRIAL_PASSED;
         if (!good && preload_file_replace(file, existed ? old : NULL))
-            command_error("%s: put back as it was, since programs do not run with the library",
+            command_error("%s: restored, because programs fail with the library",
                           file->shown);
         else if (!good)
-            command_error("%s: NOT put back; run hakmem-static preload disable", file->shown);
+            command_error("%s: NOT restored; run: hakmem-static preload disable", file->shown);
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     trial_canaries_free(&canaries);
@@ -275,8 +286,8 @@ static void warn_of_32_bit(const struct preload_file *file, const char *entry)
         served = served || is_there(file->root, path);
     }
     if (sizeof(void *) == 8 && !served && is_there(file->root, loader))
-        command_warning("%s: 32-bit programs have no library of theirs: they run without it, and "
-                        "the loader complains at each start",
+        command_warning("%s: no 32-bit libhakmem is installed; 32-bit programs run without it, and "
+                        "the loader prints an error whenever one starts",
                         loader);
 }
 
@@ -366,7 +377,7 @@ static int judge_entries(const struct options *options)
 
     trial_probe(&options->trial, NULL, options->library, &probe);
     if (probe.verdict != TRIAL_PASSED) {
-        printf("enabled: %s: %s\n", probe.verdict == TRIAL_REFUSED ? "trouble" : "cannot be told",
+        printf("enabled: %s: %s\n", probe.verdict == TRIAL_REFUSED ? "error" : "unknown",
                probe.reason);
         return STATUS_TROUBLE;
     }
@@ -379,7 +390,7 @@ static int judge_entries(const struct options *options)
     if (runs)
         printf("enabled: yes\n");
     else
-        printf("enabled: trouble: sh: %s\n", end);
+        printf("enabled: error: sh: %s\n", end);
     return runs ? STATUS_ENABLED : STATUS_TROUBLE;
 }
 
@@ -393,7 +404,7 @@ static int run_status(const struct options *options)
         return STATUS_TROUBLE;
     int status = STATUS_TROUBLE;
     if (preload_file_read(&file, &text, &exists)) {
-        printf("file:    %s%s\n", file.shown, exists ? "" : " (not there)");
+        printf("file:    %s%s\n", file.shown, exists ? "" : " (does not exist)");
         int ours = preload_count_ours(&text, PRELOAD_BY_GLIBC, options->library, &name);
         if (ours >= 0 && print_names(&text, options->library) && is_readable_text(&file, &text)) {
             warn_of_misread(&file, &text);
@@ -423,7 +434,7 @@ static bool parse_limit(const char *text, unsigned *limit_ms)
     char *end;
     unsigned long seconds = strtoul(text, &end, 10);
     if (*text < '0' || *text > '9' || *end != '\0' || seconds == 0 || seconds > 3600) {
-        command_error("'%s': a number of seconds from 1 to 3600 is needed", text);
+        command_error("invalid argument '%s' of --time-limit (allowed: 1 to 3600 seconds)", text);
         return false;
     }
     *limit_ms = (unsigned)seconds * 1000;
@@ -467,6 +478,14 @@ static bool take_option(int option, struct options *options)
     }
 }
 
+static int refuse_option(int letter, const struct option *known, const char *action)
+{
+    while (known->val != letter)
+        known++;
+    command_error("--%s is not an option of hakmem preload %s; see hakmem preload --help", known->name, action);
+    return COMMAND_USAGE;
+}
+
 int cmd_preload(int argc, char **argv)
 {
     static const struct option known[] = {{"root", required_argument, NULL, 'r'},
@@ -489,7 +508,7 @@ int cmd_preload(int argc, char **argv)
             return command_end_output(COMMAND_OK);
         }
         if (option == '?') {
-            command_error("preload: option '%s' is unknown or lacks its value; see hakmem preload --help",
+            command_error("unknown option '%s', or its argument is missing; see hakmem preload --help",
                           argv[optind - 1]);
             return COMMAND_USAGE;
         }
@@ -501,18 +520,17 @@ int cmd_preload(int argc, char **argv)
     if (optind + 2 == argc && options.library == NULL && strcmp(argv[optind], "disable") == 0)
         options.library = argv[--argc];
     if (options.all && options.library != NULL) {
-        command_error("preload disable takes --all or a library, not both");
+        command_error("--all and a library exclude each other; see hakmem preload --help");
         return COMMAND_USAGE;
     }
     for (size_t i = 0; optind + 1 == argc && i < sizeof actions / sizeof actions[0]; i++)
         if (strcmp(argv[optind], actions[i].name) == 0) {
             if (taken[strspn(taken, actions[i].takes)] == '\0')
                 return command_end_output(actions[i].run(&options));
-            command_error("preload %s does not take all of these options", actions[i].name);
-            return COMMAND_USAGE;
+            return refuse_option(taken[strspn(taken, actions[i].takes)], known, actions[i].name);
         }
     if (optind < argc)
-        command_error("preload: '%s' is no action, or one too many", argv[argc - 1]);
+        command_error("unknown action or unexpected argument '%s'", argv[argc - 1]);
     fputs(usage, stderr);
     return COMMAND_USAGE;
 }

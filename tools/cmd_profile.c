@@ -20,33 +20,37 @@
 static const char usage[] =
     "usage: hakmem profile [OPTION...] PID|NAME|FILE\n"
     "       hakmem profile --diff [OPTION...] OLD NEW\n"
-    "Shows which code allocated the memory of a process, estimated from samples. Reads a running\n"
-    "process from outside, which is neither stopped nor signalled; or a snapshot, a core file, or a\n"
-    "file in the format heap_v2.\n"
+    "\n"
+    "Show which code allocated the memory of a process, estimated from samples. The\n"
+    "command reads a running process from outside; the process is neither stopped nor\n"
+    "signalled. FILE is a snapshot, as written by hakmem snapshot, a core file, or a\n"
+    "profile in the format heap_v2.\n"
     "\n"
     "Recording:\n"
-    "  -s, --seconds=N       record for N seconds first; switches the process's profiler on for that\n"
-    "                        time unless it is on already\n"
-    "  -i, --interval=SIZE   take one sample per SIZE bytes allocated (default: 512K)\n"
-    "      --start           switch the profiler on and leave it on\n"
-    "      --stop            switch the profiler off; the profile stays and can be read\n"
+    "  -s, --seconds=N      record for N seconds first; the profiler is switched on\n"
+    "                       for that time unless it is on already\n"
+    "  -i, --interval=SIZE  take one sample per SIZE bytes allocated (default: 512K)\n"
+    "      --start          switch the profiler on, and leave it on\n"
+    "      --stop           switch the profiler off; the profile can still be read\n"
     "\n"
     "Output:\n"
-    "  -v, --view=VIEW       in-use (default), allocated, peak, or age of the blocks in use\n"
-    "      --hide=REGEX      leave out functions of which the name, the source file, or the program file\n"
-    "                        matches this extended regular expression\n"
-    "  -t, --text            table of the sites that allocate (default), a row for each line of a\n"
-    "                        function\n"
-    "      --functions       the same with a row for each function\n"
-    "  -f, --folded          folded stacks, for flamegraph.pl and speedscope\n"
-    "  -g, --svg             flame graph, for a browser\n"
-    "      --heap-v2         text that pprof and google-pprof read, and this command\n"
-    "  -o, --output=FILE     write to FILE; without another output option in a format chosen by the\n"
-    "                        name: .svg, .folded, .txt and .heap as above, any other for pprof\n"
-    "  -d, --diff            show what changed from OLD to NEW, each a PID, NAME or FILE\n"
-    "  -h, --help            show this help\n"
+    "  -v, --view=VIEW      in-use (default), allocated, peak, or age\n"
+    "      --hide=REGEX     leave out functions whose name, source file or program\n"
+    "                       file matches this extended regular expression\n"
+    "  -t, --text           print a table with a row for each line of code that\n"
+    "                       allocates (default)\n"
+    "      --functions      print a table with a row for each function\n"
+    "  -f, --folded         print folded stacks for flamegraph.pl and speedscope\n"
+    "  -g, --svg            write a flame graph for a browser\n"
+    "      --heap-v2        print the text format of gperftools, for pprof\n"
+    "  -o, --output=FILE    write to FILE; a suffix .svg, .folded, .txt or .heap sets\n"
+    "                       the format, unless an option sets it; the format for any\n"
+    "                       other name is that of pprof\n"
+    "  -d, --diff           show the changes from OLD to NEW; each is a PID, NAME or\n"
+    "                       FILE\n"
+    "  -h, --help           show this help\n"
     "\n"
-    "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
+    "Exit status: 0 on success, 1 on failure, 2 on incorrect usage.\n";
 
 enum format { FORMAT_NONE, FORMAT_TEXT, FORMAT_FOLDED, FORMAT_SVG, FORMAT_HEAP_V2, FORMAT_PPROF };
 
@@ -72,7 +76,7 @@ static bool record(struct profile *profile, pid_t pid, const struct request *req
     if (!profile_record_begin(&recording))
         return false;
     if (recording.was_running && request->interval != 0 && request->interval != recording.interval)
-        command_warning("process %d is being profiled already, with an interval of %llu bytes",
+        command_warning("process %d is already being profiled, with an interval of %llu bytes; --interval is ignored",
                         (int)pid, (unsigned long long)recording.interval);
     profile_record_wait(&recording, request->seconds);
     bool read = profile_read_process(profile, pid);
@@ -212,8 +216,7 @@ static int show(struct profile *profile, struct profile *old, const struct reque
         command_error("%s: %s", output.name, strerror(errno));
     } else if (open_symbols(&output, profile, old)) {
         if (!profile_debug_available && request->format != FORMAT_HEAP_V2)
-            command_warning("this command was built without libdw: functions are shown by their "
-                            "addresses");
+            command_warning("hakmem was built without libdw, so functions are shown as addresses");
         output.shown->hidden = request->hidden;
         make_title(&output, request);
         errno = 0;

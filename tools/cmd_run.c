@@ -18,22 +18,34 @@
 #include "settings.h"
 
 static const char usage[] =
-    "usage: hakmem run [OPTION...] [--] CMD [ARG...]\n"
-    "Runs a program, and what it starts, on the allocator.\n"
+    "usage: hakmem run [OPTION...] [--] PROGRAM [ARGUMENT...]\n"
     "\n"
-    "  -d, --debug            on the debug variant\n"
-    "  -s, --stats[=FORMAT]   write statistics to standard error at exit: text or json\n"
-    "  -o, --stats-file=FILE  write them to the end of this file instead; in its name, %p stands\n"
-    "                         for the process ID, %n for the name of the program, %% for %\n"
+    "Run a program, and the programs that it starts, with libhakmem.\n"
+    "\n"
+    "  -d, --debug            use the debug variant of libhakmem\n"
+    "  -s, --stats[=FORMAT]   write statistics to standard error when a program\n"
+    "                         exits, as text (default) or json\n"
+    "  -o, --stats-file=FILE  append the statistics to FILE; in the name, %p stands\n"
+    "                         for the process ID, %n for the program's name, and %%\n"
+    "                         for a percent sign\n"
     "  -c, --conf=K=V,...     set options, see hakmem(7)\n"
-    "  -l, --library=FILE     on this library\n"
-    "  -k, --leaks[=FORMAT]   search it for leaks when it ends, but not what it starts, and write them to\n"
-    "                         standard error: text or json; the exit status is 1 if there are any\n"
-    "  -S, --suppressions=FILE  leave out known leaks, see hakmem-leaks(1)\n"
-    "      --rows=N           show the N largest groups of leaks; 0 shows all (default: 30)\n"
+    "  -l, --library=FILE     use the library FILE\n"
+    "\n"
+    "Search for leaks:\n"
+    "  -k, --leaks[=FORMAT]   search the program for leaks when it exits, and write\n"
+    "                         them to standard error, as text (default) or json\n"
+    "  -S, --suppressions=FILE\n"
+    "                         leave out known leaks, see hakmem-leaks(1)\n"
+    "      --rows=N           show the N largest groups of leaks; 0 shows all\n"
+    "                         (default: 30)\n"
     "      --blocks           list the address of each leaked block\n"
-    "      --dump=N           show the first N words of one leaked block of each group, or with --blocks of each\n"
-    "  -h, --help             this\n";
+    "      --dump=N           show the first N words of one block of each group, or\n"
+    "                         with --blocks of each block\n"
+    "\n"
+    "  -h, --help             show this help\n"
+    "\n"
+    "Exit status: that of the program; 1 if it has leaks; 125 if hakmem run failed,\n"
+    "126 if the program could not be executed, 127 if it was not found.\n";
 
 /* Puts an addition behind or in front of what a variable has. */
 static void extend(const char *variable, const char *addition, char separator, bool in_front)
@@ -90,7 +102,7 @@ static bool add_statistics(const char *format, const char **chosen)
     if (format == NULL)
         format = "text";
     if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-        command_error("--stats takes text or json, not '%s'", format);
+        command_error("invalid argument '%s' of --stats (allowed: text, json); see hakmem run --help", format);
         return false;
     }
     if (*chosen != NULL && strcmp(*chosen, format) != 0) {
@@ -110,7 +122,7 @@ static bool set_statistics_file(const char *file)
         asprintf(&path, "%s%s%s", folder, file[0] != '/' ? "/" : "", file) < 0 ||
         setenv("HAKMEM_STATS_FILE", path, 1) != 0) {
         command_error("--stats-file=%s: %s", file,
-                      file[0] == '\0' ? "empty name of a file" : strerror(errno));
+                      file[0] == '\0' ? "the name is empty" : strerror(errno));
         return false;
     }
     free(path);
@@ -121,15 +133,15 @@ static bool set_statistics_file(const char *file)
 static bool preload_is_harmless(const char *name, enum program_obstacle obstacle)
 {
     static const char *const reasons[] = {
-        [PROGRAM_STATIC] = "linked static: it runs without the library, what it starts may not",
-        [PROGRAM_PRIVILEGED] = "runs with more rights than its user: without the library, as does "
-                               "what it starts; put hakmem run behind it",
-        [PROGRAM_OTHER_MACHINE] = "for another architecture than the library: it runs without it",
-        [PROGRAM_OTHER_LIBC] = "linked with another C library, which cannot load the library: "
-                               "it runs without it",
+        [PROGRAM_STATIC] = "is statically linked, so libhakmem is not loaded into it; programs that it starts may "
+                           "load libhakmem",
+        [PROGRAM_PRIVILEGED] = "is set-user-ID, or has file capabilities, so libhakmem is not loaded into it, nor into "
+                               "programs that it starts; with sudo, use: sudo hakmem run PROGRAM",
+        [PROGRAM_OTHER_MACHINE] = "is built for another architecture, so libhakmem is not loaded into it",
+        [PROGRAM_OTHER_LIBC] = "uses a C library that cannot load libhakmem, so libhakmem is not loaded into it",
     };
     if (obstacle != PROGRAM_REACHED)
-        command_warning("%s: %s", name, reasons[obstacle]);
+        command_warning("%s %s", name, reasons[obstacle]);
     return obstacle != PROGRAM_OTHER_LIBC;
 }
 
@@ -137,11 +149,11 @@ static void warn_of_settings(const char *name, const struct program *program)
 {
     unsigned line = settings_excluding_line(program->path);
     if (settings_disabled())
-        command_warning("HAKMEM_DISABLE=1 is set: the C library allocates");
+        command_warning("HAKMEM_DISABLE=1 is set, so the C library's allocator is used");
     else if (settings_file_is_named() && access(settings_file(), R_OK) != 0)
-        command_warning("%s: %s; the options have their defaults", settings_file(), strerror(errno));
+        command_warning("%s: %s; using the default options", settings_file(), strerror(errno));
     else if (line != 0)
-        command_warning("%s:%u excludes %s: the C library allocates", settings_file(), line, name);
+        command_warning("%s:%u excludes %s, so the C library's allocator is used", settings_file(), line, name);
 }
 
 static bool preload(const char *name, const struct program *program, const char *given, bool debug)
@@ -151,11 +163,11 @@ static bool preload(const char *name, const struct program *program, const char 
     if (!library_find(library, given, debug))
         return false;
     if (!elf_file_read(library, &file) || file.is_cut) {
-        command_error("%s: %s", library, file.is_cut ? "incomplete" : "not a shared library");
+        command_error("%s: %s", library, file.is_cut ? "the library file is incomplete" : "not a shared library");
         return false;
     }
     if (strpbrk(library, ": ") != NULL) {
-        command_error("%s: a path with a blank or a colon cannot be preloaded", library);
+        command_error("%s: cannot preload a library whose path has a space or a colon", library);
         return false;
     }
     warn_of_settings(name, program);
@@ -206,7 +218,7 @@ static bool choose_leaks(struct leaks_wanted *leaks, const char *format)
     leaks->how.json = format != NULL && strcmp(format, "json") == 0;
     if (format == NULL || leaks->how.json || strcmp(format, "text") == 0)
         return true;
-    command_error("--leaks takes text or json, not '%s'", format);
+    command_error("invalid argument '%s' of --leaks (allowed: text, json); see hakmem run --help", format);
     return false;
 }
 

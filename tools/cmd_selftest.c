@@ -23,10 +23,12 @@ enum { SMALL = 1024, LARGEST = 1 << 20, LIVE = 97, THREADS = 4, REPORTS = 4 };
 static const char usage[] =
     "usage: hakmem selftest\n"
     "\n"
-    "Tests the allocator that this command itself runs on: alignment, contents, failure, threads,\n"
-    "fork. That is the C library's, unless the command is preloaded; this tests the library:\n"
+    "Test the allocator that the command itself runs with: alignment, contents,\n"
+    "failures, threads, and fork. Without libhakmem, that is the C library's\n"
+    "allocator. To test libhakmem, run:\n"
     "    hakmem run hakmem selftest\n"
-    "Exit status 0 if it keeps what malloc(3) promises, 1 if not.\n";
+    "\n"
+    "Exit status: 0 if the allocator keeps what malloc(3) promises, 1 if it does not.\n";
 
 struct held {
     unsigned char *bytes;
@@ -115,7 +117,7 @@ static void end(struct tester *tester, struct held *held)
 {
     for (size_t i = 0; held->bytes != NULL && i < held->size; i++)
         if (held->bytes[i] != pattern(held)) {
-            complain(tester, "a block", held->size, "somebody else wrote into it");
+            complain(tester, "a block", held->size, "its contents have changed");
             break;
         }
     free(held->bytes);
@@ -130,16 +132,16 @@ static void begin(struct tester *tester, const char *call, allocate_fn *allocate
     *held = (struct held){allocate(size, &alignment), size};
     tester->blocks++;
     if (held->bytes == NULL) {
-        complain(tester, call, size, "no memory, or not what was in it");
+        complain(tester, call, size, "failed, or lost the contents");
         return;
     }
     if ((uintptr_t)held->bytes % alignment != 0)
-        complain(tester, call, size, "the block is not aligned");
+        complain(tester, call, size, "the block is not aligned correctly");
     if (malloc_usable_size(held->bytes) < size)
-        complain(tester, call, size, "its usable size is less");
+        complain(tester, call, size, "the usable size is smaller");
     for (size_t i = 0; allocate == by_calloc && i < size; i++)
         if (held->bytes[i] != 0) {
-            complain(tester, call, size, "not zero");
+            complain(tester, call, size, "the block is not zero");
             break;
         }
     memset(held->bytes, pattern(held), size);
@@ -166,9 +168,9 @@ static void test_sizes(struct tester *tester)
 static void expect_failure(struct tester *tester, const char *call, size_t size, void *block)
 {
     if (block != NULL)
-        complain(tester, call, size, "succeeds");
+        complain(tester, call, size, "succeeded, but must fail");
     else if (errno != ENOMEM)
-        complain(tester, call, size, "fails without ENOMEM");
+        complain(tester, call, size, "failed, but errno is not ENOMEM");
     errno = 0;
 }
 
@@ -187,7 +189,7 @@ static void test_failures(struct tester *tester)
     void *unset = NULL;
     volatile size_t odd = 24;
     if (posix_memalign(&unset, odd, 8) != EINVAL)
-        complain(tester, "posix_memalign", 8, "takes an alignment of 24");
+        complain(tester, "posix_memalign", 8, "accepted an alignment of 24");
 }
 
 static void *test_thread(void *argument)
@@ -226,7 +228,7 @@ static void test_fork(struct tester *tester)
         _exit(tester->wrong != 0);
     }
     if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
-        complain(tester, "a child", 0, "does not end well");
+        complain(tester, "a child", 0, "failed");
 }
 
 int cmd_selftest(int argc, char **argv)
@@ -247,6 +249,6 @@ int cmd_selftest(int argc, char **argv)
     if (tester.wrong > 0)
         command_error("selftest: %u failure%s", tester.wrong, number_s(tester.wrong));
     else
-        printf("selftest: %lu block%s, no failure\n", tester.blocks, number_s(tester.blocks));
+        printf("selftest: %lu block%s, no failures\n", tester.blocks, number_s(tester.blocks));
     return command_end_output(tester.wrong > 0 ? COMMAND_FAILED : COMMAND_OK);
 }

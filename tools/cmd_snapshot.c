@@ -11,16 +11,20 @@
 
 static const char usage[] =
     "usage: hakmem snapshot [OPTION...] --output=FILE PID|NAME\n"
-    "Writes to a file what hakmem stat, heap, map and profile look at in a process. These commands take\n"
-    "the file in place of a process, later or on another machine. Reads the memory of the process from\n"
-    "outside, and stops the process meanwhile.\n"
     "\n"
-    "  -o, --output=FILE     the file, which is replaced as a whole\n"
-    "  -c, --contents        write the contents of all blocks, not only the first 16 bytes of each\n"
-    "  -n, --no-stop         do not stop the process; what changes meanwhile may be recorded wrongly\n"
-    "  -h, --help            show this help\n"
+    "Save the state of a process's memory to a file. hakmem stat, heap, map and\n"
+    "profile read the file in place of a process, later or on another machine. The\n"
+    "command reads the process's memory from outside, and stops the process\n"
+    "meanwhile.\n"
     "\n"
-    "The exit status is 0 on success, 1 on failure, 2 for wrong usage.\n";
+    "  -o, --output=FILE    write to FILE; an existing file is replaced\n"
+    "  -c, --contents       save the contents of all blocks in full, not only the\n"
+    "                       first 16 bytes of each block\n"
+    "  -n, --no-stop        do not stop the process; blocks that change meanwhile may\n"
+    "                       be recorded incorrectly\n"
+    "  -h, --help           show this help\n"
+    "\n"
+    "Exit status: 0 on success, 1 on failure, 2 on incorrect usage.\n";
 
 static int wrong(const char *what)
 {
@@ -36,7 +40,7 @@ static int run(const char *argument, const char *output, const struct snapshot_o
     if (!profile_source_find(argument, &source))
         return COMMAND_FAILED;
     if (source.path != NULL) {
-        command_error("%s is a file; give a process", source.path);
+        command_error("%s is a file; give a process ID or name", source.path);
         return COMMAND_FAILED;
     }
     if (!snapshot_take(source.pid, output, options, &report))
@@ -78,7 +82,7 @@ int cmd_snapshot(int argc, char **argv)
         }
     }
     if (output == NULL)
-        return wrong("no file given with --output");
+        return wrong("no output file given; use --output=FILE");
     if (argc - optind != 1)
         return wrong(argc == optind ? "no process ID or name given" : "too many arguments");
     return run(argv[optind], output, &taken);

@@ -24,22 +24,28 @@
 static const char usage[] =
     "usage: hakmem stat [OPTION...] PID|NAME|FILE...\n"
     "       hakmem stat [OPTION...] --all\n"
-    "Shows how much memory running processes use, and for what. Give process IDs, program names, or\n"
-    "files that hakmem snapshot has written.\n"
-    "Reads the memory of the processes from outside; they are neither stopped nor signalled.\n"
     "\n"
-    "  -a, --all             show all processes that run on libhakmem and that you may read\n"
-    "  -c, --counters        show event counters and locks, too; several processes are each shown in full\n"
-    "  -t, --threads         show the threads of each process, with their caches and what they have\n"
-    "                        requested, in place of size classes; also as JSON and metrics\n"
-    "  -j, --json            print JSON: an object, or for a name or several IDs an array of objects\n"
-    "  -p, --prometheus      print metrics in the text format of Prometheus\n"
-    "  -o, --output=FILE     write to FILE, which is replaced as a whole each time\n"
-    "  -w, --watch=SECONDS   repeat at this interval while they run; for a single process, show changes\n"
-    "  -s, --seconds=N       read the processes twice, N seconds apart, and show changes and rates\n"
-    "  -h, --help            show this help\n"
+    "Show how much memory processes use, and for what. Give process IDs, names of\n"
+    "programs, or snapshots as written by hakmem snapshot. The command reads the\n"
+    "memory of processes from outside; they are neither stopped nor signalled.\n"
     "\n"
-    "The exit status is 0 when all processes were read, 1 when one could not be, 2 for wrong usage.\n";
+    "  -a, --all            show all processes that use libhakmem and that you\n"
+    "                       may read\n"
+    "  -c, --counters       also show event counters and locks; several processes are\n"
+    "                       each shown in full\n"
+    "  -t, --threads        show the threads of each process, their caches, and how\n"
+    "                       much each has requested, instead of size classes\n"
+    "  -j, --json           print JSON: an object for a single process ID or file,\n"
+    "                       otherwise an array of objects\n"
+    "  -p, --prometheus     print metrics in the text format of Prometheus\n"
+    "  -o, --output=FILE    write to FILE; an existing file is replaced as a whole\n"
+    "  -w, --watch=SECONDS  repeat at this interval until the processes have ended\n"
+    "  -s, --seconds=N      read the processes twice, N seconds apart, and show\n"
+    "                       changes and rates\n"
+    "  -h, --help           show this help\n"
+    "\n"
+    "Exit status: 0 if all processes were read, 1 if one could not be read, 2 on\n"
+    "incorrect usage.\n";
 
 enum format { TEXT, JSON, METRICS };
 
@@ -177,7 +183,7 @@ static int add_named(struct request *request, const char *name)
     bool good = count >= 0 && add_processes(request, pids, (size_t)count, true, &found);
     free(pids);
     if (good && found == 0 && name != NULL)
-        command_error("no process named '%s' runs on libhakmem and may be read", name);
+        command_error("no process named '%s' that you may read uses libhakmem", name);
     return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;
 }
 
@@ -379,7 +385,7 @@ static int run(struct request *request, int argc, char **argv)
 {
     int status = request->all ? add_named(request, NULL) : COMMAND_OK;
     if (request->all && request->count == 0)
-        command_error("no process runs on libhakmem and may be read");
+        command_error("no process that you may read uses libhakmem");
     request->array = request->all || argc > 1;
     for (int i = 0; i < argc && status != COMMAND_USAGE; i++) {
         int added = add_argument(request, argv[i]);
@@ -405,13 +411,13 @@ static int check(const struct request *request, bool json, int operands)
     if (json && request->format == METRICS)
         return wrong("--json and --prometheus exclude each other");
     if (request->seconds != 0 && !request->twice && request->format == METRICS && request->output == NULL)
-        return wrong("--prometheus with --watch needs --output=FILE: metrics are one text, not several");
+        return wrong("--prometheus with --watch needs --output=FILE, since standard output would mix several sets of metrics");
     if (request->counters && (json || request->format == METRICS))
-        return wrong("--counters is for the text form; the others have the counters");
+        return wrong("--counters is for text output; JSON and metrics always contain the counters");
     if (request->all && operands > 0)
         return wrong("--all and processes exclude each other");
     if (!request->all && operands == 0)
-        return wrong("no process ID or name given");
+        return wrong("no process ID, name or file given");
     return COMMAND_OK;
 }
 

@@ -13,22 +13,26 @@
 
 static const char usage[] =
     "usage: hakmem top [OPTION...]\n"
-    "Shows the processes that run on libhakmem and how much memory they use, in a table that is\n"
-    "updated every second. Enter shows the details of a process, ? shows all keys, q quits.\n"
-    "Shows the processes that you may read: your own, or for root those of all users. Reads their\n"
-    "memory from outside; they are neither stopped nor signalled.\n"
     "\n"
-    "  -d, --delay=SECONDS   time between two updates (default: 1)\n"
-    "  -s, --sort=COLUMN     pid, program, rss (default), allocated, cached, retained, fragmentation,\n"
-    "                        growth, refills, or allocation\n"
-    "  -r, --reverse         sort in the opposite direction\n"
-    "  -f, --filter=TEXT     show only processes that have TEXT in their name\n"
-    "      --once            print the table as text and exit, after one delay to measure rates\n"
-    "  -j, --json            print JSON and exit, after one delay to measure rates\n"
-    "  -h, --help            show this help\n"
+    "Show the processes that use libhakmem, and how much memory they use, in a\n"
+    "table that is updated every second. In the table, Enter shows the details of a\n"
+    "process, ? shows all keys, and q quits. You see the processes that you may read:\n"
+    "your own, or as root those of all users. The command reads their memory from\n"
+    "outside; they are neither stopped nor signalled.\n"
     "\n"
-    "The exit status is 0 on success, 1 on failure or if --once has no process to show, 2 for wrong\n"
-    "usage.\n";
+    "  -d, --delay=SECONDS  time between two updates (default: 1)\n"
+    "  -s, --sort=COLUMN    sort by pid, program, rss (default), allocated, cached,\n"
+    "                       retained, fragmentation, growth, refills, or allocation\n"
+    "  -r, --reverse        sort in the opposite direction\n"
+    "  -f, --filter=TEXT    show only processes that have TEXT in their name\n"
+    "      --once           print the table as text, and exit\n"
+    "  -j, --json           print JSON, and exit\n"
+    "  -h, --help           show this help\n"
+    "\n"
+    "--once and --json measure rates, and therefore take one delay.\n"
+    "\n"
+    "Exit status: 0 on success, 1 on failure or if --once finds no process to show,\n"
+    "2 on incorrect usage.\n";
 
 static const double SECONDS_LEAST = 0.1, SECONDS_MOST = 86400;
 
@@ -72,9 +76,9 @@ static int print_once(const struct top_request *request, bool json)
         top_write_text(stdout, &rows);
     bool none = good && rows.count == 0 && !json;
     if (none && *request->order.filter != '\0')
-        command_error("no process with '%s' in its name runs on libhakmem and may be read", request->order.filter);
+        command_error("no process with '%s' in its name that you may read uses libhakmem", request->order.filter);
     else if (none)
-        command_error("no process runs on libhakmem and may be read");
+        command_error("no process that you may read uses libhakmem");
     free(rows.rows);
     top_table_free(&table);
     return command_end_output(good && !none ? COMMAND_OK : COMMAND_FAILED);

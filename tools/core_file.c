@@ -200,7 +200,7 @@ static bool complain(const struct core *core, const char *text)
 
 static bool complain_of_disabled(const struct core *core)
 {
-    command_error("%s: its process had libhakmem, but it was disabled there: %s", core->path,
+    command_error("%s: its process had libhakmem, but it was disabled: %s", core->path,
                   remote_block_disabled(&core->memory, &core->block));
     return false;
 }
@@ -215,20 +215,20 @@ static bool find_block(struct core *core)
         if (map.offset == 0)
             remote_block_find(&core->memory, (uintptr_t)map.start, &core->address);
     if (core->address == 0)
-        return complain(core, "its process did not run on libhakmem, or the core lacks the first "
+        return complain(core, "its process did not use libhakmem, or the core lacks the first "
                               "pages of program files");
     enum remote_result result = remote_block_read(&core->memory, core->address, &core->block);
     if (result == REMOTE_DISABLED)
         return complain_of_disabled(core);
     return result == REMOTE_FOUND ||
-           complain(core, "its process ran on another version of libhakmem, which this command "
+           complain(core, "its process used another version of libhakmem, which this command "
                           "cannot read");
 }
 
 static bool load(struct core *core)
 {
     if (!read_segments(core) || !read_notes(core))
-        return complain(core, "is no core file of this architecture, or is damaged; for a running "
+        return complain(core, "is damaged, or not a core file of this architecture; for a running "
                               "program, give its process ID");
     return find_block(core);
 }

@@ -9,28 +9,32 @@
 #include "config.h"
 
 static const char usage[] =
-    "usage: hakmem run [--debug] [--stats[=text|json]] [--stats-file FILE] [--conf K=V,...] [--leaks] [--] CMD [ARG...]\n"
-    "       hakmem stat [--json | --prometheus] [--watch SECONDS] PID|NAME|FILE...\n"
-    "       hakmem top [--once | --json] [--delay SECONDS] [--sort COLUMN] [--filter TEXT]\n"
-    "       hakmem profile [OPTION...] PID|NAME|FILE\n"
-    "       hakmem heap [OPTION...] PID|NAME|FILE\n"
-    "       hakmem leaks [OPTION...] PID|NAME|CORE\n"
-    "       hakmem snapshot [OPTION...] --output FILE PID|NAME\n"
-    "       hakmem map [--regions] [--text | --svg | --json] [--output FILE] PID|NAME|FILE\n"
-    "       hakmem conf [--debug]\n"
-    "       hakmem preload status|check|enable|disable [OPTION...]\n"
-    "       hakmem selftest\n"
-    "       hakmem bug-report\n"
+    "usage: hakmem COMMAND [OPTION...] [ARGUMENT...]\n"
     "       hakmem --help | --version\n"
     "\n"
-    "run runs a program on the allocator, stat shows the statistics of a running process, top those\n"
-    "of all processes in a live table, profile shows which code allocated the memory of a process,\n"
-    "heap counts its blocks by type and size, leaks finds those that it has lost, snapshot writes a\n"
-    "file that stat, profile, heap and map take in place of a process, map draws the heap of a process\n"
-    "or lists its mappings, conf shows the options that a program started now would use, preload puts\n"
-    "the allocator under all programs of the machine or takes it away, selftest tests the allocator that\n"
-    "it runs on, bug-report prints what a report of a fault needs.\n"
-    "hakmem SUBCOMMAND --help says more; man 1 hakmem says all.\n";
+    "Run programs with the memory allocator libhakmem, and inspect the memory of\n"
+    "processes that use it.\n"
+    "\n"
+    "Run programs:\n"
+    "  run         run a program with libhakmem\n"
+    "  preload     load libhakmem into all programs: status, check, enable, disable\n"
+    "  conf        show the options that a program would run with\n"
+    "\n"
+    "Inspect processes:\n"
+    "  stat        show how much memory processes use, and for what\n"
+    "  top         show all processes that use libhakmem, in a live table\n"
+    "  profile     show which code allocated the memory of a process\n"
+    "  heap        count the allocated blocks of a process by type and size\n"
+    "  leaks       find memory that a process has leaked\n"
+    "  map         draw the heap of a process, or list its memory mappings\n"
+    "  snapshot    save the state of a process for stat, profile, heap and map\n"
+    "\n"
+    "Solve problems:\n"
+    "  selftest    test the allocator that hakmem itself runs with\n"
+    "  bug-report  print the information that a bug report needs\n"
+    "\n"
+    "'hakmem COMMAND --help' shows the options of a command. The manual page is\n"
+    "hakmem(1); hakmem-messages(7) explains all messages.\n";
 
 static struct {
     const char *name;
@@ -100,6 +104,6 @@ int main(int argc, char **argv)
             argv[1] = subcommands[i].name_in_messages; /* getopt's */
             return subcommands[i].run(argc - 1, argv + 1);
         }
-    command_error("no subcommand '%s'; see hakmem --help", argv[1]);
+    command_error("unknown command '%s'; see hakmem --help", argv[1]);
     return COMMAND_USAGE;
 }

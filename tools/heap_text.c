@@ -91,7 +91,7 @@ static void write_head(FILE *out, const struct heap *heap)
     if (!heap->summary.has_marks)
         fprintf(out, "The library was built without checks: some free blocks may be counted as in use.\n");
     if (heap->summary.passed_over != 0)
-        fprintf(out, "Records left out: %" PRIu64 ". They changed, or do not agree with others.\n",
+        fprintf(out, "Records left out because they changed or contradict others: %" PRIu64 ".\n",
                 heap->summary.passed_over);
 }
 

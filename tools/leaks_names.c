@@ -105,7 +105,7 @@ static void warn_of_unused(const struct suppressions *suppressions)
 {
     size_t number = 0;
     for (const char *name; (name = suppressions_unused(suppressions, &number)) != NULL;)
-        command_warning("the suppression '%s' matches no leak", name);
+        command_warning("suppression '%s' matched no leak", name);
 }
 
 bool leaks_find_names(struct leaks *leaks, struct suppressions *suppressions)

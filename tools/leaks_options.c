@@ -20,14 +20,14 @@ bool leaks_take_option(struct leaks_options *options, int option, const char *ar
         return true;
     case LEAKS_OPTION_ROWS:
         if (!number_parse(argument, INT_MAX, false, &number)) {
-            command_error("--rows takes a number of rows, or 0 for all, not '%s'", argument);
+            command_error("invalid argument '%s' of --rows (allowed: a number; 0 shows all rows)", argument);
             return false;
         }
         options->rows = (size_t)number;
         return true;
     case LEAKS_DUMP:
         if (!number_parse(argument, DUMP_MOST, false, &number) || number == 0) {
-            command_error("--dump takes a number of words from 1 to %d, not '%s'", DUMP_MOST, argument);
+            command_error("invalid argument '%s' of --dump (allowed: 1 to %d words)", argument, DUMP_MOST);
             return false;
         }
         options->request.dump = (size_t)number;

@@ -28,11 +28,11 @@ static void write_sum(FILE *out, struct leaks_sum sum)
 static void write_stops(FILE *out, const struct leaks *leaks)
 {
     if (leaks->pid == 0)
-        fprintf(out, "Memory that is not in the core was not searched: files that are mapped shared, above all.\n");
+        fprintf(out, "Memory that is not in the core file, such as shared mappings of files, was not searched.\n");
     else if (leaks->stops == 0 && leaks->exact)
-        fprintf(out, "The process was stopped as it ended. Processes that it started were not searched.\n");
+        fprintf(out, "The process was searched when it ended. Processes that it started were not searched.\n");
     else if (leaks->stops == 0)
-        fprintf(out, "The process was not stopped: blocks that it moved meanwhile may be shown wrongly.\n");
+        fprintf(out, "The process was not stopped: blocks that it moved meanwhile may be shown incorrectly.\n");
     else if (leaks->stops == 1)
         fprintf(out, "The process was stopped for %.1f ms.\n", 1000 * leaks->stopped);
     else
@@ -46,10 +46,10 @@ static void write_doubts(FILE *out, const struct leaks *leaks)
     if (!leaks->has_marks)
         fprintf(out, "The library was built without checks: some free blocks may be shown as leaked.\n");
     if (leaks->unsettled != 0)
-        fprintf(out, "The process moves blocks faster than they can be read: after %u looks some that are shown may\n"
-                     "not be leaked. --exact keeps it stopped meanwhile.\n", leaks->looks);
+        fprintf(out, "The process moves blocks faster than they can be read: after %u passes, some of the blocks shown\n"
+                     "may not be leaked. Use --exact to keep the process stopped.\n", leaks->looks);
     if (leaks->passed_over != 0)
-        fprintf(out, "Records left out: %" PRIu64 ". They changed, or do not agree with others.\n",
+        fprintf(out, "Records left out because they changed or contradict others: %" PRIu64 ".\n",
                 leaks->passed_over);
     if (leaks->unread_threads != 0)
         fprintf(out, "The registers of %" PRIu64 " thread%s could not be read.\n", leaks->unread_threads,

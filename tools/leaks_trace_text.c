@@ -87,7 +87,7 @@ static void write_place(FILE *out, const struct trace_place *place)
 
 static void write_chain(FILE *out, const struct leaks_trace *trace)
 {
-    fprintf(out, "\nThe program can reach it. The shortest chain from a root:\n");
+    fprintf(out, "\nThe program can reach the block. The shortest chain from a root:\n");
     for (size_t i = 0; i < trace->shown; i++) {
         if (trace->shown < trace->link_count && i == trace->shown / 2)
             fprintf(out, "  (%" PRIu64 " more block%s)\n", trace->link_count - trace->shown,
@@ -102,10 +102,10 @@ static void write_chain(FILE *out, const struct leaks_trace *trace)
 static void write_pointers(FILE *out, const struct leaks_trace *trace)
 {
     if (trace->pointer_total == 0) {
-        fprintf(out, "\nNo word outside of it leads to it directly.\n");
+        fprintf(out, "\nNo word outside the block leads to it directly.\n");
         return;
     }
-    fprintf(out, "\n%" PRIu64 " word%s outside of it %s to it directly:\n", trace->pointer_total,
+    fprintf(out, "\n%" PRIu64 " word%s outside the block %s to it directly:\n", trace->pointer_total,
             number_s(trace->pointer_total), trace->pointer_total == 1 ? "leads" : "lead");
     for (size_t i = 0; i < trace->pointer_count; i++)
         write_place(out, &trace->pointers[i]);
@@ -136,7 +136,7 @@ void trace_write_text(FILE *out, const struct leaks *leaks)
     leaks_write_title(out, leaks);
     fputc('\n', out);
     if (trace->found == TRACE_IN_NONE) {
-        fprintf(out, "0x%" PRIx64 " is in no block of the heap.\n", trace->address);
+        fprintf(out, "0x%" PRIx64 " is not in a block of the heap.\n", trace->address);
         return;
     }
     write_found(out, leaks);
@@ -145,9 +145,9 @@ void trace_write_text(FILE *out, const struct leaks *leaks)
     if (trace->is_reached)
         write_chain(out, trace);
     else if (leaks->exact || leaks->pid == 0)
-        fprintf(out, "\nThe program cannot reach it: it is leaked.\n");
+        fprintf(out, "\nThe program cannot reach the block: it is leaked.\n");
     else
-        fprintf(out, "\nNothing was found by which the program can reach it. The process ran meanwhile: --exact makes "
-                     "sure.\n");
+        fprintf(out, "\nNo way was found by which the program can reach the block. The process ran meanwhile: use --exact "
+                     "to be sure.\n");
     write_pointers(out, trace);
 }

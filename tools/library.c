@@ -67,6 +67,6 @@ bool library_find(char path[PATH_MAX], const char *given, bool debug)
         return true;
     }
     command_error("%s: %s%s", given, strerror(errno),
-                  debug ? "; the debug variant is built with --enable-debug" : "");
+                  debug ? "; install the debug variant, or build libhakmem with --enable-debug" : "");
     return false;
 }

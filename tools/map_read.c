@@ -240,7 +240,7 @@ static bool read_snapshot(struct map *map, const char *path, const struct snapsh
     struct cursor cursor = {.map = map};
     snapshot_residency(opened, &map->residency);
     if (!map->residency.is_known) {
-        command_error("%s: has no record of what was resident", path);
+        command_error("%s: does not record which memory was resident", path);
         return false;
     }
     if (!read_file(map, path, &opened->memory, &opened->block, &snapshot))

@@ -224,7 +224,7 @@ bool map_write_text(FILE *out, const struct map *map, const struct map_text_opti
     put_legend(&text);
     put_totals(&text);
     if (map->summary.passed_over != 0 || map->left_out != 0)
-        fprintf(out, "left out: %" PRIu64 " record%s that changed meanwhile\n",
-                map->summary.passed_over + map->left_out, number_s(map->summary.passed_over + map->left_out));
+        fprintf(out, "Records left out because they changed or contradict others: %" PRIu64 ".\n",
+                map->summary.passed_over + map->left_out);
     return !ferror(out);
 }

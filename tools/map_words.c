@@ -113,7 +113,7 @@ static void say_blocks(struct words *words, const struct reader_part *part)
     if (out < part->capacity)
         say(words, ", %" PRIu32 " free", part->capacity - out);
     if (part->returned != 0)
-        say(words, "\n%" PRIu32 " of the free blocks without memory: it was returned to the system", part->returned);
+        say(words, "\n%" PRIu32 " of the free blocks have no memory: it was returned to the system", part->returned);
 }
 
 static void say_large(struct words *words, const struct reader_part *part)

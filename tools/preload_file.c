@@ -202,9 +202,9 @@ bool preload_file_lock(struct preload_file *file)
         errno = EBUSY;
     }
     if (errno == EBUSY)
-        command_error("%s: another run holds the lock %s beside it", file->shown, lock_name);
+        command_error("%s is locked by another hakmem preload (lock file %s); try again later", file->shown, lock_name);
     else
-        command_error("%s: cannot be changed: %s", file->shown, strerror(errno));
+        command_error("cannot change %s: %s", file->shown, strerror(errno));
     return false;
 }
 
@@ -225,7 +225,7 @@ static void copy_attribute(const struct preload_file *file, int from, int to, co
     char value[4096];
     ssize_t size = fgetxattr(from, name, value, sizeof value);
     if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) != 0)
-        command_warning("%s: attribute %s is not kept: %s", file->shown, name, strerror(errno));
+        command_warning("%s: cannot keep the extended attribute %s: %s", file->shown, name, strerror(errno));
 }
 
 /* Among them the access control list and the context of SELinux. */
@@ -273,14 +273,14 @@ static bool fill_new(const struct preload_file *file, const struct preload_text 
 static void sync_folder(const struct preload_file *file)
 {
     if (fsync(file->folder) != 0)
-        command_warning("%s: done, but perhaps not on the disk yet: %s", file->shown,
+        command_warning("%s: changed, but the change may not be on disk yet: %s", file->shown,
                         strerror(errno));
 }
 
 static bool remove_file(const struct preload_file *file)
 {
     if (unlinkat(file->folder, file->name, 0) != 0 && errno != ENOENT) {
-        command_error("%s: cannot be removed: %s", file->shown, strerror(errno));
+        command_error("cannot remove %s: %s", file->shown, strerror(errno));
         return false;
     }
     sync_folder(file);
@@ -305,7 +305,7 @@ bool preload_file_replace(const struct preload_file *file, const struct preload_
         sync_folder(file);
         return true;
     }
-    command_error("%s: cannot be replaced: %s", file->shown, strerror(errno));
+    command_error("cannot replace %s: %s", file->shown, strerror(errno));
     if (fd >= 0) {
         unlinkat(file->folder, name, 0);
         close(fd);

@@ -219,7 +219,7 @@ static bool is_of_kind(const struct elf_file *elf, unsigned char width, uint16_t
     if ((width == 0 || elf->width == width) && (machine == 0 || elf->machine == machine))
         return true;
     return refuse(reason,
-                  "built for another architecture: %s, ELF machine %u; its programs are %s, "
+                  "built for another architecture: %s, ELF machine %u; programs of the system are %s, "
                   "ELF machine %u",
                   bits(elf->width), elf->machine, bits(width), machine ? machine : elf->machine);
 }
@@ -235,7 +235,7 @@ bool preload_library_is_usable(int root, const char *path, bool safe,
     /* of another byte order nothing but the kind is known */
     bool usable = !elf_file_read_from(file, &elf) || elf.byte_order == system.byte_order
                       ? is_ours(file, &elf, reason)
-                      : refuse(reason, "built for another architecture: of another byte order");
+                      : refuse(reason, "built for another architecture: the byte order differs");
     usable = usable && is_of_kind(&elf, system.width, system.machine, reason);
     close(file);
     return usable;

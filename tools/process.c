@@ -68,7 +68,7 @@ enum process_result process_complain(const struct process *process, enum process
     if (lost == PROCESS_LOST_BY_END)
         result = PROCESS_ENDED, format = "does not exist, or has ended";
     else if (lost == PROCESS_LOST_BY_PROGRAM)
-        result = PROCESS_FAILED, format = "has started another program meanwhile";
+        result = PROCESS_FAILED, format = "executed another program while it was read; try again";
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -117,15 +117,15 @@ static const char *why_refused(pid_t pid)
     read_users(pid, &real, &effective);
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
     if (trace_scope() > 2)
-        return "the system lets nobody read processes (kernel.yama.ptrace_scope)";
+        return "the system forbids reading processes (kernel.yama.ptrace_scope)";
     if (geteuid() == 0)
         return "root lacks the capability CAP_SYS_PTRACE here, or a security module forbids it";
     if (real != geteuid() || effective != geteuid())
         return "it belongs to another user; try as root";
     if (stat(path, &maps) == 0 && maps.st_uid != effective)
-        return "it has protected itself from being read, as sandboxes do; try as root";
+        return "it has protected itself against being read, as sandboxes do; try as root";
     if (trace_scope() > 0)
-        return "the system lets only root read it (kernel.yama.ptrace_scope); try as root";
+        return "only root may read it (kernel.yama.ptrace_scope); try as root";
     return "the system protects it; try as root";
 }
 
@@ -150,7 +150,7 @@ enum process_result process_complain_of_stop(const struct process *process, int 
     if (error != EPERM)
         return process_complain_of(process, error);
     return process_complain(process, PROCESS_FAILED,
-                            "cannot be stopped, as another program traces it; use --no-stop");
+                            "cannot be stopped because another program traces it; use --no-stop");
 }
 
 static enum process_result find_block(struct process *process, struct search *search)
@@ -170,11 +170,11 @@ static enum process_result find_block(struct process *process, struct search *se
         return process_complain_of(process, error);
     if (!search->any || !process_has_memory(process))
         return process_complain(process, PROCESS_ENDED,
-                                "has no memory: it has ended, or is the kernel's");
+                                "has no memory: it has ended, or is a kernel thread");
     if (search->other_class)
         return process_complain(process, PROCESS_WITHOUT,
-                                "has another word size: use the hakmem command of its architecture");
-    return process_complain(process, PROCESS_WITHOUT, "does not run on libhakmem; start its program with hakmem run");
+                                "has a different word size; use the hakmem command for its architecture");
+    return process_complain(process, PROCESS_WITHOUT, "does not use libhakmem; start its program with hakmem run");
 }
 
 /* The kernel's name for it; the program chose that, so only what prints is kept. */
@@ -230,11 +230,12 @@ enum process_result process_find(struct process *process, struct remote_memory *
         return process_complain_of(process, errno);
     if (found == REMOTE_DISABLED)
         return process_complain(process, PROCESS_WITHOUT,
-                                "has libhakmem, but it is disabled there: %s",
+                                "has libhakmem, but it is disabled: %s",
                                 remote_block_disabled(memory, block));
     if (found != REMOTE_FOUND)
         return process_complain(process, PROCESS_FAILED,
-                                "runs on libhakmem %s, whose statistics this command, %s, cannot read",
+                                "uses libhakmem %s, whose statistics hakmem %s cannot read; use the hakmem command "
+                                "that was built with it",
                                 block->version, PACKAGE_VERSION);
     read_name(process);
     memcpy(process->version, block->version, sizeof process->version);

@@ -78,14 +78,14 @@ static enum process_result complain_of_tables(const struct process *process,
                                 "has a damaged profile: it leads to memory that does not exist");
     case PROFILE_TABLES_OTHER:
         return process_complain(process, PROCESS_FAILED,
-                                "has a profile that this command, %s, cannot read", PACKAGE_VERSION);
+                                "has a profile that hakmem %s cannot read", PACKAGE_VERSION);
     case PROFILE_TABLES_NEVER_USED:
         return process_complain(process, PROCESS_FAILED,
-                                "has not been profiled: use --seconds to profile it for some time, or "
+                                "has not been profiled; use --seconds to profile it for some time, or "
                                 "--start, or start its program with HAKMEM_CONF=profile=512K");
     case PROFILE_TABLES_NOT_YET:
         return process_complain(process, PROCESS_FAILED,
-                                "has allocated too little since its profiler was switched on; record "
+                                "has not allocated enough since its profiler was switched on; record "
                                 "for a longer time");
     case PROFILE_TABLES_TOO_LARGE:
         return process_complain(process, PROCESS_FAILED, "has a profile that does not fit in memory");

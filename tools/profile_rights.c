@@ -78,6 +78,6 @@ bool profile_drop_rights(pid_t pid)
         give_cache();
         return true;
     }
-    command_error("cannot become user %u, who owns process %d: %s", user, (int)pid, strerror(errno));
+    command_error("cannot switch to user %u, the owner of process %d: %s", user, (int)pid, strerror(errno));
     return false;
 }

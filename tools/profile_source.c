@@ -27,7 +27,7 @@ static bool complain_of_many(const char *name, const pid_t *pids, int count)
     for (int i = 0, length = 0; i < count && length < (int)sizeof list - 16; i++)
         length += snprintf(list + length, sizeof list - (size_t)length, "%s%d", i > 0 ? ", " : "",
                            (int)pids[i]);
-    command_error("%d processes named '%s' run on libhakmem; name one by its process ID: %s", count,
+    command_error("%d processes named '%s' use libhakmem; give a process ID: %s", count,
                   name, list);
     return false;
 }
@@ -44,8 +44,8 @@ static bool find_named(const char *name, struct profile_source *source)
     else if (access(name, F_OK) == 0)
         source->path = name;
     else if (count >= 0)
-        command_error("no process named '%s' runs on libhakmem and may be read, and no file has that "
-                      "name; start the program with hakmem run", name);
+        command_error("no process named '%s' that you may read uses libhakmem, and no file has "
+                      "that name; start the program with hakmem run", name);
     free(pids);
     return found || source->path != NULL;
 }
@@ -81,10 +81,10 @@ static bool start(pid_t pid, uint64_t interval)
     if (switched == PROFILE_SWITCHED)
         printf("started the profiler of process %d: one sample per %s\n", (int)pid, text);
     else if (switched == PROFILE_UNCHANGED && now == interval)
-        printf("the profiler of process %d is running already\n", (int)pid);
+        printf("the profiler of process %d is already running; nothing to do\n", (int)pid);
     else if (switched == PROFILE_UNCHANGED)
-        command_error("the profiler of process %d is running already, with one sample per %s; stop "
-                      "it first", (int)pid, text);
+        command_error("the profiler of process %d is already running, with one sample per %s; stop "
+                      "it first with --stop", (int)pid, text);
     return switched == PROFILE_SWITCHED || (switched == PROFILE_UNCHANGED && now == interval);
 }
 
@@ -93,14 +93,14 @@ static bool stop(pid_t pid)
     uint64_t now = 0, zero = 0;
     enum profile_switched switched = profile_switch(pid, 0, &now); /* tells what the interval is */
     if (switched == PROFILE_SWITCHED)
-        printf("the profiler of process %d is not running\n", (int)pid);
+        printf("the profiler of process %d is not running; nothing to do\n", (int)pid);
     if (switched != PROFILE_UNCHANGED)
         return switched == PROFILE_SWITCHED;
     switched = profile_switch(pid, now, &zero);
     if (switched == PROFILE_SWITCHED)
         printf("stopped the profiler of process %d\n", (int)pid);
     else if (switched == PROFILE_UNCHANGED)
-        command_error("the interval of process %d was changed at the same time; try again", (int)pid);
+        command_error("the profiler of process %d was changed by another command; try again", (int)pid);
     return switched == PROFILE_SWITCHED;
 }
 

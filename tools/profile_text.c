@@ -225,7 +225,7 @@ static void write_basis(FILE *out, const struct profile *profile, enum profile_v
     fputs(".\n", out);
     if (profile->samples_dropped > 0)
         fprintf(out,
-                "%" PRIu64 " sample%s dropped, most often for lack of room: see profile_max in hakmem(7).\n",
+                "%" PRIu64 " sample%s dropped, usually for lack of space: see profile_max in hakmem(7).\n",
                 profile->samples_dropped, profile->samples_dropped == 1 ? " was" : "s were");
     if (profile->samples_taken > 0 && !profile->running)
         fputs("The profiler is off: blocks allocated since it was stopped are missing.\n", out);
@@ -241,7 +241,7 @@ void profile_write_summary(FILE *out, const struct profile *profile, enum profil
     profile_format_bytes(bytes, sizeof bytes, total.bytes);
     fprintf(out, "%s\n", title);
     if (total.blocks == 0 && total.bytes == 0 && !profile->is_difference) {
-        fputs("No block was sampled that belongs to this view.\n", out);
+        fputs("No sampled block belongs to this view.\n", out);
         return;
     }
     fprintf(out, "%s%s in %s%.0f block%s. ", more_bytes, bytes, more_blocks, total.blocks,

@@ -96,5 +96,5 @@ void profile_name_types(struct profile *profile, const uint64_t *words, size_t c
         all = name_all_by_symbols(&process, naming) && all;
     }
     if (!all)
-        command_warning("the search for names of types took too much time or memory; some types are missing");
+        command_warning("the search for type names took too much time or memory; some types are missing");
 }

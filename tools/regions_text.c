@@ -100,13 +100,13 @@ bool regions_write_text(FILE *out, const struct regions *regions, bool summary)
 {
     fprintf(out, "%s (process %d), libhakmem %s\n", regions->name, (int)regions->pid, regions->version);
     if (regions->running > 0)
-        fprintf(out, "%" PRIu64 " %s running all the time: the stacks count as anonymous memory.\n", regions->running,
-                regions->running == 1 ? "thread was" : "threads were");
+        fprintf(out, "Threads that never waited: %" PRIu64 ". Their stacks count as anonymous memory.\n",
+                regions->running);
     put_table(out, regions);
     if (!summary)
         put_list(out, regions);
     if (regions->left_out > 0)
-        fprintf(out, "(%" PRIu64 " more mapping%s, for which there was no memory)\n", regions->left_out,
+        fprintf(out, "(%" PRIu64 " more mapping%s, not listed for lack of memory)\n", regions->left_out,
                 number_s(regions->left_out));
     return !ferror(out);
 }

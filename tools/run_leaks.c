@@ -249,7 +249,7 @@ static int trace(struct tracing *tracing)
         }
     free(tracing->held);
     if (tracing->ended && !searched && WIFSIGNALED(tracing->wait_status))
-        command_warning("process %d was ended by signal %d, %s: it was not searched for leaks", (int)tracing->program,
+        command_warning("process %d was killed by signal %d (%s), and was not searched for leaks", (int)tracing->program,
                         WTERMSIG(tracing->wait_status), strsignal(WTERMSIG(tracing->wait_status)));
     return found != COMMAND_OK ? found : exit_status(tracing);
 }
@@ -284,7 +284,7 @@ bool run_leaks(const struct leaks_options *options, int *status)
     }
     close(pipe[0]);
     if (program < 0 || ptrace(PTRACE_SEIZE, program, NULL, (void *)events) != 0) {
-        command_error("the program cannot be traced: %s", strerror(errno));
+        command_error("cannot trace the program: %s", strerror(errno));
         close(pipe[1]);
         return true;
     }

@@ -32,7 +32,7 @@ bool snapshot_load(const char *path, struct snapshot_opened *opened)
     if (found == REMOTE_FOUND)
         return true;
     if (found == REMOTE_OTHER_BLOCK)
-        command_error("%s: its process ran on libhakmem %s, whose records this command, %s, cannot read", path,
+        command_error("%s: its process used libhakmem %s, whose records hakmem %s cannot read", path,
                       opened->block.version, PACKAGE_VERSION);
     else
         command_error("%s: is a damaged snapshot", path);

@@ -185,7 +185,7 @@ static enum process_result record(struct process *process, struct taking *taking
     add_mappings(&recorder, taking->objects, SNAPSHOT_OBJECT);
     add_mappings(&recorder, taking->code, SNAPSHOT_CODE);
     if (!recorder_end(&recorder, &header))
-        return process_complain(process, PROCESS_FAILED, "is not recorded: %s", strerror(errno));
+        return process_complain(process, PROCESS_FAILED, "was not recorded: %s", strerror(errno));
     taking->report.size = header.size;
     return PROCESS_READ;
 }

@@ -146,9 +146,9 @@ static bool take_line(struct reading *reading, char *line)
         return true;
     for (const char *byte = text; *byte != '\0'; byte++)
         if ((unsigned char)*byte < ' ' && *byte != '\t')
-            return complain(reading, "a control character", NULL);
+            return complain(reading, "a control character is not allowed", NULL);
     if (strcmp(text, "{") == 0)
-        return reading->inside ? complain(reading, "a suppression within another one", NULL) : open_brace(reading);
+        return reading->inside ? complain(reading, "a suppression inside another one", NULL) : open_brace(reading);
     if (!reading->inside)
         return complain(reading, "expected '{', found", text);
     return strcmp(text, "}") == 0 ? close_brace(reading) : add_line(reading, text);
@@ -163,7 +163,7 @@ static bool read_lines(struct reading *reading, FILE *file)
     for (ssize_t length; good && (length = getline(&line, &room, file)) > 0;) {
         reading->line++;
         good = memchr(line, '\0', (size_t)length) == NULL ? take_line(reading, line)
-                                                          : complain(reading, "a null byte", NULL);
+                                                          : complain(reading, "a null byte is not allowed", NULL);
     }
     free(line);
     if (good && ferror(file)) {

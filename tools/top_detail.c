@@ -60,7 +60,7 @@ static void write_sites(FILE *out, const struct top_process *of, const char *sit
         return;
     }
     if (!process->profiler.is_on)
-        fputs("  The profiler is off: what was allocated since it was stopped is missing.\n", out);
+        fputs("  The profiler is off: blocks allocated since it was stopped are missing.\n", out);
     if (sites == NULL)
         fputs("  Reading the profile ...\n", out);
     else

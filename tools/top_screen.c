@@ -110,7 +110,7 @@ static void draw_nothing(const struct screen *screen)
     else if (screen->filter[0] != '\0')
         put_line(3, A_NORMAL, "  No process has the text of the filter in its name. To clear the filter: / and Esc");
     else
-        put_line(3, A_NORMAL, "  No process runs on libhakmem and may be read. To start one: hakmem run COMMAND");
+        put_line(3, A_NORMAL, "  No process that you may read uses libhakmem. To start one: hakmem run PROGRAM");
 }
 
 static void draw_list(struct screen *screen)
@@ -222,7 +222,7 @@ static void open_help(struct screen *screen)
     static const char keys[] =
         "\n"
         "  Up, Down, k, j         select a process\n"
-        "  PgUp, PgDn, Home, End  select one that is farther away\n"
+        "  PgUp, PgDn, Home, End  move by a page, or to the first or last process\n"
         "  Enter                  show the details of the process; back: Esc, Backspace\n"
         "  Left, Right, <, >      sort by another column: the marked one\n"
         "  r                      sort in the opposite direction\n"

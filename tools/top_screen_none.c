@@ -6,6 +6,6 @@
 int top_screen(const struct top_request *request)
 {
     (void)request;
-    command_error("this command was built without ncurses, so it has no live table; use --once or --json");
+    command_error("hakmem was built without ncurses, so it has no live table; use --once or --json");
     return COMMAND_FAILED;
 }

@@ -112,7 +112,7 @@ static void find_reason(const struct child_result *result, const char *other,
 {
     static const char mark[] = "ERROR: ld.so: ";
     char *save;
-    snprintf(reason, 512, "a fresh program does not have it");
+    snprintf(reason, 512, "a new program does not load it");
     for (char *line = strtok_r(result->streams[1].bytes, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
         char *quote = strstr(line, "object '");
@@ -135,7 +135,7 @@ void trial_probe(const struct trial *trial, const char *preload, const char *oth
     snprintf(setting, sizeof setting, "LD_PRELOAD=%s", preload ? preload : "");
 
     struct child_result result;
-    *probe = (struct trial_probe){.verdict = TRIAL_IMPOSSIBLE, .reason = "no program can be run"};
+    *probe = (struct trial_probe){.verdict = TRIAL_IMPOSSIBLE, .reason = "cannot run any program"};
     if (!run(trial, shell, 0, settings, &result))
         return;
     if (result.end == CHILD_FAILED || result.end == CHILD_NOT_FOUND) {
@@ -193,7 +193,7 @@ static void report_stream(const char *command, const char *which, const struct c
         place++;
     show_line(with, place, here);
     show_line(without, place, there);
-    command_error("%s: its %s differs at byte %zu: '%s' instead of '%s'", command, which, place,
+    command_error("%s: %s differs at byte %zu: '%s' with the library, '%s' without it", command, which, place,
                   here, there);
 }
 
@@ -207,7 +207,7 @@ static bool report_difference(const char *command, const struct child_result *wi
         char here[128], there[128];
         child_describe(with, here, sizeof here);
         child_describe(without, there, sizeof there);
-        command_error("%s: %s instead of %s", command, here, there);
+        command_error("%s: %s with the library, %s without it", command, here, there);
         return true;
     }
     for (int i = 0; i < streams; i++)
@@ -225,11 +225,11 @@ struct tally {
 static void judge(const struct trial *trial, const char *command, const struct child_result run[3],
                   struct tally *tally)
 {
-    const char *verdict = "same";
+    const char *verdict = "identical";
     bool steady = same(&run[0], &run[2]);
     if (run[0].end == CHILD_TIMED_OUT || !same_end(&run[0], &run[2])) {
         tally->varying++;
-        verdict = "varies by itself";
+        verdict = "nondeterministic";
     } else if (report_difference(command, &run[1], &run[0], steady ? 2 : 0)) {
         tally->different++;
         verdict = "different";
@@ -237,7 +237,7 @@ static void judge(const struct trial *trial, const char *command, const struct c
         tally->same++;
     } else {
         tally->varying++;
-        verdict = "ends the same way, its output varies by itself";
+        verdict = "nondeterministic output, identical exit status";
     }
     if (trial->verbose)
         printf("%s: %s\n", command, verdict);

@@ -140,7 +140,7 @@ wrong '--root= is in tools/cmd_preload.c, not in man/hakmem-preload.8' man/hakme
     's/^\.It Fl Fl root Ar dir/.It Fl Fl root/'
 wrong 'check is in tools/cmd_preload.c, not in man/hakmem.1' \
     man/hakmem.1 's/status | check |/status |/'
-wrong 'tell is in hakmem --help' tools/hakmem.c 's/status|check/status|tell|check/'
+wrong 'tell is in hakmem --help' tools/hakmem.c 's/status, check/status, tell, check/'
 catches "$tools/check-pages" "$work/tree"
 while read -r line; do
     grep -q -e "$line" "$work/out" || { cat "$work/out"; echo "not said: $line"; exit 1; }

@@ -74,8 +74,8 @@ unset HAKMEM_CONF
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
 [ "$("$hakmem" conf 2>&1 > /dev/null)" = "hakmem: $file: longer than 32 KiB; ignored" ] || fail "wrong about a long file"
 chmod 666 "$file"
-"$hakmem" conf 2> /dev/null | head -n 1 | grep -q "not root's alone" || fail "nothing said of a file that others may write"
-HAKMEM_DISABLE=1 "$hakmem" conf 2> /dev/null | grep -q '^# HAKMEM_DISABLE=1' || fail "nothing said of HAKMEM_DISABLE"
+"$hakmem" conf 2> /dev/null | head -n 1 | grep -q "not owned by root, or writable by others" || fail "nothing said of a file that others may write"
+HAKMEM_DISABLE=1 "$hakmem" conf 2> /dev/null | grep -q '^# HAKMEM_DISABLE=1 is set' || fail "nothing said of HAKMEM_DISABLE"
 status=0
 "$hakmem" conf surplus 2> /dev/null || status=$?
 [ "$status" -eq 2 ] || fail "status $status for an argument"

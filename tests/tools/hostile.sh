@@ -167,7 +167,7 @@ while read -r name; do
     done
     case $name in profile | secret | meta_newest | huge_newest) continue ;; esac # which hakmem stat does not follow
     for pattern in circle zeros ones; do
-        seen '0 1' 'has damaged statistics\|is disabled there' $pattern "$name"
+        seen '0 1' 'has damaged statistics\|is disabled' $pattern "$name"
     done
     # the statistics are good without it
     if [ "$name" = page_map ]; then
@@ -202,7 +202,7 @@ end
 # numbers of the block: layout, sizes, lengths of tables; and all in the records
 for offset in 8 12 40 48 52 56 60 64 68 72 76 80 84; do
     for value in 0 1 0x7fffffff 0xffffffff; do
-        [ $offset$value = 81 ] || seen 1 'whose statistics this command, .*, cannot read' field $offset $value
+        [ $offset$value = 81 ] || seen 1 'whose statistics hakmem .* cannot read; use the hakmem command' field $offset $value
     done
 done
 seen 0 '' field 44 0xffffffff
@@ -227,6 +227,6 @@ end
 # the version
 for version in '1", "x": "2' '1\' '1 2' "$(printf '1\nhakmem_x 1')" "$(printf '1\033[2J')" \
     "$(printf '1\377')" ''; do
-    seen 1 'runs on libhakmem ?, whose statistics' version "$version"
+    seen 1 'uses libhakmem ?, whose statistics' version "$version"
 done
 seen 0 '' version 1.0.0~rc1+git-2

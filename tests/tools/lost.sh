@@ -72,8 +72,8 @@ programs() {
         ! "$hakmem" "$@" "$pid" > "$work/out" 2> "$work/message" || continue
         [ ! -s "$work/out" ] || continue
         case $(cat "$work/message") in
-        *' has started another program meanwhile') seen=true && break ;;
-        *' does not run on libhakmem; '*) ;; # not yet
+        *' executed another program while it was read; try again') seen=true && break ;;
+        *' does not use libhakmem; '*) ;; # not yet
         *) fail "$*: says $(cat "$work/message") of a process that executes programs" ;;
         esac
     done

@@ -217,7 +217,7 @@ says 2 'too many arguments' 1 2
 says 2 'exclude each other' --svg --text 1
 says 2 "cannot tell the format from the name 'map.png'" -o map.png 1
 says 2 "cannot tell the format from the name 'a.svg/map'" -o a.svg/map 1
-says 2 '--regions is text or JSON' --regions -o map.svg 1
+says 2 '--regions has no SVG picture; use text or JSON' --regions -o map.svg 1
 says 1 'does not exist, or has ended' 99999999
 says 1 'No such file or directory' ./map
 says 1 'is no snapshot' "$read_map"

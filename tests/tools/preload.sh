@@ -37,9 +37,9 @@ use "${quick:-$work}"
 
 # ---- arguments ---------------------------------------------------------------
 refuses enable --bogus
-says "hakmem: preload: option '--bogus' is unknown or lacks its value"
+says "hakmem: unknown option '--bogus', or its argument is missing; see hakmem preload --help"
 refuses enabel
-says "hakmem: preload: 'enabel' is no action"
+says "hakmem: unknown action or unexpected argument 'enabel'"
 # ---- the text: before, enabled, disabled ----------------------------------
 becomes() {
     printf '%b' "$1" > "$file"
@@ -86,13 +86,13 @@ becomes "$long" "$long\n$lib\n" "$long\n"
 # words of a comment that glibc takes for libraries
 printf '# first and long\n# second\n# third\n/a.so\n' > "$file"
 "$hakmem" preload status --root "$bare" > "$work/out" 2>&1 || true
-says "takes words of a comment for libraries: 'd'"
+says "mistakes words of a comment for libraries: 'd'"
 says 'other: *third'
 
 printf '/a.so\n\0%s\n' $lib > "$file"
 cp "$file" "$work/old"
 if untried; then fail "a NUL is no matter"; fi
-says 'not a text: a NUL at byte 6'
+says 'not a text file: the loader stops reading at the null byte at offset 6'
 cmp -s "$file" "$work/old" || fail "changed in spite of a NUL"
 preload disable --root "$bare"
 echo /a.so | cmp -s - "$file" || fail "not disabled behind a NUL"
@@ -111,7 +111,7 @@ mkdir -p "$bare/lib"
 : > "$bare/lib/ld-linux.so.2"
 untried
 case $(getconf LONG_BIT) in
-64) says '/lib/ld-linux.so.2: 32-bit programs have no library' ;;
+64) says '/lib/ld-linux.so.2: no 32-bit libhakmem is installed' ;;
 *) if grep 32-bit "$work/out"; then fail "warns of itself"; fi ;;
 esac
 rm -r "$bare/lib"
@@ -160,7 +160,7 @@ rm "$file" "$bare/etc/loop"
 if "$hakmem" preload check --root "$bare" --library usr/lib/libhakmem.so.1 2> "$work/out"; then
     fail "a relative path is no matter"
 fi
-says 'absolute path'
+says 'must be absolute'
 chmod g+w "$bare$lib"
 if untried; then fail "a library that others can write is no matter"; fi
 says 'refused: /usr/lib/libhakmem.so.1 is writable by users other than its owner'
@@ -170,7 +170,7 @@ if untried; then fail "a missing library is no matter"; fi
 says 'No such file'
 mv "$bare$lib.away" "$bare$lib"
 refuses enable --root "$bare"
-says 'cannot be tried'
+says 'cannot test'
 [ ! -e "$file" ] || fail "written untried"
 untried
 says 'added without testing'
@@ -467,7 +467,7 @@ for object in $(ldd "$HAK_LIBRARY" | grep -o '/[^ ]*'); do
     [ -e "$tree$object" ] || { mkdir -p "$tree${object%/*}"; cp -L "$object" "$tree$object"; }
 done
 preload check -v --root "$tree" || fail "refused: $(cat "$work/out")"
-says 'cat /etc/passwd: same'
+says 'cat /etc/passwd: identical'
 is_enabled 1
 preload enable --canary --root "$tree" || fail "not enabled: $(cat "$work/out")"
 says '^added /usr/lib/libhakmem.so.1 to '
@@ -499,8 +499,8 @@ case $libdir in /lib/* | /lib64)
 esac
 
 echo '# others' > "$file"
-for kind in crash:'killed by signal 11 instead of exit status 0' status:'exit status 77 instead of exit status 0' \
-    noise:'its standard error differs at byte 0' hang:'not done within the time limit'; do
+for kind in crash:'killed by signal 11 with the library, exit status 0 without it' status:'exit status 77 with the library, exit status 0 without it' \
+    noise:'standard error differs at byte 0' hang:'exceeded the time limit'; do
     install_kind "${kind%%:*}"
     refuses check --time-limit 1 --root "$tree"
     says "^hakmem: [a-z]* .*: ${kind#*:}"
@@ -512,7 +512,7 @@ install_kind late
 preload check --root "$tree" || fail "shows too early: $(cat "$work/out")"
 refuses enable --canary --root "$tree"
 says 'killed by signal 11'
-says 'put back as it was'
+says 'restored, because programs fail'
 [ "$(cat "$file")" = '# others' ] || fail "not put back: $(cat "$file")"
 rm "$file"
 refuses enable --canary --root "$tree"
@@ -522,7 +522,7 @@ no_left_overs "$tree"
 # nothing runs any more
 preload enable --no-check --root "$tree"
 is_enabled 2
-says 'trouble: sh: killed by signal 11'
+says 'error: sh: killed by signal 11'
 if inside sh -c : 2> "$work/out"; then fail "runs in spite of it"; fi
 if [ -x "$builddir/tools/hakmem-static" ]; then
     cp "$builddir/tools/hakmem-static" "$tree/hakmem-static"

@@ -178,7 +178,7 @@ shows '64.5 MiB 100.0% 64.5 MiB 100.0% 514 [unknown]' text
 shows 'heap profile: 2: 67109888 [ 2: 67109888] @ heap_v2/524288' text
 printf 'heap profile: 0: 0 [0: 0] @ heap_v2/0\n' > none.heap
 "$hakmem" profile none.heap > text 2> message
-printf 'Memory in use: none.heap\nNo block was sampled that belongs to this view.\n' | diff - text ||
+printf 'Memory in use: none.heap\nNo sampled block belongs to this view.\n' | diff - text ||
     fail 'nothing is shown as something'
 "$hakmem" profile --diff scaled.heap scaled.heap > text 2> message
 shows 'Estimated from 4 samples in both profiles, one per 512.0 KiB allocated; standard error: at most 1.0 MiB.' text
@@ -274,7 +274,7 @@ says 'is a file' 1 --seconds 1 ./three.heap
 says 'is a file' 1 --start ./three.heap
 says 'does not exist, or has ended' 1 99999999
 says 'invalid process ID' 1 0
-says "no process named 'nothing-of-that-name' runs on libhakmem and may be read, and no file has that name; start" 1 nothing-of-that-name
+says "no process named 'nothing-of-that-name' that you may read uses libhakmem, and no file has that name; start" 1 nothing-of-that-name
 says '/no/such/folder/file: No such file' 1 --text -o /no/such/folder/file three.heap
 ! command -v mkfifo > /dev/null || ! [ -w /dev/full ] ||
     says 'No space left' 1 --text -o /dev/full three.heap
@@ -345,7 +345,7 @@ most() {
 }
 is_off() {
     "$hakmem" profile --stop "$pid" > text
-    grep -q "the profiler of process $pid is not running" text || fail "the profiler was left on: $(cat text)"
+    grep -q "the profiler of process $pid is not running; nothing to do" text || fail "the profiler was left on: $(cat text)"
 }
 grow_table=grow_table
 [ ! -e skipped ] || grow_table=$running+0x
@@ -357,7 +357,7 @@ if grep -q 'may not be read' message; then
     cat message
     exit 77
 fi
-[ "$status" -eq 1 ] && grep -q "process $pid has not been profiled: use --seconds" message ||
+[ "$status" -eq 1 ] && grep -q "process $pid has not been profiled; use --seconds" message ||
     fail "a process that was not profiled: status $status, $(cat message)"
 "$hakmem" profile --seconds 1.5 --interval 64K "$pid" > text 2> message || fail "fails: $(cat message)"
 most "$grow_table" text 90
@@ -389,8 +389,8 @@ grep -q 'Estimated from [0-9]* samples, one per 64.0 KiB allocated; standard err
 "$hakmem" profile --start --interval 64K "$pid" > text
 shows "started the profiler of process $pid: one sample per 64.0 KiB" text
 "$hakmem" profile --start --interval 64K "$pid" > text
-shows 'is running already' text
-says 'is running already, with one sample per 64.0 KiB' 1 --start "$pid"
+shows 'is already running; nothing to do' text
+says 'is already running, with one sample per 64.0 KiB' 1 --start "$pid"
 "$hakmem" profile --seconds 0.2 "$pid" > text 2> message
 "$hakmem" profile --stop "$pid" > text
 shows "stopped the profiler of process $pid" text
@@ -415,7 +415,7 @@ if command -v gcore > /dev/null && gcore -o core "$pid" > gcore.log 2>&1; then
     head -c 100000 "core.$pid" > cut
     says 'hakmem: ./cut: ' 1 ./cut
 fi
-says 'is no core file of this architecture, or is damaged; for a running program, give' 1 ./stacks
+says 'is damaged, or not a core file of this architecture; for a running program, give' 1 ./stacks
 if [ "$(id -u)" -eq 0 ]; then
     rm "$running"
     "$hakmem" profile "$pid" > text 2> message
@@ -480,6 +480,6 @@ done
 
 begin sh -c 'echo ready; exec sleep 60'
 sleep 0.2
-says 'does not run on libhakmem; start its program with hakmem run' 1 "$pid"
-says 'does not run on libhakmem' 1 --start "$pid"
+says 'does not use libhakmem; start its program with hakmem run' 1 "$pid"
+says 'does not use libhakmem' 1 --start "$pid"
 [ ! -e skipped ] || { cat skipped; exit 77; }

@@ -90,7 +90,7 @@ says "hakmem: /no/such: No such file or directory" "$hakmem" run --library=/no/s
 says "hakmem run: unrecognized option '--no-such'" "$hakmem" run --no-such true
 says "hakmem: $work: not a shared library" "$hakmem" run --library="$work" true
 head -c 20000 "$HAK_LIBRARY" > "$work/cut.so"
-says "hakmem: $work/cut.so: incomplete" "$hakmem" run --library="$work/cut.so" true
+says "hakmem: $work/cut.so: the library file is incomplete" "$hakmem" run --library="$work/cut.so" true
 ends 127 "$hakmem" run /no/such
 ends 127 env PATH=/no/such "$hakmem" run no-such-command
 says "hakmem: no-such-command: No such file or directory" env PATH=/no/such "$hakmem" run no-such-command
@@ -117,14 +117,14 @@ ends 127 "$hakmem" run "$work/script"
 
 # told beforehand: who will not have the library
 printf 'stats=text\nexclude = true\n' > "$HAKMEM_CONF_FILE"
-says "hakmem: warning: $HAKMEM_CONF_FILE:2 excludes true: the C library allocates" "$hakmem" run true
+says "hakmem: warning: $HAKMEM_CONF_FILE:2 excludes true, so the C library's allocator is used" "$hakmem" run true
 rm "$HAKMEM_CONF_FILE"
-says "hakmem: warning: $HAKMEM_CONF_FILE: No such file or directory; the options have their defaults" "$hakmem" run true
+says "hakmem: warning: $HAKMEM_CONF_FILE: No such file or directory; using the default options" "$hakmem" run true
 : > "$HAKMEM_CONF_FILE"
-says "hakmem: warning: HAKMEM_DISABLE=1 is set: the C library allocates" env HAKMEM_DISABLE=1 "$hakmem" run true
+says "hakmem: warning: HAKMEM_DISABLE=1 is set, so the C library's allocator is used" env HAKMEM_DISABLE=1 "$hakmem" run true
 static=$builddir/tools/hakmem-static
 if [ -x "$static" ]; then
-    says "hakmem: warning: $static: linked static: it runs without the library, what it starts may not
+    says "hakmem: warning: $static is statically linked, so libhakmem is not loaded into it; programs that it starts may load libhakmem
 $("$static" --version)" "$hakmem" run "$static" --version
 fi
 # nobody is missing where it is linked in
@@ -138,13 +138,13 @@ fi
 true=$(command -v perl)
 cp "$true" "$work/foreign"
 printf '\355\376' | dd of="$work/foreign" bs=1 seek=18 conv=notrunc 2> /dev/null
-says "hakmem: warning: $work/foreign: for another architecture than the library: it runs without it
+says "hakmem: warning: $work/foreign is built for another architecture, so libhakmem is not loaded into it
 hakmem: $work/foreign: Exec format error" "$hakmem" run "$work/foreign"
 ends 126 "$hakmem" run "$work/foreign"
 echo 'int main(void) { return 0; }' > "$work/main.c"
 # shellcheck disable=SC2086
 if $CC -o "$work/musl" "$work/main.c" -Wl,--dynamic-linker=/no/ld-musl-x.so.1 2> /dev/null; then
-    says "hakmem: warning: $work/musl: linked with another C library, which cannot load the library: it runs without it
+    says "hakmem: warning: $work/musl uses a C library that cannot load libhakmem, so libhakmem is not loaded into it
 hakmem: $work/musl: needs /no/ld-musl-x.so.1, which does not exist" "$hakmem" run "$work/musl"
 fi
 # the library and hakmem conf complain of the same
@@ -181,7 +181,7 @@ fi
 case $(grep -E '^NoNewPrivs:' /proc/self/status) in *1) privileged= ;; esac
 if [ -n "$privileged" ]; then
     case $("$hakmem" run "$privileged" --version 2>&1) in
-    "hakmem: warning: $privileged: runs with more rights than its user"*) ;;
+    "hakmem: warning: $privileged is set-user-ID, or has file capabilities, so libhakmem is not loaded into it, nor into programs that it starts"*) ;;
     *) fail "nothing said of a set-user-ID program" ;;
     esac
 fi

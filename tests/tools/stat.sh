@@ -314,22 +314,22 @@ begin "$odd"
 says 'does not exist, or has ended' 99999999
 says 'invalid process ID' 0
 says 'invalid process ID' 1.5
-says "no process named 'nothing-of-that-name' runs on libhakmem" nothing-of-that-name
+says "no process named 'nothing-of-that-name' that you may read uses libhakmem" nothing-of-that-name
 says 'invalid number of seconds' --watch=-1 1
-says 'no process ID or name given'
+says 'no process ID, name or file given'
 says '--all and processes exclude each other' --all 1
-says '--counters is for the text form' --counters --json 1
+says '--counters is for text output' --counters --json 1
 says 'exclude each other' --json --prometheus 1
 says '--prometheus with --watch needs --output' --prometheus --watch=1 1
 says 'No such file or directory' --output "$work/nowhere/file" "$resting"
 says 'unrecognized option' --nothing 1
 begin sh -c 'echo ready; exec sleep 60'
 sleep 0.2
-says 'does not run on libhakmem' "$pid"
+says 'does not use libhakmem' "$pid"
 begin env HAKMEM_DISABLE=1 "$work/inside"
-says 'is disabled there: the program was started with HAKMEM_DISABLE=1' "$pid"
+says 'is disabled: the program was started with HAKMEM_DISABLE=1' "$pid"
 for command in heap map leaks profile; do
-    "$hakmem" $command "$pid" 2>&1 | grep -q 'is disabled there: the program was started with' ||
+    "$hakmem" $command "$pid" 2>&1 | grep -q 'is disabled: the program was started with' ||
         fail "hakmem $command gives no reason"
 done
 # other reasons for which it is disabled
@@ -337,7 +337,7 @@ mkdir "$work/bin"
 cp "$work/inside" "$work/bin/excluded"
 echo 'exclude = excluded' > "$work/conf"
 begin env HAKMEM_CONF_FILE="$work/conf" "$work/bin/excluded"
-says 'is disabled there: the configuration file excludes the program' "$pid"
+says 'is disabled: the configuration file excludes the program' "$pid"
 cat > "$work/own.c" << 'END'
 #include <stdio.h>
 #include <string.h>
@@ -379,7 +379,7 @@ int main(void)
 END
 $CC -O1 -fno-builtin -rdynamic -o "$work/own" "$work/own.c" || fail 'a program with its own malloc does not compile'
 begin env LD_PRELOAD="$HAK_LIBRARY" "$work/own"
-says 'is disabled there: the program brings a malloc of its own' "$pid"
+says 'is disabled: the program brings a malloc of its own' "$pid"
 if $CC -O1 -fsanitize=address -DHAVE -o "$work/sanitized" -x c - << 'END' 2> /dev/null
 #include <stdio.h>
 #include <unistd.h>
@@ -393,14 +393,14 @@ int main(void)
 END
 then
     begin env ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 LD_PRELOAD="$HAK_LIBRARY" "$work/sanitized"
-    says 'is disabled there: the program was built with a sanitizer' "$pid"
+    says 'is disabled: the program was built with a sanitizer' "$pid"
 fi
 # a library of which the layout is another: so it says
 sed 's/hakstat\x00[\x01-\x20]/hakstat\x00\x63/' "$HAK_LIBRARY" > "$work/libother.so"
 chmod +x "$work/libother.so"
 cmp -s "$HAK_LIBRARY" "$work/libother.so" && fail 'no block was found in the library'
 begin env LD_PRELOAD="$work/libother.so" sh -c 'echo ready; read -r never < /dev/zero'
-says 'whose statistics this command' "$pid"
+says 'cannot read; use the hakmem command that was built with it' "$pid"
 if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
     status=0
     message=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$hakmem" stat "$resting" 2>&1) ||
@@ -433,7 +433,7 @@ END
         status=0
         message=$(setpriv --reuid=65534 --regid=65534 --clear-groups "$work/bin/hakmem" stat "$pid" 2>&1) || status=$?
         case $status$message in
-        1*'may not be read: it has protected itself from being read, as sandboxes do; try as root'*) ;;
+        1*'may not be read: it has protected itself against being read, as sandboxes do; try as root'*) ;;
         *) fail "a protected process: $status: $message" ;;
         esac
     fi

@@ -83,7 +83,7 @@ START_TEST(mistakes_have_a_line)
                {"{\nname\nsize: x\n}\n", "3", "invalid size, or range of sizes: 'x'"},
                {"{\nname\nsize: 9-8\n}\n", "3", "invalid size"},
                {"{\nname\nsize: 99999999999999999999\n}\n", "3", "invalid size"},
-               {"{\nname\nsize: 1\n{\n", "4", "within another one"},
+               {"{\nname\nsize: 1\n{\n", "4", "inside another one"},
                {"{\nname\nsize: 1\n", "3", "has no '}'"},
                {"{\nname\nsize: 1\n}\n}\n", "5", "expected '{', found '}'"},
                {"{\nna\033me\n", "2", "a control character"}};
