@@ -156,7 +156,7 @@ files() {
     done
     if readelf -l usr/sbin/hakmem-static | grep INTERP; then fail "hakmem-static is dynamic"; fi
     for page in man1/hakmem.1 man1/hakmem-map.1 man1/hakmem-profile.1 man1/hakmem-heap.1 man1/hakmem-leaks.1 man1/hakmem-snapshot.1 man3/hakmem.3 man5/hakmem.conf.5 \
-        man7/hakmem.7 man8/hakmem-preload.8 man8/hakmem-static.8; do
+        man7/hakmem.7 man7/hakmem-messages.7 man8/hakmem-preload.8 man8/hakmem-static.8; do
         [ -s usr/share/man/$page.gz ] || fail "no $page.gz"
     done
 }
