@@ -95,7 +95,8 @@ begin stripped forged
 "$hakmem" heap --json "$pid" > "$work/heap"
 types "$work/heap" > "$work/all.types"
 # a name that doubles with each part is cut, and hides no other
-grep -q '^Doubled<b<int, int>, b<b<int, int>, b<int, int>>.\{3000,4100\}\.\.\.=3$' "$work/all.types" || fail 'no doubled name'
+awk '/^Doubled<b<int, int>, b<b<int, int>, b<int, int>>.*[.][.][.]=3$/ && length > 3000 && length < 4200 { found = 1 }
+    END { exit !found }' "$work/all.types" || fail 'no doubled name'
 sed '/^Doubled/d' "$work/all.types" > "$work/forged.types"
 {
     cat "$work/expected"
