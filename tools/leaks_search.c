@@ -2,7 +2,9 @@
 /*
  * The search: in a child process, which stops the process that is searched and reads it.
  *
- * A small heap is searched while the process is stopped, so the answer is exact. A large one would take
+ * A small heap is searched while the process is stopped, so the answer is exact but for blocks that the library
+ * itself had, in a thread that was stopped within it. A leaked block stays leaked, so what is found is looked for
+ * again a moment later, twice, and until a look finds as much as the one before. A large heap would take
  * seconds: then records of blocks and roots alone are read in the stop, and the blocks while the process
  * goes on. What it moves meanwhile can be missed, so a block that nothing was found to lead to is only
  * suspected. Further looks search the whole heap for addresses of suspected blocks, until a look clears none,
@@ -15,6 +17,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mix.h"
@@ -24,7 +27,7 @@
 #include "reader/clock.h"
 #include "reader/lost.h"
 
-enum { SECONDS = 300, LOOKS_MOST = 8 };
+enum { SECONDS = 300, LOOKS_MOST = 8, MOMENT_NS = 50000000 };
 /* Of fewer bytes in use one thread has read all before others have begun. */
 enum { ALONE_MOST = 64 << 20 };
 
@@ -110,7 +113,9 @@ static enum process_result look_first(struct search *search)
 /* A further one searches for addresses of those that are suspected; with `all` in all other blocks, too. */
 static enum process_result look_again(struct search *search, bool all)
 {
+    const struct timespec moment = {.tv_nsec = MOMENT_NS};
     look_forget(search);
+    nanosleep(&moment, NULL);
     enum process_result result = look_begin_stop(search);
     if (result == PROCESS_READ)
         result = look_read_records(search);
@@ -119,15 +124,17 @@ static enum process_result look_again(struct search *search, bool all)
         reach_few(search->reach);
         result = look_read_roots(search, reach_words, search->reach);
     }
-    look_end_stop(search);
-    if (result != PROCESS_READ)
-        return result;
-    if (all)
+    if (!search->leaks->exact)
+        look_end_stop(search);
+    if (result == PROCESS_READ && all)
         reach_others(search->reach);
-    follow_all(search);
-    keep_unreached(search);
-    search->leaks->looks += all;
-    return PROCESS_READ;
+    if (result == PROCESS_READ) {
+        follow_all(search);
+        keep_unreached(search);
+        search->leaks->looks += all;
+    }
+    look_end_stop(search);
+    return result;
 }
 
 /* ---- all looks --------------------------------------------------------- */
@@ -168,12 +175,21 @@ static void add(const struct live_block *block, bool first, void *context)
         search->owner = group;
 }
 
+/* It is the same at each look: a core, or a process at its end. */
+static bool is_still(const struct search *search)
+{
+    return search->core != NULL || search->request->stopped != NULL;
+}
+
 static enum process_result look_until_sure(struct search *search)
 {
+    unsigned least = 2;
     enum process_result result = look_first(search);
     uint64_t left = result == PROCESS_READ ? count(&search->live, LIVE_WANTED) : 0, before = left + 1;
-    while (result == PROCESS_READ && !search->leaks->exact && left > 0 &&
-           (left != before || search->leaks->looks < 2) && search->leaks->looks < LOOKS_MOST) {
+    if (search->leaks->exact)
+        least = 3;
+    while (result == PROCESS_READ && !is_still(search) && left > 0 &&
+           (left != before || search->leaks->looks < least) && search->leaks->looks < LOOKS_MOST) {
         before = left;
         result = look_again(search, true);
         left = result == PROCESS_READ ? count(&search->live, LIVE_WANTED) : 0;

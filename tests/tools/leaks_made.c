@@ -4,11 +4,12 @@
  * "direct ADDRESS SIZE", "indirect ADDRESS SIZE" or "circle ADDRESS SIZE" for what it loses, not by stdio,
  * which allocates; and "kept ADDRESS by WHAT LINKS" of some blocks that it keeps, with the length of the shortest chain.
  * Then it says "ready" and waits. Arguments: "none" loses nothing; "busy" goes on to move
- * what it keeps; "large" keeps so much that it is not stopped for long; "end" ends in place of waiting, with 5,
+ * what it keeps; "churn" goes on to allocate and free by four threads; "large" keeps so much that it is not stopped for long; "end" ends in place of waiting, with 5,
  * "thread" as well, by another thread, and "abort" by a signal.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -152,6 +153,26 @@ static void *move(void *none)
     return none;
 }
 
+/* Large blocks come into a place, and those that were there are freed, mostly by another thread. */
+static void *churn(void *none)
+{
+    enum { PLACES = 64, BATCH = 8 };
+    static _Atomic(void *) place[PLACES];
+    unsigned state = (unsigned)(uintptr_t)&none >> 4;
+    for (;;) {
+        void *batch[BATCH];
+        for (int i = 0; i < BATCH; i++) {
+            state = state * 1103515245 + 12345;
+            void *block = malloc(60000 + (state >> 9 & 0xfffff));
+            *(volatile char *)block = 1;
+            batch[i] = atomic_exchange(&place[state >> 8 & (PLACES - 1)], block);
+        }
+        for (int i = 0; i < BATCH; i++)
+            free(batch[i]);
+    }
+    return none;
+}
+
 static void *end_all(void *none)
 {
     _exit(5);
@@ -239,6 +260,8 @@ int main(int argc, char **argv)
     }
     if (has(argc, argv, "busy"))
         begin(move);
+    for (int i = 0; i < 4 && has(argc, argv, "churn"); i++)
+        begin(churn);
     wipe_stack();
     if (has(argc, argv, "end"))
         exit(5);
