@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What the README's commands name is there: commands, their subcommands and options, files.
+# What the commands of the README and of the guides name is there: commands, their subcommands and
+# options, files.
 # tests/readme runs them all in a fresh tree. And every script for people has a help.
 # shellcheck disable=SC2016,SC2154
 set -eu
@@ -44,6 +45,23 @@ while IFS= read -r command; do
     set +f
 done < "$work/commands"
 echo "$(wc -l < "$work/commands") commands"
+
+# guide_commands FILE: what a guide has people type; of what runs another program only the options of run
+guide_commands() {
+    sed -n 's/^    \([$#] \)\{0,1\}\(.* \)\{0,1\}\(hakmem\(-static\)\{0,1\} [a-z].*\)/\3/p' "$1" |
+        sed 's/  *#.*//; s/ [|&>].*//; s/^\(hakmem run\( --conf [^ ]*\| -[^ ]*\)*\).*/\1/; s/ --conf [^ ]*/ --conf/'
+}
+for guide in "$srcdir"/doc/guides/*.md; do
+    guide_commands "$guide"
+done > "$work/guides"
+[ "$(wc -l < "$work/guides")" -gt 50 ] || fail "the guides have hardly any commands"
+while IFS= read -r command; do
+    set -f
+    # shellcheck disable=SC2086
+    check "$command" $command
+    set +f
+done < "$work/guides"
+echo "$(wc -l < "$work/guides") commands of guides"
 
 cd "$srcdir"
 for script in bootstrap bench/compare bench/instructions bench/memory bench/real bench/scaling \
