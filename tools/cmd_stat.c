@@ -183,7 +183,8 @@ static int add_named(struct request *request, const char *name)
     bool good = count >= 0 && add_processes(request, pids, (size_t)count, true, &found);
     free(pids);
     if (good && found == 0 && name != NULL)
-        command_error("no process named '%s' that you may read uses libhakmem", name);
+        command_error("no process named '%s' that you may read uses libhakmem; start the program with hakmem run",
+                      name);
     return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;
 }
 
@@ -385,7 +386,7 @@ static int run(struct request *request, int argc, char **argv)
 {
     int status = request->all ? add_named(request, NULL) : COMMAND_OK;
     if (request->all && request->count == 0)
-        command_error("no process that you may read uses libhakmem");
+        command_error("no process that you may read uses libhakmem; start a program with hakmem run");
     request->array = request->all || argc > 1;
     for (int i = 0; i < argc && status != COMMAND_USAGE; i++) {
         int added = add_argument(request, argv[i]);
@@ -411,7 +412,8 @@ static int check(const struct request *request, bool json, int operands)
     if (json && request->format == METRICS)
         return wrong("--json and --prometheus exclude each other");
     if (request->seconds != 0 && !request->twice && request->format == METRICS && request->output == NULL)
-        return wrong("--prometheus with --watch needs --output=FILE, since standard output would mix several sets of metrics");
+        return wrong("--prometheus with --watch needs --output=FILE, since standard output would mix several sets of "
+                     "metrics");
     if (request->counters && (json || request->format == METRICS))
         return wrong("--counters is for text output; JSON and metrics always contain the counters");
     if (request->all && operands > 0)

@@ -78,7 +78,7 @@ static int print_once(const struct top_request *request, bool json)
     if (none && *request->order.filter != '\0')
         command_error("no process with '%s' in its name that you may read uses libhakmem", request->order.filter);
     else if (none)
-        command_error("no process that you may read uses libhakmem");
+        command_error("no process that you may read uses libhakmem; start a program with hakmem run");
     free(rows.rows);
     top_table_free(&table);
     return command_end_output(good && !none ? COMMAND_OK : COMMAND_FAILED);
