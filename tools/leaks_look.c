@@ -123,8 +123,9 @@ void look_decide(struct search *search)
     size_t in_use = SIZE_MAX;
     if (!remote_read(&search->memory, (uintptr_t)search->block.live_bytes, &in_use, sizeof in_use))
         in_use = SIZE_MAX;
+    search->is_small = in_use <= exact_most;
     search->leaks->exact = search->request->stopped != NULL ||
-                           (search->is_stopped && (search->request->exact || in_use <= exact_most));
+                           (search->is_stopped && (search->request->exact || search->is_small));
     search->unread = !search->leaks->exact && search->leaks->has_marks;
 }
 

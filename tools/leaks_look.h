@@ -26,6 +26,7 @@ struct search {
     struct reach *reach;
     struct reader_stop stop;
     bool is_stopped;
+    bool is_small;            /* further looks keep it stopped until everything is read, too */
     bool unread;              /* no block is read while it is stopped */
     struct roots_threads threads; /* as of the last stop */
     uint64_t secret;

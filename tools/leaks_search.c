@@ -110,7 +110,10 @@ static enum process_result look_first(struct search *search)
     return result;
 }
 
-/* A further one searches for addresses of those that are suspected; with `all` in all other blocks, too. */
+/*
+ * A further one searches for addresses of those that are suspected; with `all` in all other blocks, too. A large
+ * process runs meanwhile, even after a first look that was exact: what moves is at worst suspected longer.
+ */
 static enum process_result look_again(struct search *search, bool all)
 {
     const struct timespec moment = {.tv_nsec = MOMENT_NS};
@@ -124,7 +127,7 @@ static enum process_result look_again(struct search *search, bool all)
         reach_few(search->reach);
         result = look_read_roots(search, reach_words, search->reach);
     }
-    if (!search->leaks->exact)
+    if (!search->is_small)
         look_end_stop(search);
     if (result == PROCESS_READ && all)
         reach_others(search->reach);
