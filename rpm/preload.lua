@@ -82,7 +82,7 @@ local function take_out()
         if not done then
             return nil, reason
         end
-        print(path .. ": " .. name .. " is out of it, since the library is removed")
+        print("removed " .. name .. " from " .. path .. ", because the library is uninstalled")
         local before = text
         text = read()
         if text == before then

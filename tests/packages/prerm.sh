@@ -33,7 +33,7 @@ becomes() {
     fi
     printf "$1" | cmp - "$file" || fail "'$before' became '$(cat "$file")'"
     [ "$(stat -c %a "$file")" = 640 ] || fail "another mode"
-    printf "$before" | cmp -s - "$file" || grep -q '^libhakmem1.*: took ' "$work/said" || fail "silent"
+    printf "$before" | cmp -s - "$file" || grep -q '^libhakmem1.*: removed ' "$work/said" || fail "silent"
 }
 before="/usr/lib/$triplet/libhakmem.so.1\n" && becomes ''
 before="/usr/lib/$triplet/libhakmem.so.1.0.0" && becomes ''

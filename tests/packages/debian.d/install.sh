@@ -109,7 +109,7 @@ remove_while_enabled() {
     grep -q libhakmem "$tree/etc/ld.so.preload" || fail "an upgrade took the line out"
     said=$(in_tree apt-get -q -y purge --autoremove libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools 2>&1)
     printf '%s\n' "$said"
-    printf '%s\n' "$said" | grep -q '^libhakmem1: took .*libhakmem.so.1 out of /etc/ld.so.preload'
+    printf '%s\n' "$said" | grep -q '^libhakmem1: removed .*libhakmem.so.1 from /etc/ld.so.preload'
     [ "$(cat "$tree/etc/ld.so.preload")" = $others ] || fail "another's line is not the same"
     ! printf '%s\n' "$said" | grep 'libhakmem.*cannot be preloaded' || fail "programs complained"
     rm "$tree/etc/ld.so.preload"

@@ -138,7 +138,7 @@ upgrade() {
     in_dnf upgrade > "$work/upgrade"
     cat "$work/upgrade"
     stop_programs
-    if grep 'is out of it' "$work/upgrade"; then fail "taken out in an upgrade"; fi
+    if grep 'removed .* from /etc/ld.so.preload' "$work/upgrade"; then fail "taken out in an upgrade"; fi
     cmp "$work/preload" "$preload"
     [ "$(in_rpm -q --qf '%{RELEASE}' hakmem-libs)" = 1.2 ]
     [ "$(stat -L -c %i "$tree/usr/lib64/libhakmem.so.1")" != "$inode" ] || fail "the old file"
@@ -155,7 +155,7 @@ remove_debug() {
     cp "$preload" "$work/preload"
     in_dnf remove hakmem-debug-libs > "$work/removed"
     cat "$work/removed"
-    if grep 'is out of it' "$work/removed"; then fail "another variant's line"; fi
+    if grep 'removed .* from /etc/ld.so.preload' "$work/removed"; then fail "another variant's line"; fi
     cmp "$work/preload" "$preload"
     in_tree cat /proc/self/maps | grep '/libhakmem\.so\.1'
 }
@@ -165,7 +165,7 @@ remove_all() {
     in_dnf remove 'hakmem-*' > "$work/removed"
     cat "$work/removed"
     stop_programs
-    note "$(grep 'is out of it' "$work/removed")"
+    note "$(grep 'removed .* from /etc/ld.so.preload' "$work/removed")"
     [ "$(grep -v '^ *$' "$preload")" = $others ] || fail "left: $(cat "$preload")"
 }
 
@@ -181,7 +181,7 @@ order() {
     in_tree ldconfig
     echo libhakmem-debug.so.1 > "$preload"
     in_rpm -e -vv hakmem-debug-libs > "$work/order" 2>&1
-    said=$(grep -n 'libhakmem-debug.so.1 is out of it' "$work/order" | head -n 1 | cut -d : -f 1)
+    said=$(grep -n 'removed .*libhakmem-debug.so.1 from /etc/ld.so.preload' "$work/order" | head -n 1 | cut -d : -f 1)
     gone=$(grep -nE 'D: (erase|fini) .*[ /]libhakmem-debug\.so\.1' "$work/order" |
         head -n 1 | cut -d : -f 1)
     if [ -z "$said" ] || [ -z "$gone" ]; then fail "$(cat "$work/order")"; fi
