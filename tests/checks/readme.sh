@@ -48,7 +48,7 @@ echo "$(wc -l < "$work/commands") commands"
 
 # guide_commands FILE: what a guide has people type; of what runs another program only the options of run
 guide_commands() {
-    sed -n 's/^    \([$#] \)\{0,1\}\(.* \)\{0,1\}\(hakmem\(-static\)\{0,1\} [a-z].*\)/\3/p' "$1" |
+    sed -n '/^    hakmem\(\[.*\]\)\{0,1\}: /d; s/^    \([$#] \)\{0,1\}\(.* \)\{0,1\}\(hakmem\(-static\)\{0,1\} [a-z].*\)/\3/p' "$1" |
         sed 's/  *#.*//; s/ [|&>].*//; s/^\(hakmem run\( --conf [^ ]*\| -[^ ]*\)*\).*/\1/; s/ --conf [^ ]*/ --conf/'
 }
 for guide in "$srcdir"/doc/guides/*.md; do
