@@ -143,6 +143,30 @@ static void underflow_cached(const struct kind *kind, size_t bytes, size_t seed)
     take_apart(kind);
 }
 
+/* Mappings of their own follow each other, the later ones below. */
+static void overflow_huge(const struct kind *kind, size_t bytes, size_t seed)
+{
+    (void)seed;
+    unsigned char **block = side_by_side(kind, 2);
+    memset(block[1], NEW, PAGE);
+    announce_by_row("", NULL, 0);
+    damage(opaque(block[0] + kind->usable), bytes);
+    REQUIRE((block[1][0] != NEW) == does_harm());
+    free_held();
+}
+
+static void underflow_huge(const struct kind *kind, size_t bytes, size_t seed)
+{
+    (void)seed;
+    unsigned char **block = side_by_side(kind, 2);
+    unsigned char *end = block[0] + kind->usable;
+    memset(end - PAGE, NEW, PAGE);
+    announce_by_row("", NULL, 0);
+    damage(opaque(block[1] - bytes), bytes);
+    REQUIRE((end[-1] != NEW) == does_harm());
+    free_held();
+}
+
 static void zero_size(const struct kind *kind, size_t writes, size_t seed)
 {
     (void)kind;
@@ -369,6 +393,9 @@ static const struct row access_rows[] = {
     ACCESS("underflow-16", underflow, 16, SMALL, BY_BUILD(HARM, HARM)),
     ACCESS("underflow-cached-1", underflow_cached, 1, SMALL, BY_BUILD(SILENT, WRITTEN)),
     ACCESS("underflow-cached-16", underflow_cached, 16, SMALL, BY_BUILD(SILENT, WRITTEN)),
+    ACCESS("overflow-huge-1", overflow_huge, 1, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
+    ACCESS("overflow-huge-4K", overflow_huge, PAGE, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
+    ACCESS("underflow-huge-8", underflow_huge, 8, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
     ACCESS("zero-size-read", zero_size, 0, NO_KIND, BY_BUILD(SILENT, SILENT)),
     ACCESS("zero-size-write", zero_size, 1, NO_KIND, BY_BUILD(SILENT, SILENT)),
     ACCESS("read-freed-0", read_freed, 0, SMALL, BY_BUILD(HARM, HARM)),
