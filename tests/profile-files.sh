@@ -15,8 +15,18 @@ __attribute__((noinline)) static void *kept(void)
     return malloc(300000);
 }
 
+__attribute__((noinline)) static void fill(void)
+{
+    while (malloc(1000) != NULL)
+        continue;
+}
+
 int main(int count, char **arguments)
 {
+    if (count > 1 && strcmp(arguments[1], "fill") == 0) {
+        fill();
+        return 0;
+    }
     for (int i = 0; i < 50; i++)
         memset(kept(), 1, 10);
     if (count > 1 && strcmp(arguments[1], "close") == 0)
@@ -40,6 +50,13 @@ with "profile=1,profile_dump=$work/out/%n"
 [ "$(files)" = "program program.peak" ] || fail "files: $(files)"
 grep -q '^heap profile: 5[0-9]: 15[0-9]*' "$work/out/program" || fail "no profile of 15 MB: $(head -n 1 "$work/out/program")"
 [ ! -s "$work/said" ] || fail "says: $(cat "$work/said")"
+rm "$work"/out/*
+
+# what was in use when the limit was reached
+with "limit_hard=64M,profile=1,profile_dump=$work/out/%n" fill
+[ "$(files)" = "program program.limit program.peak" ] || fail "files at the limit: $(files)"
+grep -q '^heap profile: [0-9]*: [3-6][0-9]\{7\} ' "$work/out/program.limit" ||
+    fail "no profile of the limit: $(head -n 1 "$work/out/program.limit")"
 rm "$work"/out/*
 
 # what is there and no file stays what it is

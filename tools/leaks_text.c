@@ -148,6 +148,14 @@ static void write_group(FILE *out, const struct leaks *leaks, const struct leaks
     write_list(out, group);
 }
 
+static bool has_call_stack(const struct leaks *leaks)
+{
+    for (size_t i = 0; i < leaks->group_count; i++)
+        if (leaks->groups[i].entry != LEAKS_NO_STACK)
+            return true;
+    return false;
+}
+
 void leaks_write_text(FILE *out, const struct leaks *leaks, size_t rows_most)
 {
     size_t shown = rows_most != 0 && leaks->group_count > rows_most ? rows_most : leaks->group_count;
@@ -161,4 +169,6 @@ void leaks_write_text(FILE *out, const struct leaks *leaks, size_t rows_most)
     if (shown < leaks->group_count)
         fprintf(out, "  (%zu more group%s; --rows=0 shows all)\n", leaks->group_count - shown,
                 number_s(leaks->group_count - shown));
+    if (!has_call_stack(leaks))
+        fprintf(out, "\nTo see which code allocated these blocks, start the program with the option profile=1.\n");
 }

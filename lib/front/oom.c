@@ -3,15 +3,15 @@
 #include <stdint.h>
 
 #include "core/options.h"
+#include "core/stats.h"
 #include "front/front.h"
-#include "page/retain.h"
 #include "profile/dump.h"
 
 HAK_READ_MOSTLY _Atomic(hak__oom_handler_fn *) hak__oom_handler;
 
 bool hak__try_again(size_t size)
 {
-    if (hak__option(HAK_OPTION_LIMIT_HARD) != 0 && !hak__memory_is_allowed(size))
+    if (hak__option(HAK_OPTION_LIMIT_HARD) != 0 && hak__counter_sum(HAK_COUNTER_REFUSALS) != 0)
         hak__dump_at_limit();
     static HAK_TLS bool asking; /* what the handler itself asks for in vain is not its affair */
     hak__oom_handler_fn *handler = hak_load_acquire(&hak__oom_handler);

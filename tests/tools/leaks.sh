@@ -106,6 +106,7 @@ grep -q '^The process was stopped [3-8] times, for [0-9.]* ms at most\.$' "$work
 grep -q ' leaked: .* directly, .* only through other leaked blocks$' "$work/out" || fail 'no sum'
 look 1 --rows=1
 grep -q 'more groups; --rows=0 shows all' "$work/out" || fail 'more rows than asked for'
+grep -q '^To see which code allocated .* profile=1\.$' "$work/out" || fail 'how to get call stacks is not said'
 look 1 --json --blocks
 compare exact
 look 1 --json --blocks --no-stop
@@ -183,6 +184,8 @@ end
 export HAKMEM_CONF=profile=1
 begin
 unset HAKMEM_CONF
+look 1
+! grep -q '^To see which code' "$work/out" || fail 'how to get call stacks is said where they are'
 look 1 --json --blocks
 compare exact
 if grep -q '"stack":\["allocate","lose_list"' "$work/out"; then
