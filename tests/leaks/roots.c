@@ -186,6 +186,24 @@ static void lose_below_stack(void)
     on_thread_that_stays(leave_and_stay);
 }
 
+/* the same, beside words of the stack that look like the place and size of a stack in struct pthread */
+static void leave_and_mislead(void)
+{
+    volatile uintptr_t like[3];
+    leave_deep();
+    like[0] = ((uintptr_t)like - 1024) & ~(uintptr_t)15;
+    like[1] = 4096;
+    like[2] = 0;
+    held();
+    stay();
+    (void)like[0];
+}
+
+static void lose_below_misleading_stack(void)
+{
+    on_thread_that_stays(leave_and_mislead);
+}
+
 /*
  * The thread waits in pause with the address in one register, which the system call preserves, or
  * in the red zone below its stack pointer, and nowhere else.
@@ -427,6 +445,8 @@ const struct leak_case root_cases[] = {
     {"stack-joined", lose_on_joined_stack, NULL, "on the stack of an ended thread, joined with other memory: lost"},
     {"stack-own", keep_on_own_stack, NULL, "on a stack that the program had mapped for a thread, which has ended"},
     {"stack-below", lose_below_stack, NULL, "below the stack of a thread: lost"},
+    {"stack-misleading", lose_below_misleading_stack, NULL,
+     "below the stack of a thread that has words like those of struct pthread: lost"},
     {"register", keep_in_register, NULL, "in a register of a thread"},
     {"vector-ended", leave_in_vector_register, NULL,
      "in a vector register of a thread that is in a call of the C library: lost"},

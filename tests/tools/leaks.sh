@@ -247,9 +247,8 @@ import json, sys
 found = json.load(open(sys.argv[1]))
 kinds = [line.split()[0] for line in open(sys.argv[2]) if not line.startswith("kept ")]
 blocks = found["direct"]["blocks"] + found["indirect"]["blocks"]
-# what main had on its stack may be lost when it calls exit; the largest may lie where a stack was that
-# something still points to
-assert -1 <= blocks - len([kind for kind in kinds if kind != "ready"]) <= 1, (blocks, len(kinds))
+# what main had on its stack may be lost when it calls exit
+assert 0 <= blocks - len([kind for kind in kinds if kind != "ready"]) <= 1, (blocks, len(kinds))
 assert found["stops"] == 0 and found["exact"] and found["unread_threads"] == 0, found
 PYTHON
     run --leaks "$made" none $how

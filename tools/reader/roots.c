@@ -14,7 +14,9 @@
 enum {
     RED_ZONE = 128,       /* below the stack pointer, which leaf functions use */
     REGISTERS = 4096,     /* words, of all sets together: far more than there are */
-    TLS_NEAR = 4096,      /* bytes around the thread pointer in which struct pthread has what is looked for */
+    TLS_NEAR = 4096,      /* bytes beside the thread pointer in which struct pthread has what is looked for */
+    STACK_LEAST = 16384,  /* PTHREAD_STACK_MIN; there are larger ones */
+    GUARD_UNIT = 4096,    /* the least size of a page: a guard has whole ones */
     TOP = 1 << 15,        /* bytes of a stack's top in which a dead thread's struct pthread is, mostly */
     STACK_MOST = 1 << 28, /* bytes of a mapping in which it is searched */
     LOOKS_MOST = 1 << 17, /* at words that say who they are, as those of struct pthread do */
@@ -198,17 +200,25 @@ struct block {
     uintptr_t guard; /* bytes below that; 0: none, or the program has mapped the stack itself */
 };
 
+/* Where struct pthread lies, with regard to the thread pointer. */
+#if defined(__x86_64__)
+enum { BELOW = 0, ABOVE = TLS_NEAR };
+#else
+enum { BELOW = TLS_NEAR, ABOVE = 0 };
+#endif
+
 /*
  * Whether words of struct pthread tell the stack: its start, its size and that of its guard stand there in
- * this order, as glibc has them. The numbers are believed only if they fit what is mapped.
+ * this order, as glibc has them. The numbers are believed only if they fit what is mapped. The stack is in use at
+ * `inside`, and has the struct.
  */
-static bool find_block(const uintptr_t *word, size_t count, uintptr_t inside, const struct reader_mapping *mapping,
-                       struct block *found)
+static bool find_block(const uintptr_t *word, size_t count, uintptr_t inside, uintptr_t own,
+                       const struct reader_mapping *mapping, struct block *found)
 {
     for (size_t i = 0; i + 2 < count; i++) {
         uintptr_t block = word[i], size = word[i + 1], guard = word[i + 2];
-        if (block == 0 || block % 16 != 0 || block > inside || size < 4096 || size > mapping->end - block ||
-            inside - block >= size || guard >= size || inside - block < guard)
+        if (block == 0 || block % 16 != 0 || block > inside || size < STACK_LEAST || size > mapping->end - block ||
+            own - block >= size || guard >= size || guard % GUARD_UNIT != 0 || inside - block < guard)
             continue;
         *found = (struct block){.start = block + guard, .guard = guard};
         return found->start >= mapping->start;
@@ -224,7 +234,7 @@ static bool note(struct roots *roots, uintptr_t start, uintptr_t end)
 /* Of the first thread all of the mapping below is dead; of others what belongs to their stack. */
 static bool note_dead(struct roots *roots, const struct roots_thread *thread)
 {
-    uintptr_t words[2 * TLS_NEAR / sizeof(uintptr_t)];
+    uintptr_t words[TLS_NEAR / sizeof(uintptr_t)];
     struct block block;
     const struct reader_mapping *stack = mappings_find(&roots->mappings, thread->sp);
     if (stack == NULL || thread->sp < RED_ZONE)
@@ -234,10 +244,10 @@ static bool note_dead(struct roots *roots, const struct roots_thread *thread)
     uintptr_t from = thread->tls & ~(uintptr_t)7;
     if (from < stack->start || from >= stack->end)
         return true;
-    uintptr_t first = from - stack->start > TLS_NEAR ? from - TLS_NEAR : stack->start;
-    uintptr_t last = stack->end - from > TLS_NEAR ? from + TLS_NEAR : stack->end;
-    if (!remote_read(roots->memory, first, words, last - first) ||
-        !find_block(words, (last - first) / sizeof *words, thread->sp, stack, &block))
+    uintptr_t first = from - stack->start > BELOW ? from - BELOW : stack->start;
+    uintptr_t last = stack->end - from > ABOVE ? from + ABOVE : stack->end;
+    if (thread->sp > from || !remote_read(roots->memory, first, words, last - first) ||
+        !find_block(words, (last - first) / sizeof *words, thread->sp, from, stack, &block))
         return true;
     return note(roots, block.start, thread->sp - RED_ZONE);
 }
@@ -265,7 +275,7 @@ static bool is_pthread(const struct dead_stack *stack, uintptr_t own)
     const struct reader_mapping *mapping = stack->mapping;
     uintptr_t size = mapping->end - own < TLS_NEAR ? mapping->end - own : TLS_NEAR;
     return remote_read(stack->roots->memory, own, words, size) &&
-           find_block(words, size / sizeof *words, own, mapping, &block) && block.start == mapping->start &&
+           find_block(words, size / sizeof *words, own, own, mapping, &block) && block.start == mapping->start &&
            block.guard != 0 && block.guard <= mapping->start - stack->guard;
 }
 
