@@ -28,3 +28,5 @@ int=$(sed -n "s/.*type-decl name='int' .*id='\([0-9a-f]*\)'.*/\1/p" "$srcdir"/te
 planted 'changed under the name' \
     "/function-decl name='hak_stats_print'/,/<return/s/type-id='$int'/type-id='$size'/"
 planted 'The interface grew' "/elf-symbol name='hak_version'/d"
+planted 'changed under the name' \
+    "/class-decl name='hak_stats'/,/class-decl>/s/layout-offset-in-bits='128'/layout-offset-in-bits='64'/"
