@@ -129,9 +129,9 @@ static enum process_result look_again(struct search *search, bool all)
     }
     if (!search->is_small)
         look_end_stop(search);
-    if (result == PROCESS_READ && all)
-        reach_others(search->reach);
     if (result == PROCESS_READ) {
+        if (all)
+            reach_others(search->reach);
         follow_all(search);
         keep_unreached(search);
         search->leaks->looks += all;
@@ -186,11 +186,9 @@ static bool is_still(const struct search *search)
 
 static enum process_result look_until_sure(struct search *search)
 {
-    unsigned least = 2;
     enum process_result result = look_first(search);
+    unsigned least = search->leaks->exact ? 3 : 2;
     uint64_t left = result == PROCESS_READ ? count(&search->live, LIVE_WANTED) : 0, before = left + 1;
-    if (search->leaks->exact)
-        least = 3;
     while (result == PROCESS_READ && !is_still(search) && left > 0 &&
            (left != before || search->leaks->looks < least) && search->leaks->looks < LOOKS_MOST) {
         before = left;

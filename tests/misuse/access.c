@@ -47,6 +47,12 @@ static size_t blocks_of(const struct kind *kind, size_t bytes)
     return (bytes + kind->usable - 1) / kind->usable;
 }
 
+/* Bytes at an end of a block that an access across the end can reach; the rest of a huge block is not touched. */
+static size_t filled(const struct kind *kind)
+{
+    return kind->usable < PAGE ? kind->usable : PAGE;
+}
+
 /* No value that a byte has stays. */
 static void damage(unsigned char *from, size_t bytes)
 {
@@ -62,7 +68,7 @@ static void overflow(const struct kind *kind, size_t bytes, size_t seed)
     size_t hit = blocks_of(kind, bytes);
     unsigned char **block = side_by_side(kind, hit + 1);
     for (size_t i = 1; i <= hit; i++)
-        memset(block[i], NEW, kind->usable);
+        memset(block[i], NEW, filled(kind));
     announce_by_row("", NULL, 0);
     damage(opaque(block[0] + kind->usable), bytes);
     REQUIRE((block[1][0] != NEW) == does_harm());
@@ -126,10 +132,11 @@ static void underflow(const struct kind *kind, size_t bytes, size_t seed)
 {
     (void)seed;
     unsigned char **block = side_by_side(kind, 2);
-    memset(block[0], NEW, kind->usable);
+    unsigned char *end = block[0] + kind->usable;
+    memset(end - filled(kind), NEW, filled(kind));
     announce_by_row("", NULL, 0);
     damage(opaque(block[1] - bytes), bytes);
-    REQUIRE((block[0][kind->usable - 1] != NEW) == does_harm());
+    REQUIRE((end[-1] != NEW) == does_harm());
     free_held();
 }
 
@@ -141,30 +148,6 @@ static void underflow_cached(const struct kind *kind, size_t bytes, size_t seed)
     announce_by_row("malloc", block[0], kind->usable);
     damage(opaque(block[1] - bytes), bytes);
     take_apart(kind);
-}
-
-/* Mappings of their own follow each other, the later ones below. */
-static void overflow_huge(const struct kind *kind, size_t bytes, size_t seed)
-{
-    (void)seed;
-    unsigned char **block = side_by_side(kind, 2);
-    memset(block[1], NEW, PAGE);
-    announce_by_row("", NULL, 0);
-    damage(opaque(block[0] + kind->usable), bytes);
-    REQUIRE((block[1][0] != NEW) == does_harm());
-    free_held();
-}
-
-static void underflow_huge(const struct kind *kind, size_t bytes, size_t seed)
-{
-    (void)seed;
-    unsigned char **block = side_by_side(kind, 2);
-    unsigned char *end = block[0] + kind->usable;
-    memset(end - PAGE, NEW, PAGE);
-    announce_by_row("", NULL, 0);
-    damage(opaque(block[1] - bytes), bytes);
-    REQUIRE((end[-1] != NEW) == does_harm());
-    free_held();
 }
 
 static void zero_size(const struct kind *kind, size_t writes, size_t seed)
@@ -393,9 +376,9 @@ static const struct row access_rows[] = {
     ACCESS("underflow-16", underflow, 16, SMALL, BY_BUILD(HARM, HARM)),
     ACCESS("underflow-cached-1", underflow_cached, 1, SMALL, BY_BUILD(SILENT, WRITTEN)),
     ACCESS("underflow-cached-16", underflow_cached, 16, SMALL, BY_BUILD(SILENT, WRITTEN)),
-    ACCESS("overflow-huge-1", overflow_huge, 1, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
-    ACCESS("overflow-huge-4K", overflow_huge, PAGE, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
-    ACCESS("underflow-huge-8", underflow_huge, 8, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
+    ACCESS("overflow-huge-1", overflow, 1, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
+    ACCESS("overflow-huge-4K", overflow, PAGE, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
+    ACCESS("underflow-huge-8", underflow, 8, HUGE, .least = 80 << 20, BY_BUILD(HARM, HARM)),
     ACCESS("zero-size-read", zero_size, 0, NO_KIND, BY_BUILD(SILENT, SILENT)),
     ACCESS("zero-size-write", zero_size, 1, NO_KIND, BY_BUILD(SILENT, SILENT)),
     ACCESS("read-freed-0", read_freed, 0, SMALL, BY_BUILD(HARM, HARM)),
