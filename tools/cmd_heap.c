@@ -30,7 +30,8 @@ static const char usage[] =
     "  -x, --hexdump[=N]    with --blocks, show the first N bytes of each block\n"
     "                       (default: 64)\n"
     "  -r, --rows=N         show the N types that use the most memory; 0 shows all\n"
-    "                       (default: 30)\n"
+    "                       (default: 30); with --blocks, the first N blocks\n"
+    "                       (default: all)\n"
     "  -n, --no-stop        do not stop the process; blocks that change meanwhile may\n"
     "                       be counted incorrectly\n"
     "  -d, --diff           show the changes from OLD to NEW; each is a PID, NAME or\n"
@@ -46,7 +47,8 @@ struct request {
     struct heap_request heap;
     const char *which; /* of --blocks */
     const char *type;  /* likewise, or NULL */
-    size_t rows;
+    size_t rows;       /* of types; of blocks only if the option says so */
+    bool rows_given;
     bool diff, json;
 };
 
@@ -61,12 +63,25 @@ static struct heap *read_source(const char *argument, const struct request *requ
     return heap_read_process(source.pid, &request->heap);
 }
 
+/* The type with the most memory whose name contains the text, in upper or lower case; NULL if none does. */
+static const char *type_like(const struct heap *heap, const char *text)
+{
+    for (size_t i = 0; i < heap->type_count; i++)
+        if (strcasestr(heap->types[i].type, text) != NULL)
+            return heap->types[i].type;
+    return NULL;
+}
+
 /* What a large block may use beyond what was asked for follows no rule that a single size could stand for. */
-static void complain_of_none(const struct request *request)
+static void complain_of_none(const struct heap *heap, const struct request *request)
 {
     uint64_t from = request->heap.list_from;
-    if (request->type != NULL)
-        command_error("no block in use has the type '%s'", request->which);
+    const char *like = request->type != NULL ? type_like(heap, request->type) : NULL;
+    if (like != NULL)
+        command_error("no block in use has the type '%s'; a similar type is '%s'", request->which, like);
+    else if (request->type != NULL)
+        command_error("no block in use has the type '%s'; a block has the type of the whole object, not of a base "
+                      "class", request->which);
     else if (from == request->heap.list_to && from > HAK_SMALL_MAX)
         command_error("no block in use has the size '%s'; blocks of more than 64 KiB may be larger than requested; "
                       "give a range, such as %" PRIu64 "-%" PRIu64, request->which, from, from + HAK_GRANULE);
@@ -77,12 +92,13 @@ static void complain_of_none(const struct request *request)
 static int show_blocks(const struct heap *heap, const struct request *request)
 {
     uint64_t found = request->json ? heap_write_blocks_json(stdout, heap, request->type)
-                                   : heap_write_blocks(stdout, heap, request->type);
+                                   : heap_write_blocks(stdout, heap, request->type,
+                                                       request->rows_given ? request->rows : 0);
     if (heap->left_out != 0)
         command_warning("out of memory: %" PRIu64 " more block%s not listed", heap->left_out,
                         number_s(heap->left_out));
     if (found == 0 && heap->left_out == 0)
-        complain_of_none(request);
+        complain_of_none(heap, request);
     return found == 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
@@ -199,6 +215,7 @@ static int take(struct request *request, int option)
         if (!number_parse(optarg, INT_MAX, false, &number))
             return bad("invalid number of rows:", optarg);
         request->rows = (size_t)number;
+        request->rows_given = true;
         return -1;
     case 'n':
         request->heap.no_stop = true;

@@ -100,7 +100,7 @@ void heap_write_json(FILE *out, const struct heap *heap);
 void heap_write_difference(FILE *out, const struct heap *new, const struct heap *old, size_t rows_most);
 void heap_write_difference_json(FILE *out, const struct heap *new, const struct heap *old);
 /* The blocks that were asked for: of types like a shell pattern if that is not NULL; how many. */
-uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type);
+uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type, size_t most);
 uint64_t heap_write_blocks_json(FILE *out, const struct heap *heap, const char *type);
 
 #endif

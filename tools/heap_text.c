@@ -12,8 +12,6 @@
 #include "json_text.h"
 #include "number_text.h"
 
-static const double MIB = 1 << 20;
-
 /* ---- parts ------------------------------------------------------------- */
 
 static double share(uint64_t part, uint64_t whole)
@@ -44,6 +42,25 @@ static void write_label(FILE *out, const struct heap_row *row)
     }
 }
 
+struct bytes_text {
+    char text[24];
+};
+
+static struct bytes_text bytes_of(uint64_t bytes)
+{
+    struct bytes_text made;
+    profile_format_bytes(made.text, sizeof made.text, (double)bytes);
+    return made;
+}
+
+/* With a sign in front. */
+static struct bytes_text change_of(int64_t bytes)
+{
+    struct bytes_text made = {"+"};
+    profile_format_bytes(made.text + (bytes >= 0), sizeof made.text - 1, (double)bytes);
+    return made;
+}
+
 static struct heap_sum sum_of(const struct heap_row *rows, size_t count)
 {
     struct heap_sum sum = {0, 0};
@@ -58,7 +75,7 @@ static struct heap_sum sum_of(const struct heap_row *rows, size_t count)
 
 static void write_row(FILE *out, struct heap_sum sum, uint64_t whole)
 {
-    fprintf(out, "  %12" PRIu64 " %12.2f %7.1f %% %10" PRIu64 "  ", sum.blocks, (double)sum.bytes / MIB,
+    fprintf(out, "  %12" PRIu64 " %12s %7.1f %% %10" PRIu64 "  ", sum.blocks, bytes_of(sum.bytes).text,
             share(sum.bytes, whole), sum.blocks != 0 ? sum.bytes / sum.blocks : 0);
 }
 
@@ -66,7 +83,7 @@ static void write_rows(FILE *out, const struct heap *heap, const struct heap_row
                        size_t most, const char *heading)
 {
     size_t shown = most != 0 && count > most ? most : count;
-    fprintf(out, "\n  %12s %12s %9s %10s  %s\n", "blocks", "MiB", "share", "average", heading);
+    fprintf(out, "\n  %12s %12s %9s %10s  %s\n", "blocks", "bytes", "share", "average", heading);
     for (size_t i = 0; i < shown; i++) {
         write_row(out, rows[i].sum, heap->live.bytes);
         write_label(out, &rows[i]);
@@ -83,9 +100,9 @@ static void write_head(FILE *out, const struct heap *heap)
         fprintf(out, "%s (process %d), libhakmem %s\n", heap->name, (int)heap->pid, heap->version);
     else
         fprintf(out, "%s, libhakmem %s\n", heap->name, heap->version);
-    fprintf(out, "%" PRIu64 " block%s in use, %.2f MiB; %" PRIu64 " free block%s, %.2f MiB\n",
-            heap->live.blocks, number_s(heap->live.blocks), (double)heap->live.bytes / MIB, heap->free.blocks,
-            number_s(heap->free.blocks), (double)heap->free.bytes / MIB);
+    fprintf(out, "%" PRIu64 " block%s in use, %s; %" PRIu64 " free block%s, %s\n",
+            heap->live.blocks, number_s(heap->live.blocks), bytes_of(heap->live.bytes).text, heap->free.blocks,
+            number_s(heap->free.blocks), bytes_of(heap->free.bytes).text);
     if (heap->stopped > 0)
         fprintf(out, "The process was stopped for %.1f ms.\n", 1000 * heap->stopped);
     if (!heap->summary.has_marks)
@@ -186,10 +203,10 @@ static void write_changes(FILE *out, const struct change *changes, size_t count,
     size_t shown = most != 0 && count > most ? most : count;
     if (count == 0)
         return;
-    fprintf(out, "\n  %12s %12s %12s  %s\n", "blocks", "MiB", "MiB now", heading);
+    fprintf(out, "\n  %12s %12s %12s  %s\n", "blocks", "bytes", "bytes now", heading);
     for (size_t i = 0; i < shown; i++) {
-        fprintf(out, "  %+12" PRId64 " %+12.2f %12.2f  ", changes[i].blocks,
-                (double)changes[i].bytes / MIB, (double)changes[i].now / MIB);
+        fprintf(out, "  %+12" PRId64 " %12s %12s  ", changes[i].blocks, change_of(changes[i].bytes).text,
+                bytes_of(changes[i].now).text);
         write_label(out, changes[i].row);
     }
     if (shown < count)
@@ -199,16 +216,16 @@ static void write_changes(FILE *out, const struct change *changes, size_t count,
 static void write_change(FILE *out, const struct heap *new, const struct heap *old)
 {
     int64_t blocks = (int64_t)(new->live.blocks - old->live.blocks);
-    fprintf(out, "%+" PRId64 " block%s in use, %+.2f MiB\n", blocks, number_s(magnitude(blocks)),
-            ((double)new->live.bytes - (double)old->live.bytes) / MIB);
+    fprintf(out, "%+" PRId64 " block%s in use, %s\n", blocks, number_s(magnitude(blocks)),
+            change_of((int64_t)(new->live.bytes - old->live.bytes)).text);
 }
 
 /* So that the rows add up to the change of all. */
 static void write_untyped_change(FILE *out, const struct heap *new, const struct heap *old)
 {
     struct heap_sum now = untyped(new), before = untyped(old);
-    fprintf(out, "  %+12" PRId64 " %+12.2f %12.2f  (no type known)\n", (int64_t)(now.blocks - before.blocks),
-            ((double)now.bytes - (double)before.bytes) / MIB, (double)now.bytes / MIB);
+    fprintf(out, "  %+12" PRId64 " %12s %12s  (no type known)\n", (int64_t)(now.blocks - before.blocks),
+            change_of((int64_t)(now.bytes - before.bytes)).text, bytes_of(now.bytes).text);
 }
 
 void heap_write_difference(FILE *out, const struct heap *new, const struct heap *old, size_t rows_most)
@@ -328,7 +345,7 @@ static bool is_wanted(const struct heap *heap, const struct heap_block *block, c
     return type == NULL || (*own != NULL && (strcmp(type, *own) == 0 || fnmatch(type, *own, 0) == 0));
 }
 
-uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type)
+uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type, size_t most)
 {
     uint64_t found = 0;
     for (const struct heap_list *list = heap->first; list != NULL; list = list->next)
@@ -337,10 +354,13 @@ uint64_t heap_write_blocks(FILE *out, const struct heap *heap, const char *type)
             const char *own;
             if (!is_wanted(heap, block, type, &own))
                 continue;
-            found++;
+            if (++found > most && most != 0)
+                continue;
             fprintf(out, "0x%" PRIx64 " %10" PRIu64 "  %s\n", block->address, block->size, own != NULL ? own : "-");
             write_dump(out, block);
         }
+    if (found > most && most != 0)
+        fprintf(out, "(%" PRIu64 " more block%s; --rows=0 shows all)\n", found - most, number_s(found - most));
     return found;
 }
 

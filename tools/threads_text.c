@@ -23,12 +23,22 @@ static int by_request(const void *a, const void *b)
     return (one->tid > other->tid) - (one->tid < other->tid);
 }
 
+/* In MiB; what is too little to be shown does not look like nothing. */
+static void write_size(FILE *out, int width, double bytes)
+{
+    if (bytes > 0 && bytes < MIB / 200)
+        fprintf(out, " %*s", width, "<0.01");
+    else
+        fprintf(out, " %*.2f", width, bytes / MIB);
+}
+
 static void write_row(FILE *out, const char *tid, const struct thread *thread, bool rates)
 {
-    fprintf(out, "  %10s %-16s %12.2f %14.2f", tid, thread->name, (double)thread->cached_bytes / MIB,
-            (double)thread->requested_bytes / MIB);
+    fprintf(out, "  %10s %-16s", tid, thread->name);
+    write_size(out, 12, (double)thread->cached_bytes);
+    write_size(out, 14, (double)thread->requested_bytes);
     if (rates && thread->has_rate)
-        fprintf(out, " %12.2f", thread->rate / MIB);
+        write_size(out, 12, thread->rate);
     else if (rates)
         fprintf(out, " %12s", "-");
     fputs("\n", out);

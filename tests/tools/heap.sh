@@ -88,13 +88,18 @@ if grep -q geo::Circle "$work/heap"; then
         fail 'what a block has is not shown'
     status=0
     "$hakmem" heap --blocks=Circle "$pid" > "$work/out" 2> "$work/message" || status=$?
-    [ $status -eq 1 ] && grep -q "no block in use has the type 'Circle'" "$work/message" || fail 'no message'
+    [ $status -eq 1 ] && grep -q "no block in use has the type 'Circle'; a similar type is 'geo::Circle'" "$work/message" ||
+        fail 'no message, or no type that is meant'
+    ! "$hakmem" heap --blocks=Cirkle "$pid" 2>&1 | grep -q 'similar' || fail 'names a type that has another name'
+    "$hakmem" heap --blocks=geo::Circle --rows=2 "$pid" > "$work/out"
+    [ "$(grep -c '^0x' "$work/out")" -eq 2 ] && grep -qx "($((count - 2)) more blocks; --rows=0 shows all)" "$work/out" ||
+        fail 'not the first two blocks'
     # types like a pattern
     "$hakmem" heap --blocks='geo::*' "$pid" | sed 's/.*  //' | LC_ALL=C sort -u | tr '\n' ' ' |
         grep -qx 'geo::Box<int> geo::Circle ' || fail 'a pattern has other types'
     [ "$("$hakmem" heap --blocks='geo::C?rcl[e-f]' "$pid" | wc -l)" -eq "$count" ] || fail 'a pattern has other blocks'
     # the same from another class of the same name, and whatever has changed
-    "$hakmem" heap --diff "$pid" "$pid" | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to itself'
+    "$hakmem" heap --diff "$pid" "$pid" | grep -qx '+0 blocks in use, +0 B' || fail 'a difference to itself'
     # rows of types add up to the change of all
     LD_PRELOAD=$HAK_LIBRARY sleep 100 &
     sleep=$!
@@ -158,7 +163,7 @@ for key in "version", "blocks", "bytes", "free_blocks", "free_bytes", "types", "
 import json, sys
 blocks = json.load(open(sys.argv[1]))["list"]
 assert len(blocks) > 1000 and all(len(b["content"]) == 128 for b in blocks), len(blocks)' "$work/list" || fail 'a core has no contents'
-    "$hakmem" heap --diff "$core" "$pid" | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to its core'
+    "$hakmem" heap --diff "$core" "$pid" | grep -qx '+0 blocks in use, +0 B' || fail 'a difference to its core'
     cat > "$work/damage.py" << 'PYTHON'
 import random, struct, subprocess, sys
 command, path, changed = sys.argv[1:]

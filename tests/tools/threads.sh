@@ -101,7 +101,7 @@ awk -v pid="$pid" '
     $1 == "Threads:" { count = $2 }
     $2 == "work" { number = substr($3, 2, 1); sum += $NF >= number && $NF < number + 0.1; tids += $1 > pid }
     $1 == "-" && $2 == "(ended" { ended = $NF >= 5 && $NF < 5.2 }
-    $1 == pid && $2 == "program" { main = $NF < 1 }
+    $1 == pid && $2 == "program" { main = $NF == "<0.01" || $NF < 1 }
     END { exit !(count == 5 && sum == 3 && tids == 3 && ended && main) }' "$work/text" || fail 'not what they have requested'
 ! grep -q 'second\|^ *size  *slabs' "$work/text" || fail 'rates of a single look, or size classes'
 # what requests most comes first, once rates are known
