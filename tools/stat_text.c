@@ -85,24 +85,45 @@ static void print_head(FILE *out, const struct process *process, const struct st
     fprintf(out, "\n");
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* The starter has no room for other blocks of the class: what is free and occupied is told of slabs alone. */
 static void print_class(FILE *out, unsigned number, const struct hak_class_snapshot *class)
 {
-    uint64_t live = hak__class_live(class);
-    uint64_t spare = class->capacity > live + class->cached ? class->capacity - live - class->cached : 0;
-    fprintf(out, "  %8zu %8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %8.1f %% %10s\n",
-            hak__class_size(number), class->slabs, live, class->cached, spare,
-            class->capacity != 0 ? 100 * (double)live / (double)class->capacity : 0,
-            size_in_column(class->bytes).text);
+    uint64_t live = hak__class_live(class), room = less(class->capacity, class->starter);
+    uint64_t in_slabs = less(live, class->starter);
+    fprintf(out, "  %8zu %8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64, hak__class_size(number),
+            class->slabs, live, class->starter, class->cached, less(room, in_slabs + class->cached));
+    if (room != 0)
+        fprintf(out, " %8.1f %% %10s\n", 100 * (double)in_slabs / (double)room, size_in_column(class->bytes).text);
+    else
+        fprintf(out, " %10s %10s\n", "-", "-");
+}
+
+static void print_starter(FILE *out, const struct hak_snapshot *snapshot)
+{
+    uint64_t blocks = 0, bytes = 0;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        blocks += snapshot->class[i].starter;
+        bytes += snapshot->class[i].starter * hak__class_size(i);
+    }
+    if (snapshot->starter_bytes != 0)
+        fprintf(out, "  starter, for the first blocks of all sizes: %" PRIu64 " allocated, %.2f of %.2f KiB occupied\n",
+                blocks, (double)bytes / 1024, (double)snapshot->starter_bytes / 1024);
 }
 
 static void print_classes(FILE *out, const struct hak_snapshot *snapshot)
 {
     const uint64_t *value = snapshot->value;
-    fprintf(out, "\n  %8s %8s %10s %10s %10s %10s %10s\n", "size", "slabs", "allocated", "cached", "free", "occupied",
-            "MiB");
+    fprintf(out, "\n  %8s %8s %10s %10s %10s %10s %10s %10s\n", "size", "slabs", "allocated", "starter", "cached",
+            "free", "occupied", "MiB");
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
-        if (snapshot->class[i].slabs != 0)
+        if (snapshot->class[i].capacity != 0)
             print_class(out, i, &snapshot->class[i]);
+    print_starter(out, snapshot);
     fprintf(out, "  larger blocks: %s allocated, of which huge blocks (%" PRIu64 "): %s\n",
             size_alone((double)value[HAK_STAT_LARGE_BYTES]).text, value[HAK_STAT_HUGE_BLOCKS],
             size_alone((double)value[HAK_STAT_HUGE_BYTES]).text);

@@ -456,10 +456,11 @@ typedef struct hak_class_stats {
     size_t struct_size;       /**< set by the caller to the size of this struct */
     uint64_t block_size;      /**< of a block, in bytes */
     uint64_t slabs;           /**< slabs that serve the class */
-    uint64_t capacity_blocks; /**< blocks that these slabs have room for */
+    uint64_t capacity_blocks; /**< blocks that these slabs have room for, and the starter's */
     uint64_t free_blocks;     /**< of these, on the free lists of slabs */
     uint64_t cached_blocks;   /**< in thread caches, or on their way from one to a slab */
     uint64_t live_blocks;     /**< allocated and not freed */
+    uint64_t starter_blocks;  /**< of these, in the starter: the slab of the first blocks of a process */
 } hak_class_stats_t;
 
 /**

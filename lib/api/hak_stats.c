@@ -36,7 +36,8 @@ int hak_class_stats_get(unsigned class_index, hak_class_stats_t *stats)
                                      .capacity_blocks = class->capacity,
                                      .free_blocks = class->free,
                                      .cached_blocks = class->cached,
-                                     .live_blocks = hak__class_live(class)};
+                                     .live_blocks = hak__class_live(class),
+                                     .starter_blocks = class->starter};
     hak__sized_fill(stats, stats->struct_size, &found, sizeof found);
     return 0;
 }

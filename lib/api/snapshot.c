@@ -199,8 +199,10 @@ static bool read_starter(struct reader *reader)
         return false;
     for (unsigned i = 0; i < HAK_STARTER_KINDS; i++)
         if (kind[i] - 1u < HAK_CLASS_COUNT) {
-            reader->snapshot->class[kind[i] - 1u].out++;
-            reader->snapshot->class[kind[i] - 1u].capacity++;
+            struct hak_class_snapshot *class = &reader->snapshot->class[kind[i] - 1u];
+            class->out++;
+            class->capacity++;
+            class->starter++;
         }
     return true;
 }

@@ -14,6 +14,7 @@ struct hak_class_snapshot {
     uint64_t bytes;  /* of the slabs' pages that have memory */
     uint64_t out;    /* handed out by slabs and the starter: live, cached or in a chain */
     uint64_t cached; /* in bins and chains */
+    uint64_t starter; /* live ones of the starter, which has room for no other of the class */
 };
 
 struct hak_snapshot {

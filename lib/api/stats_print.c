@@ -29,21 +29,22 @@ static const char lock_names[HAK_LOCK_COUNT][NAME_SIZE] = {
 };
 
 /* What is said of a class; the same in all forms. */
-enum { CLASS_FIELDS = 5 };
+enum { CLASS_FIELDS = 6 };
 static const struct {
     char name[NAME_SIZE], help[HELP_SIZE];
 } class_rows[CLASS_FIELDS] = {
     {"slabs", "Slabs that serve the class."},
-    {"capacity", "Blocks that these slabs have room for."},
+    {"capacity", "Blocks that these slabs have room for, and those in the starter."},
     {"free", "Of these, on the free lists of slabs."},
     {"cached", "In thread caches, or on their way from one to a slab."},
     {"live", "Allocated and not freed."},
+    {"starter", "Of these, in the starter, the slab of the first blocks of a process."},
 };
 
 static uint64_t class_value(const struct hak_class_snapshot *class, int field)
 {
     const uint64_t value[CLASS_FIELDS] = {class->slabs, class->capacity, class->free,
-                                          class->cached, hak__class_live(class)};
+                                          class->cached, hak__class_live(class), class->starter};
     return value[field];
 }
 
@@ -88,7 +89,7 @@ static void text_rows(struct hak_text *text, const struct hak_snapshot *snapshot
 static void text_classes(struct hak_text *text, const struct hak_snapshot *snapshot)
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-        if (snapshot->class[i].slabs == 0)
+        if (snapshot->class[i].capacity == 0)
             continue;
         hak__text_string(text, "  ");
         hak__text_unsigned(text, hak__class_size(i));
@@ -125,7 +126,7 @@ void hak__stats_print_text(struct hak_text *text, const struct hak_snapshot *sna
         hak__text_unsigned(text, snapshot->lock[i].waits);
         hak__text_string(text, "\n");
     }
-    hak__text_string(text, "classes (size: slabs, capacity, free, cached, live blocks)\n");
+    hak__text_string(text, "classes (size: slabs, capacity, free, cached, live, starter blocks)\n");
     text_classes(text, snapshot);
 }
 
@@ -154,7 +155,7 @@ static void json_classes(struct hak_text *text, const struct hak_snapshot *snaps
 {
     const char *separator = "";
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
-        if (snapshot->class[i].slabs == 0)
+        if (snapshot->class[i].capacity == 0)
             continue;
         strings(text, separator, "{", "");
         separator = ",";
@@ -264,7 +265,7 @@ static void metric_class(struct hak_text *text, struct metric metric, int field,
 {
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         const struct hak_class_snapshot *class = &report->snapshot->class[i];
-        if (class->slabs == 0)
+        if (class->capacity == 0)
             continue;
         struct hak_text size;
         hak__text_begin(&size, -1);

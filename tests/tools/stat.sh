@@ -168,7 +168,7 @@ awk '
     $1 == "RSS" && $2 == "is" { parts = 1; next }
     parts && NF == 0 { parts = 0 }
     parts { share += $(NF - 1) }
-    $1 == "16" && $2 >= 1 && $6 ~ /^[0-9.]*$/ && $7 == "%" { class = 1 }
+    $1 == "16" && $2 >= 1 && $7 ~ /^[0-9.]*$/ && $8 == "%" { class = 1 }
     /^  refills +[0-9]+$/ { counter = 1 }
     /^  arena +[0-9]+ +[0-9]+$/ { lock = 1 }
     END { exit !(absent > 110 && absent < 210 && share > 99.5 && share < 100.5 && class && counter && lock) }
@@ -226,6 +226,38 @@ for name in allocated_bytes retained_bytes superslabs refills_total huge_allocat
     value=$(sed -n "s/^hakmem_$name{.*} //p" "$work/metrics")
     grep -q "\"${name%_total}\":$value[,}]" "$work/json" || fail "$name is not $value inside"
 done
+
+# the blocks of each size are those that hakmem heap finds, also in the slab of the first blocks of a process
+same_blocks() {
+    "$hakmem" heap --json "$1" | grep -o '"size":[0-9]*,"size_to":[0-9]*,"blocks":[0-9]*' |
+        sed 's/[^0-9,]//g' | awk -F, '$2 <= 65536 { print $1, $3 }' | sort > "$work/heap"
+    [ -s "$work/heap" ] || fail "hakmem heap finds no blocks in $1"
+    "$hakmem" stat "$1" > "$work/table"
+    awk '/^ +size +slabs +allocated +starter / { inside = 1; next }
+        /^ / && $1 !~ /^[0-9]+$/ { inside = 0 }
+        inside && $3 > 0 { print $1, $3 }' "$work/table" | sort > "$work/shown"
+    diff "$work/heap" "$work/shown" || fail "the table of $1 has other blocks than hakmem heap"
+    "$hakmem" stat --json "$1" | grep -o '"size":[0-9]*,[^}]*' | tr -cd '0-9,\n' |
+        awk -F, '$6 > 0 { print $1, $6 }' | sort > "$work/shown"
+    diff "$work/heap" "$work/shown" || fail "the JSON of $1 has other blocks than hakmem heap"
+    "$hakmem" stat --prometheus "$1" | sed -n 's/^hakmem_class_live_blocks.*size="\([0-9]*\)"} /\1 /p' |
+        awk '$2 > 0' | sort > "$work/shown"
+    diff "$work/heap" "$work/shown" || fail "the metrics of $1 have other blocks than hakmem heap"
+    # no slab has more than it has room for
+    awk '/^ +size +slabs/ { inside = 1; next } inside && $8 == "%" && $7 > 100 { exit 1 }' "$work/table" ||
+        fail "a slab of $1 has more blocks than places"
+}
+same_blocks "$resting"
+LD_PRELOAD=$HAK_LIBRARY sleep 300 &
+small=$!
+pids="$pids $small"
+for _ in $(seq 100); do
+    ! grep -q '^sleep' "/proc/$small/comm" || [ "$(awk '{ print $3 }' "/proc/$small/stat")" != S ] || break
+    sleep 0.1
+done
+same_blocks "$small"
+grep -Eq '^  starter, for the first blocks of all sizes: [1-9][0-9]* allocated, ' "$work/table" ||
+    fail 'says nothing of the starter'
 
 # again and again, until it ends
 begin "$work/inside"

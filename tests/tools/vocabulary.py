@@ -33,7 +33,7 @@ COUNTERS = rows("lib/core/stats.def", "COUNTER")
 SUMS = rows("lib/core/stats.def", "SUM")
 TOTALS = rows("tools/stat_parts.def", "TOTAL")
 PARTS = rows("tools/stat_parts.def", "PART")
-CLASS = ["slabs", "capacity", "free", "cached", "live"]
+CLASS = ["slabs", "capacity", "free", "cached", "live", "starter"]
 
 
 def between(path, start, end):
@@ -127,6 +127,16 @@ def check_exit():
             fail("stats=text at exit", line)
 
 
+def check_classes():
+    names = text("exit.text").split("\nclasses (size: ")[1].split(" blocks)")[0]
+    same("stats=text at exit, classes", names.split(", "), CLASS)
+    manual = between("man/hakmem.7", ".Ss Size classes", ".El")
+    same("hakmem(7), classes", re.findall(r"^\.It Va (\w+)", manual, re.M), ["size"] + CLASS)
+    fields = between("include/hakmem/hakmem.h", "typedef struct hak_class_stats {", "}")
+    wanted = ["block_size", "slabs"] + [f"{name}_blocks" for name in CLASS[1:]]
+    same("hak_class_stats_t", re.findall(r"uint64_t ([a-z_]+);", fields), wanted)
+
+
 def check_gdb():
     lines = text("gdb").split("\nclasses")[0].split("\n")[1:]
     if not lines:
@@ -141,7 +151,8 @@ def check_gdb():
 def main():
     if len(GAUGES) < 10 or len(COUNTERS) < 20 or len(PARTS) < 7:
         fail("the tables", "they have no rows")
-    for check in (check_struct, check_manual, check_json, check_metrics, check_guide, check_text, check_exit, check_gdb):
+    for check in (check_struct, check_manual, check_json, check_metrics, check_guide, check_text, check_exit,
+                  check_classes, check_gdb):
         check()
 
 

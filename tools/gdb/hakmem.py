@@ -493,7 +493,7 @@ class Library:
                 yield name, of_heaps + sum(int(block[field.enumval]) for block in blocks)
 
     def classes(self):
-        """Of each class slabs, blocks out, cached, batched, live, and capacity."""
+        """Of each class slabs, blocks out, cached, batched, live, of these in the starter, and capacity."""
         info, count = self.variable("hak__class_info"), self.constant("HAK_CLASS_COUNT")
         slabs, out, cached, batched = (collections.Counter() for _ in range(4))
         current = self.constant("SLAB_CURRENT")
@@ -517,7 +517,7 @@ class Library:
             if slabs[i] != 0 or started[i] != 0:
                 size, capacity = int(info[i]["size"]), slabs[i] * int(info[i]["capacity"]) + started[i]
                 live = out[i] - cached[i] - batched[i]
-                yield i, size, slabs[i], out[i], cached[i], batched[i], live, capacity
+                yield i, size, slabs[i], out[i], cached[i], batched[i], live, started[i], capacity
 
     def statistics(self):
         yield f"hakmem statistics of {self.objfile.filename}"
@@ -526,9 +526,9 @@ class Library:
         yield "counters"
         for label, value in self.counters():
             yield f"  {label:<24}{value}"
-        row = "  {:>5}{:>8}{:>8}{:>10}{:>10}{:>10}{:>10}{:>10}"
+        row = "  {:>5}{:>8}{:>8}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}"
         yield "classes (out = cached + batched + live)"
-        yield row.format("class", "size", "slabs", "out", "cached", "batched", "live", "capacity")
+        yield row.format("class", "size", "slabs", "out", "cached", "batched", "live", "starter", "capacity")
         for values in self.classes():
             yield row.format(*values)
 
