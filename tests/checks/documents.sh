@@ -70,7 +70,7 @@ clean names "$srcdir"
 clean decisions "$srcdir"
 
 # make help lists rules of the Makefile only, and all that the project adds for people
-env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory -C "$builddir" help > "$work/help"
+make -s --no-print-directory -C "$builddir" help > "$work/help"
 [ "$(wc -l < "$work/help")" -gt 8 ] || fail "make help says: $(cat "$work/help")"
 while read -r target text; do
     grep -qE "^([^:#]* )?$target( [^:]*)?:" "$builddir/Makefile" || fail "make help lists $target, which is no target ($text)"
