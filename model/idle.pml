@@ -30,7 +30,7 @@ bool busy = false, own_busy = false, inside = false, outside = false;
 
 inline barrier() { atomic { top = own_top; busy = own_busy } }
 
-/* C: lib/front/fast.h hak__cache_malloc */
+/* C: lib/front/block.h hak__cache_malloc */
 inline pop()
 {
     t = own_top;

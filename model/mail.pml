@@ -121,7 +121,7 @@ inline take()
 }
 
 /* C: lib/cache/mail.c hak__mail_open hak__mail_close */
-/* C: lib/cache/heap.c leave leave_as_it_is adopt hak__heap_attach */
+/* C: lib/cache/heap_life.c leave leave_as_it_is adopt hak__heap_attach */
 proctype owner()
 {
     byte list = NONE, p, lives = 2;

@@ -23,8 +23,10 @@
 #include "api/visible.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "cache/heap_life.h"
 #include "core/report.h"
 #include "front/fast.h"
+#include "front/free_sized.h"
 
 typedef void new_handler(void);
 extern new_handler *_ZSt15get_new_handlerv(void) __attribute__((weak));

@@ -16,6 +16,7 @@
 
 #include "api/deepbind.h"
 #include "base/atomic.h"
+#include "core/disabled.h"
 #include "core/options.h"
 #include "front/front.h"
 

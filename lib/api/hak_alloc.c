@@ -4,7 +4,9 @@
 #include <hakmem/hakmem.h>
 
 #include "base/params.h"
+#include "front/calloc.h"
 #include "front/fast.h"
+#include "front/free_sized.h"
 
 static_assert(HAK_MIN_ALIGNMENT == HAK_ALIGNMENT, "the header promises what the classes give");
 

@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/report.h"
 #include "front/front.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/retain.h"

@@ -4,6 +4,7 @@
 #include <hakmem/hakmem.h>
 
 #include "base/annotate.h"
+#include "core/disabled.h"
 #include "core/options.h"
 #include "front/front.h"
 #include "profile/heap_v2.h"

@@ -2,6 +2,7 @@
 /* Statistics of the process; hakmem.h describes the functions, hakmem(7) the fields. */
 #include <hakmem/hakmem.h>
 
+#include "api/own_snapshot.h"
 #include "api/sized.h"
 #include "api/stats_print.h"
 #include "front/front.h"

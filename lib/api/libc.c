@@ -10,7 +10,9 @@
 #include "api/visible.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "front/calloc.h"
 #include "front/fast.h"
+#include "front/free_sized.h"
 #include "os/os.h"
 #include "page/huge.h"
 

@@ -13,8 +13,10 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include "api/own_snapshot.h"
 #include "api/snapshot.h"
 #include "base/atomic.h"
+#include "core/disabled.h"
 #include "front/front.h"
 
 HAK_EXPORT struct mallinfo mallinfo(void);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/compiler.h"
+#include "core/disabled.h"
 #include "front/front.h"
 #include "os/call.h"
 #include "page/locked.h"

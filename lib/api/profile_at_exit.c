@@ -2,6 +2,7 @@
 /* The options profile_dump and leaks, when the process ends by exit(3). */
 #include "api/stderr_at_exit.h"
 #include "base/annotate.h"
+#include "core/disabled.h"
 #include "core/options.h"
 #include "front/front.h"
 #include "os/os.h"

@@ -52,9 +52,6 @@ bool hak__snapshot_read_heaps(const struct hak_stats_block *block, hak_peek *pee
                               uint64_t reads, struct hak_snapshot *snapshot, hak_heap_visit *visit,
                               void *visitor);
 
-/* hak__snapshot_read of this process; in stats_block.c. Any thread. */
-void hak__snapshot(struct hak_snapshot *snapshot);
-
 /* What of a class is live; what changed meanwhile may hide some. */
 uint64_t hak__class_live(const struct hak_class_snapshot *class);
 

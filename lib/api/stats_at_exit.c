@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/own_snapshot.h"
 #include "api/stats_print.h"
 #include "api/stderr_at_exit.h"
+#include "core/disabled.h"
 #include "core/file_name.h"
 #include "core/options.h"
 #include "front/front.h"

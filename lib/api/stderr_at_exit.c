@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/stderr_at_exit.h"
 
+#include "core/disabled.h"
 #include "core/options.h"
 #include "front/front.h"
 #include "os/os.h"

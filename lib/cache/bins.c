@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The bins of a thread cache: their capacities, and what leaves them. */
+#include "cache/bins.h"
+
 #include <string.h>
 
 #include "base/bits.h"
 #include "cache/enter.h"
+#include "cache/handback.h"
+#include "cache/heap_list.h"
+#include "cache/heap_poll.h"
 #include "cache/mail.h"
 #include "cache/span_cache.h"
 #include "cache/thread_cache.h"

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* From a thread cache back to slabs. */
+#include "cache/drain.h"
+
+#include "cache/bins.h"
 #include "cache/enter.h"
+#include "cache/heap_life.h"
 
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
 {

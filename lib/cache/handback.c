@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "cache/enter.h"
+#include "cache/heap_poll.h"
 #include "cache/l0.h"
 #include "core/race.h"
 #include "core/stats.h"

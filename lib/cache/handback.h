@@ -10,22 +10,9 @@
 #ifndef HAK_CACHE_HANDBACK_H
 #define HAK_CACHE_HANDBACK_H
 
-#include <stdint.h>
-
-#include "slab/slab_meta.h"
+#include <stddef.h>
 
 struct hak_heap;
-
-enum { HAK_CHAINS = 16 /* at most 32 */ };
-
-/* Owner thread only. */
-struct hak_chain {
-    TinySlabMeta *slab; /* NULL: unused */
-    void *last;         /* its link is written by the push */
-    uint32_t first;     /* number of the first block */
-    uint32_t highest;   /* largest number in the chain */
-    uint32_t count;
-};
 
 /* Adds freed blocks, each to its chain. The flush is left to the caller. */
 void hak__handback_add(struct hak_heap *heap, void *const *block, size_t count);

@@ -7,7 +7,7 @@
  *
  * Each thread has one heap by default and is the only one to touch it. A heap
  * belongs to a thread from attach to detach; then it waits for another thread, with what is in it or, if
- * that is much, empty (heap.c). Ids are part of the record and never given to another one.
+ * that is much, empty (heap_life.c). Ids are part of the record and never given to another one.
  */
 #ifndef HAK_CACHE_HEAP_H
 #define HAK_CACHE_HEAP_H
@@ -17,13 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cache/handback.h"
-#include "cache/heap_list.h"
-#include "cache/mail.h"
-#include "cache/reclaim.h"
-#include "core/options.h"
+#include "cache/chain.h"
+#include "cache/parcel.h"
 #include "core/stats.h"
-#include "os/lock.h"
 #include "os/thread.h"
 #include "page/pagemap.h"
 #include "page/span.h"
@@ -31,6 +27,7 @@
 #include "slab/slab_meta.h"
 
 enum {
+    HAK_HEAP_NONE = 1,         /* the id of what threads without a heap have */
     HAK_HEAP_FIRST = 2,        /* the id of the process's first heap */
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
     HAK_SPAN_PLACES = 32,      /* of the span cache */
@@ -161,10 +158,7 @@ static_assert(offsetof(struct hak_heap, kept_of) + sizeof(((struct hak_heap *)0)
                   offsetof(struct hak_heap, bound) + HAK_GROWING * sizeof(uint64_t),
               "what is between stands in the gap");
 
-/* Whether all that a sized delete comes down to is this library's; only where it has operators. */
-bool hak__sized_delete_is_ours(void);
-
-/* The heap of this thread; one of the two below when it has none of its own. */
+/* The heap of this thread; hak__heap_none or hak__heap_gone (heap_life.h) when it has none of its own. */
 extern HAK_TLS struct hak_heap *hak__heap;
 
 /*
@@ -189,10 +183,8 @@ HAK_INLINE void hak__bin_move_top(struct hak_heap *heap, size_t class_idx, ptrdi
 #endif
 }
 
-/* Without bins: every operation takes a slow path. "none" is before, "gone" after a thread's heap. */
-extern const struct hak_heap hak__heap_none, hak__heap_gone;
-
-extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+/* What a thread has before its heap. Without bins: every operation takes a slow path. */
+extern const struct hak_heap hak__heap_none;
 
 /* Owner only. */
 HAK_INLINE uint64_t hak__heap_requested(const struct hak_heap *heap)
@@ -202,84 +194,10 @@ HAK_INLINE uint64_t hak__heap_requested(const struct hak_heap *heap)
 
 HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)
 {
-    return heap->id > 1;
+    return heap->id > HAK_HEAP_NONE;
 }
-
-/*
- * The look at the bound (reclaim.h), which a heap's slow paths take often: at the time only now and
- * then.
- */
-HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
-{
-    bool look_at_time = hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0;
-    hak__reclaim_poll(look_at_time, hak_load_relaxed(&heap->kept_bytes) + heap->taken_down_bytes);
-    hak__reclaim_wish(hak__heap_count(), look_at_time);
-}
-
-/* Gives the calling thread a heap; NULL when there is no memory for one. */
-struct hak_heap *hak__heap_attach(void);
-
-/* Gives up the calling thread's heap, emptied if it holds much; the thread goes on without. */
-void hak__heap_detach(void);
-
-/* Makes sure that the ends of threads can be heard of; when the library starts. */
-void hak__heap_prepare(void);
-
-/*
- * In the child of a fork: lets go of the slabs of threads that are not there any more. A heap that
- * the fork has found in disorder is left as it is, for what was interrupted goes on in it if the
- * signal handler returns; the thread gets another.
- */
-void hak__heap_fork_child(void);
-
-/* Hands back all that the heap holds; it stays usable. A poll is left to the caller. */
-void hak__heap_flush(struct hak_heap *heap);
-/* The same of all but what is in the bins, for who has entered the heap or barred it (enter.h). */
-void hak__heap_flush_rest(struct hak_heap *heap);
-
-/* Before a slow path: does what other threads or options ask of the heap. */
-void hak__heap_heed(struct hak_heap *heap);
-
-/* For threads without a heap: one that all of them share, under hak__heap_shared_lock. */
-struct hak_heap *hak__heap_shared_locked(void);
-/* Flushes it, if nobody is using it. */
-void hak__heap_flush_shared(void);
-
-/* Empties the heaps that threads have left as they were before a time; HAK_NEVER: all. */
-void hak__heap_flush_left(int64_t before);
-/* The same of those that are older than a decay period. Takes the time: bins are in order. */
-void hak__heap_look_at_left(void);
 
 /* The key of the marks by which all heaps recognise freed blocks; set once, before any heap exists. */
 extern uint64_t hak__heap_secret;
-
-/* refill.c: moves blocks from slabs to an empty bin; false without memory. */
-bool hak__cache_refill(struct hak_heap *heap, unsigned class_idx);
-
-/* A free block that is in no bin; NULL when there is none at hand. */
-void *hak__cache_bypass(struct hak_heap *heap, unsigned class_idx);
-
-/*
- * A free block of a slab that the caller holds CURRENT, or a fresh one, marked as free; NULL when there is
- * none, or no memory. *carved is set when it is a fresh one.
- */
-void *hak__slab_block(TinySlabMeta *slab, unsigned class_idx, bool *carved);
-
-/* drain.c: makes room in a full bin. */
-void hak__cache_drain(struct hak_heap *heap, unsigned class_idx);
-
-/* bins.c: the same, by one who has entered the heap and heeded what is asked of it. */
-void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx);
-/* Empties a bin; its chains are left to the caller's flush. */
-void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
-/* Gives the empty bins of a heap the capacities that a new one has: the next thread is another. */
-void hak__cache_start_anew(struct hak_heap *heap);
-/* Enlarges a bin that is too small for its mail, if the thread's bound allows it. */
-bool hak__cache_grow_for_mail(struct hak_heap *heap, unsigned class_idx);
-/* Enlarges a bin that is refilled, if that pays and the thread's bound allows it. */
-void hak__cache_grow_for_refill(struct hak_heap *heap, unsigned class_idx);
-
-/* Now and then, before a bin is filled or drained: makes the bins follow a bound that has fallen. */
-void hak__cache_keep_bound(struct hak_heap *heap);
 
 #endif

@@ -4,6 +4,8 @@
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "cache/enter.h"
+#include "cache/handback.h"
+#include "cache/heap_life.h"
 #include "cache/heap_list.h"
 #include "cache/mail.h"
 #include "core/stats.h"

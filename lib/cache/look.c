@@ -6,6 +6,7 @@
 #include "base/annotate.h"
 #include "base/params.h"
 #include "cache/heap.h"
+#include "cache/heap_life.h"
 #include "cache/heap_list.h"
 #include "cache/span_cache.h"
 #include "cache/thread_cache.h"

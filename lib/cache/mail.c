@@ -8,6 +8,7 @@
 #include "cache/handback.h"
 #include "cache/heap.h"
 #include "cache/heap_list.h"
+#include "cache/heap_poll.h"
 #include "core/meta.h"
 #include "core/options.h"
 #include "core/race.h"

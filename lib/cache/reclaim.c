@@ -4,6 +4,7 @@
 #include "base/annotate.h"
 #include "core/options.h"
 #include "core/stats.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"

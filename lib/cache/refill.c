@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* From slabs to a thread cache: batch refill, carve. */
+#include "cache/refill.h"
+
+#include "cache/bins.h"
 #include "cache/enter.h"
+#include "cache/heap_life.h"
+#include "cache/heap_poll.h"
 #include "cache/l0.h"
+#include "cache/reclaim.h"
 #include "cache/thread_cache.h"
 #include "cache/unpack.h"
 #include "core/race.h"

@@ -3,6 +3,8 @@
 
 #include "base/params.h"
 #include "cache/heap.h"
+#include "cache/heap_poll.h"
+#include "cache/refill.h"
 #include "page/pagemap.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "cache/heap_list.h"
+#include "cache/heap_poll.h"
 #include "page/arena.h"
 #include "page/fill.h"
 #include "page/pagemap.h"

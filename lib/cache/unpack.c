@@ -2,6 +2,7 @@
 /* From a heap's mail to its bins. */
 #include "cache/unpack.h"
 
+#include "cache/bins.h"
 #include "cache/mail.h"
 #include "cache/thread_cache.h"
 

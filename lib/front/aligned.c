@@ -6,6 +6,7 @@
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "cache/refill.h"
 #include "front/fast.h"
 
 /*

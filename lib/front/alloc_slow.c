@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* malloc and calloc where the fast path ends. */
+/* malloc where the fast path ends. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "base/params.h"
+#include "cache/heap_life.h"
+#include "cache/heap_poll.h"
 #include "cache/purger.h"
-#include "front/fast.h"
+#include "cache/refill.h"
+#include "front/block.h"
 #include "front/large.h"
 #include "os/os.h"
 
@@ -148,21 +150,6 @@ void *hak__large_zeroed(size_t size, size_t alignment)
             block = hak__large_alloc(size, alignment, true);
     } while (block == NULL && hak__try_again(size));
     return block != NULL ? hak__block_live(block, size, true) : out_of_memory();
-}
-
-void *hak__calloc(size_t count, size_t size)
-{
-    HAK_UNSEEN;
-    size_t bytes = 0;
-    if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
-        return out_of_memory();
-    if (hak_unlikely(hak__passes_through()))
-        return hak__other_calloc(count, size);
-    if (hak_likely(bytes <= HAK_SMALL_MAX)) {
-        void *block = hak__malloc(bytes);
-        return block != NULL ? memset(block, 0, bytes) : NULL;
-    }
-    return hak__large_zeroed(bytes, HAK_ALIGNMENT);
 }
 
 size_t hak__good_size(size_t size)

@@ -27,6 +27,7 @@
 
 #include "base/annotate.h"
 #include "cache/heap.h"
+#include "cache/heap_life.h"
 #include "cache/purger.h"
 #include "front/front.h"
 #include "front/locks.h"

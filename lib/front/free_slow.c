@@ -2,9 +2,17 @@
 /* free where the fast path ends: other heaps' blocks, larger ones, full bins, misuse. */
 #include <errno.h>
 
+#include "cache/drain.h"
+#include "cache/handback.h"
+#include "cache/heap_life.h"
+#include "cache/mail.h"
 #include "cache/purger.h"
 #include "cache/sampled.h"
-#include "front/fast.h"
+#include "cache/thread_cache.h"
+#include "core/disabled.h"
+#include "front/front.h"
+#include "page/pagemap.h"
+#include "profile/sampler.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/starter.h"
 
@@ -181,19 +189,4 @@ HAK_HOT HAK_NOINLINE void hak__free_slow(void *block, const char *call)
         start_and_free(block, call);
     else
         free_any(block, call);
-}
-
-HAK_NOINLINE void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call)
-{
-    if (block != NULL && HAK_CHECKS) {
-        uint32_t word = hak__pagemap_word((uintptr_t)block);
-        if (word != 0) {
-            size_t usable = hak__checked_size(block, word, call);
-            if (size > usable)
-                hak__misuse_given(call, block, "wrong size", size, usable);
-            if (alignment == 0 || ((uintptr_t)block & (alignment - 1)) != 0)
-                hak__misuse_given(call, block, "wrong alignment", alignment, usable);
-        }
-    }
-    hak__free_unseen(block, call);
 }

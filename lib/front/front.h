@@ -12,7 +12,6 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "core/disabled.h"
 
 /* Slow ends of the fast paths in fast.h. */
 void *hak__malloc_slow(size_t size);
@@ -22,7 +21,6 @@ void *hak__malloc_large(size_t size);
 void *hak__class_malloc_slow(unsigned class_idx, size_t size);
 void hak__free_slow(void *block, const char *call);
 
-void *hak__calloc(size_t count, size_t size);
 /* As calloc, for a size above those of the classes. */
 void *hak__large_zeroed(size_t size, size_t alignment);
 void *hak__realloc(void *block, size_t size, const char *call);
@@ -33,7 +31,6 @@ void *hak__reallocarray(void *block, size_t count, size_t size, const char *call
 void *hak__aligned(size_t alignment, size_t size);
 void *hak__aligned_alloc(size_t alignment, size_t size);
 int hak__posix_memalign(void **out, size_t alignment, size_t size);
-void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call);
 size_t hak__usable_size(const void *block, const char *call);
 size_t hak__good_size(size_t size);
 
@@ -102,16 +99,6 @@ HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint3
 /* init.c */
 /* Reads options and secrets once; cheap afterwards. */
 void hak__init(void);
-/*
- * Everything goes to another allocator: an enum hak_disabled. Set once, with release, when that one has been
- * found; read by all.
- */
-extern _Atomic uint8_t hak__disabled;
-/* After hak__init. */
-HAK_INLINE bool hak__is_disabled(void)
-{
-    return hak_unlikely(hak_load_acquire(&hak__disabled) != HAK_DISABLED_NOT);
-}
 /* Whether libc's own heap holds the pointer. */
 bool hak__is_libc_block(const void *block);
 

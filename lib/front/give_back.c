@@ -2,10 +2,12 @@
 /* What threads and the process keep ready goes back on request. */
 #include "base/annotate.h"
 #include "cache/heap.h"
+#include "cache/heap_life.h"
+#include "cache/heap_poll.h"
 #include "cache/reclaim.h"
 #include "cache/sampled.h"
 #include "front/front.h"
-#include "os/os.h"
+#include "os/deadline.h"
 #include "page/retain.h"
 
 void hak__thread_flush(void)

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "cache/heap.h"
+#include "cache/heap_life.h"
 #include "cache/purger.h"
 #include "core/conf.h"
+#include "core/disabled.h"
 #include "core/options.h"
 #include "core/report.h"
 #include "front/front.h"
@@ -15,9 +17,9 @@
 #include "os/os.h"
 #include "profile/leaks.h"
 #include "profile/tables.h"
+#include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 
-HAK_READ_MOSTLY _Atomic uint8_t hak__disabled;
 
 static HAK_WRITTEN_OFTEN struct hak_lock init_lock;
 static HAK_READ_MOSTLY _Atomic bool initialised; /* release after everything below is set; acquire by all */

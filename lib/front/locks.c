@@ -2,6 +2,7 @@
 #include "front/locks.h"
 
 #include "cache/heap.h"
+#include "cache/heap_life.h"
 #include "cache/idle.h"
 #include "cache/reclaim.h"
 #include "cache/sampled.h"

@@ -18,6 +18,7 @@
 
 #include "base/atomic.h"
 #include "base/params.h"
+#include "core/disabled.h"
 #include "front/front.h"
 #include "page/huge.h"
 

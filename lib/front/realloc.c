@@ -5,6 +5,7 @@
 
 #include "base/annotate.h"
 #include "base/params.h"
+#include "core/disabled.h"
 #include "front/fast.h"
 #include "front/large.h"
 

@@ -9,6 +9,8 @@ extern void _IO_list_unlock(void) __attribute__((weak));
 /* True while its fork takes no locks; old ones do not tell. */
 extern char __libc_single_threaded __attribute__((weak));
 
+HAK_READ_MOSTLY _Atomic uintptr_t hak__lock_forker;
+
 bool hak__guests_possible;
 
 static _Atomic bool invited;       /* written by the thread that forks, under `section` */

@@ -24,8 +24,18 @@
 #define HAK_OS_GUEST_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#include "os/lock.h"
+#include "os/lock_word.h"
+
+/* The thread that forks, or 0; written by it alone while it holds all locks. */
+extern _Atomic uintptr_t hak__lock_forker;
+
+/* Waits for a lock that hak__lock_acquire has not got at once, or passes it. */
+void hak__lock_acquire_slow(struct hak_lock *lock);
+
+/* While a thread forks: whether the caller has passed the lock, which it then leaves by this. */
+bool hak__lock_was_passed(struct hak_lock *lock);
 
 /* Whether guests may pass in this process; set when the library starts. */
 extern bool hak__guests_possible;

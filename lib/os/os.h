@@ -80,12 +80,6 @@ uintptr_t hak__os_brk(void);
 uint64_t hak__os_random(void);
 /* Milliseconds of a clock that does not jump; coarse. */
 int64_t hak__os_now_ms(void);
-/* Whether it has passed a time; HAK_NEVER is never past. */
-#define HAK_NEVER INT64_MAX
-HAK_INLINE bool hak__os_is_past(int64_t until)
-{
-    return until != HAK_NEVER && hak__os_now_ms() > until;
-}
 /* True when the program runs with more rights than its user (AT_SECURE). */
 bool hak__os_is_secure(void);
 /* The value of an environment variable, or NULL; does not call getenv. */

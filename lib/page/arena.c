@@ -5,7 +5,6 @@
 #include "base/params.h"
 #include "core/stats.h"
 #include "page/pagemap.h"
-#include "page/purge.h"
 #include "page/region.h"
 #include "page/retain.h"
 #include "page/spans.h"

@@ -6,6 +6,7 @@
 #include "base/params.h"
 #include "core/options.h"
 #include "core/stats.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"

@@ -4,6 +4,7 @@
 #include "base/params.h"
 #include "base/probe.h"
 #include "core/stats.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/locked.h"

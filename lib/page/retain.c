@@ -7,7 +7,6 @@
 #include "core/meta.h"
 #include "core/options.h"
 #include "os/os.h"
-#include "page/purge.h"
 
 HAK_WRITTEN_OFTEN _Atomic size_t hak__live_bytes;
 HAK_WRITTEN_OFTEN _Atomic size_t hak__retained_bytes;

@@ -3,7 +3,9 @@
 
 #include "base/mix.h"
 #include "base/probe.h"
+#include "cache/heap_life.h"
 #include "cache/sampled.h"
+#include "core/options.h"
 #include "core/stats.h"
 #include "profile/call_stack.h"
 #include "profile/dump.h"

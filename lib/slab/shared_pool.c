@@ -16,21 +16,6 @@
 #include "slab/superslab.h"
 
 HAK_READ_MOSTLY uint64_t hak__slab_link_secret;
-HAK_READ_MOSTLY TinySlabMeta hak__slab_whole = HAK_SLAB_WHOLE;
-
-HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node)
-{
-    struct hak_text text;
-    hak__text_message(&text);
-    hak__text_string(&text, "heap(");
-    hak__text_pointer(&text, node);
-    hak__text_string(&text, "): free list of ");
-    hak__text_unsigned(&text, meta->size);
-    hak__text_string(&text, "-byte blocks broken: written after free, or freed without being "
-                            "allocated\n");
-    HAK_PROBE3(hakmem, misuse, "heap", node, "free list broken");
-    hak__text_abort(&text);
-}
 
 void hak__pool_trace(const char *what, const TinySlabMeta *slab)
 {

@@ -17,8 +17,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "slab/slab_meta.h"
+
+/* From which the slabs' keys are made; set once, before any slab serves. */
+extern uint64_t hak__slab_link_secret;
 
 /*
  * A slab of the class, or one for the starter, in state CURRENT, shown in the page map as the owner's;

@@ -37,8 +37,6 @@
 
 /* Never returns: a number led outside the blocks that were handed out. */
 HAK_NORETURN void hak__slab_corrupted(const TinySlabMeta *meta, const void *node);
-/* From which the slabs' keys are made; set once, before any slab serves. */
-extern uint64_t hak__slab_link_secret;
 /*
  * Stands in for the record of any slab that is known to be whole, where a caller checks whether a block
  * was handed out. Nobody writes to it.

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "core/race.h"
 #include "core/stats.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/locked.h"
 #include "page/purge.h"

@@ -6,6 +6,7 @@
 #include "base/probe.h"
 #include "core/meta.h"
 #include "core/options.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"

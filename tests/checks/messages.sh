@@ -19,7 +19,7 @@ done << 'END'
 lib/core/report.c|invariant broken
 lib/cache/account.c|a block in the mail is not of its class
 lib/core/options.c|unknown option '
-lib/front/free_slow.c|wrong size
+lib/front/free_sized.c|wrong size
 lib/slab/slab_check.c|a FULL slab has blocks left
 tools/cmd_heap.c|--hexdump needs --blocks
 tools/cmd_preload.c|added %s to %s

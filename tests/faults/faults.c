@@ -23,6 +23,7 @@
 
 #include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_list.h"
 #include "inject.h"
 #include "page/retain.h"
 #include "workload.h"

@@ -28,6 +28,7 @@
 
 #include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_list.h"
 #include "core/race.h"
 #include "core/stats.h"
 #include "front/locks.h"

@@ -12,6 +12,7 @@
 #include "cache/idle.h"
 #include "cache/purger.h"
 #include "cache/reclaim.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "statistics.h"
 

@@ -11,6 +11,7 @@
 #include "core/meta.h"
 #include "core/options.h"
 #include "core/report.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/huge.h"

@@ -9,6 +9,7 @@
 
 #include <hakmem/hakmem.h>
 
+#include "api/own_snapshot.h"
 #include "api/snapshot.h"
 #include "reader/parts.h"
 #include "deceiver.h"

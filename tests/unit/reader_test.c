@@ -10,6 +10,7 @@
 
 #include <hakmem/hakmem.h>
 
+#include "api/own_snapshot.h"
 #include "api/snapshot.h"
 #include "page/huge.h"
 #include "reader/walk.h"

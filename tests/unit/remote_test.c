@@ -10,10 +10,12 @@
 
 #include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_life.h"
 #include "cache/heap_list.h"
 #include "cache/mail.h"
 #include "core/meta.h"
 #include "core/stats.h"
+#include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "cache/account.h"
 #include "core/options.h"
+#include "os/deadline.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "page/arena.h"

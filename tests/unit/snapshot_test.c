@@ -13,6 +13,7 @@
 
 #include <hakmem/hakmem.h>
 
+#include "api/own_snapshot.h"
 #include "api/snapshot.h"
 #include "cache/heap_list.h"
 #include "reader/remote_block.h"

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "os/lock.h"
+#include "os/lock_word.h"
 
 #include "os/os.h"
-
-HAK_READ_MOSTLY _Atomic uintptr_t hak__lock_forker;
 
 HAK_INLINE void pause_briefly(void)
 {

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Life and death of heaps. */
+#ifndef HAK_CACHE_HEAP_LIFE_H
+#define HAK_CACHE_HEAP_LIFE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "os/lock.h"
+
+struct hak_heap;
+
+/* Which heaps are free, left or attached; and of the heap that threads without one share. */
+extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+
+/* What a thread has after its heap, like hak__heap_none. */
+extern const struct hak_heap hak__heap_gone;
+
+/* Gives the calling thread a heap; NULL when there is no memory for one. */
+struct hak_heap *hak__heap_attach(void);
+
+/* Gives up the calling thread's heap, emptied if it holds much; the thread goes on without. */
+void hak__heap_detach(void);
+
+/* Makes sure that the ends of threads can be heard of; when the library starts. */
+void hak__heap_prepare(void);
+
+/*
+ * In the child of a fork: lets go of the slabs of threads that are not there any more. A heap that
+ * the fork has found in disorder is left as it is, for what was interrupted goes on in it if the
+ * signal handler returns; the thread gets another.
+ */
+void hak__heap_fork_child(void);
+
+/* Hands back all that the heap holds; it stays usable. A poll is left to the caller. */
+void hak__heap_flush(struct hak_heap *heap);
+/* The same of all but what is in the bins, for who has entered the heap or barred it (enter.h). */
+void hak__heap_flush_rest(struct hak_heap *heap);
+
+/* Before a slow path: does what other threads or options ask of the heap. */
+void hak__heap_heed(struct hak_heap *heap);
+
+/* For threads without a heap: one that all of them share, under hak__heap_shared_lock. */
+struct hak_heap *hak__heap_shared_locked(void);
+/* Flushes it, if nobody is using it. */
+void hak__heap_flush_shared(void);
+
+/* Empties the heaps that threads have left as they were before a time; HAK_NEVER: all. */
+void hak__heap_flush_left(int64_t before);
+/* The same of those that are older than a decay period. Takes the time: bins are in order. */
+void hak__heap_look_at_left(void);
+
+/* Whether all that a sized delete comes down to is this library's; only where it has operators. */
+bool hak__sized_delete_is_ours(void);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The frees that tell the size or the alignment of a block. */
+#ifndef HAK_FRONT_FREE_SIZED_H
+#define HAK_FRONT_FREE_SIZED_H
+
+#include <stddef.h>
+
+#include "front/fast.h"
+
+void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call);
+
+/* The starts of blocks have the default alignment; others are looked at apart. */
+HAK_INLINE void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)
+{
+    hak__block_gone(block);
+    hak__unseen_begin();
+    if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, true, size)))
+        hak__free_sized_slow(block, alignment, size, call);
+    hak__unseen_end(NULL);
+}
+
+#endif
