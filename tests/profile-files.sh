@@ -83,7 +83,13 @@ grep -q "cannot write the heap profile to $work/out/large (error 27)" "$work/sai
 with "profile=1,profile_dump=$work/none/file"
 grep -q "cannot write the heap profile to $work/none/file (error 2)" "$work/said" || fail "says: $(cat "$work/said")"
 
-# the report of leaks, also where the program has closed its standard error
+# the report of leaks: all blocks
+with leaks=1,profile=1
+grep -q 'in use at exit: 15[0-9]* bytes in 5[0-9] blocks; every block was recorded$' "$work/said" ||
+    fail "every block: $(cat "$work/said")"
+grep -q '^15000000 bytes in 50 blocks, allocated by$' "$work/said" || fail "of one place: $(cat "$work/said")"
+
+# an estimate, also where the program has closed its standard error
 for how in open close; do
     with leaks=1 "$how"
     grep -q 'in use at exit: about 1[3-6][0-9]* bytes in [45][0-9] blocks' "$work/said" || fail "$how: $(cat "$work/said")"

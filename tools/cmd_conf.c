@@ -147,7 +147,9 @@ static void print_file(void)
 {
     char byte;
     const char *file = settings_file();
-    if (access(file, R_OK) != 0)
+    if (access(file, R_OK) != 0 && errno == ENOENT)
+        printf("# %s: does not exist; defaults apply\n", file);
+    else if (access(file, R_OK) != 0)
         printf("# %s: %s\n", file, strerror(errno));
     else if (hak__os_read_file(file, &byte, 1, true) != 0)
         printf("# %s\n", file);

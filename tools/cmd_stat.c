@@ -182,7 +182,7 @@ static int add_named(struct request *request, const char *name)
     int count = process_list(name, &pids);
     bool good = count >= 0 && add_processes(request, pids, (size_t)count, true, &found);
     free(pids);
-    if (good && found == 0 && name != NULL)
+    if (good && found == 0 && name != NULL && !process_complain_of_named(name))
         command_error("no process named '%s' that you may read uses libhakmem; start the program with hakmem run",
                       name);
     return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;

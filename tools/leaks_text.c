@@ -25,11 +25,17 @@ static void write_sum(FILE *out, struct leaks_sum sum)
     fputc(')', out);
 }
 
+/* At its end, by hakmem run. */
+static bool is_of_run(const struct leaks *leaks)
+{
+    return leaks->pid != 0 && leaks->stops == 0 && leaks->exact;
+}
+
 static void write_stops(FILE *out, const struct leaks *leaks)
 {
     if (leaks->pid == 0)
         fprintf(out, "Memory that is not in the core file, such as shared mappings of files, was not searched.\n");
-    else if (leaks->stops == 0 && leaks->exact)
+    else if (is_of_run(leaks))
         fprintf(out, "The process was searched when it ended. Processes that it started were not searched.\n");
     else if (leaks->stops == 0)
         fprintf(out, "The process was not stopped: blocks that it moved meanwhile may be shown incorrectly.\n");
@@ -170,5 +176,6 @@ void leaks_write_text(FILE *out, const struct leaks *leaks, size_t rows_most)
         fprintf(out, "  (%zu more group%s; --rows=0 shows all)\n", leaks->group_count - shown,
                 number_s(leaks->group_count - shown));
     if (!has_call_stack(leaks))
-        fprintf(out, "\nTo see which code allocated these blocks, start the program with the option profile=1.\n");
+        fprintf(out, "\nTo see which code allocated these blocks, start the program with a profile of every block:\n"
+                     "    hakmem run %s--conf profile=1 PROGRAM\n", is_of_run(leaks) ? "--leaks " : "");
 }

@@ -153,6 +153,22 @@ enum process_result process_complain_of_stop(const struct process *process, int 
                             "cannot be stopped because another program traces it; use --no-stop");
 }
 
+/* In the environment that it was started with, unless the program has written over that. */
+static bool is_preloaded(pid_t pid)
+{
+    char path[40], *variable = NULL;
+    size_t room = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && !found && getdelim(&variable, &room, '\0', file) > 0)
+        found = strncmp(variable, "LD_PRELOAD=", sizeof "LD_PRELOAD=" - 1) == 0 && strstr(variable, "libhakmem") != NULL;
+    free(variable);
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
 static enum process_result find_block(struct process *process, struct search *search)
 {
     char path[40];
@@ -174,6 +190,10 @@ static enum process_result find_block(struct process *process, struct search *se
     if (search->other_class)
         return process_complain(process, PROCESS_WITHOUT,
                                 "has a different word size; use the hakmem command for its architecture");
+    if (is_preloaded(process->pid))
+        return process_complain(process, PROCESS_WITHOUT,
+                                "does not use libhakmem: its LD_PRELOAD names the library, but it was not loaded; "
+                                "see hakmem-messages(7)");
     return process_complain(process, PROCESS_WITHOUT, "does not use libhakmem; start its program with hakmem run");
 }
 
@@ -442,4 +462,18 @@ int process_named(const char *name, pid_t **pids)
         if (has_library((*pids)[i]))
             (*pids)[kept++] = (*pids)[i];
     return count < 0 ? count : kept;
+}
+
+bool process_complain_of_named(const char *name)
+{
+    enum { MOST = 8 };
+    pid_t *pids;
+    int count = process_list(name, &pids);
+    bool told = false;
+    for (int i = 0; i < count && count <= MOST; i++) {
+        struct process process = {.pid = pids[i]};
+        told |= process_look_in_time(&process, find_library, NULL) != PROCESS_READ;
+    }
+    free(pids);
+    return told;
 }

@@ -49,6 +49,8 @@ enum process_result {
 int process_list(const char *name, pid_t **pids);
 /* Only those of them that run on the library and may be read. */
 int process_named(const char *name, pid_t **pids);
+/* Where none does: says of each why not, unless they are too many. False when it has said nothing. */
+bool process_complain_of_named(const char *name);
 
 /* ---- other looks at a process ------------------------------------------ */
 

@@ -86,7 +86,7 @@ static enum process_result complain_of_tables(const struct process *process,
     case PROFILE_TABLES_NOT_YET:
         return process_complain(process, PROCESS_FAILED,
                                 "has not allocated enough since its profiler was switched on; record "
-                                "for a longer time");
+                                "for a longer time, or with a smaller interval, such as --interval 64K");
     case PROFILE_TABLES_TOO_LARGE:
         return process_complain(process, PROCESS_FAILED, "has a profile that does not fit in memory");
     default:

@@ -43,7 +43,7 @@ static bool find_named(const char *name, struct profile_source *source)
         complain_of_many(name, pids, count);
     else if (access(name, F_OK) == 0)
         source->path = name;
-    else if (count >= 0)
+    else if (count >= 0 && !process_complain_of_named(name))
         command_error("no process named '%s' that you may read uses libhakmem, and no file has "
                       "that name; start the program with hakmem run", name);
     free(pids);

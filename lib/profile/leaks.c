@@ -35,10 +35,11 @@ static double variance(const struct hak_site *site, uint64_t interval)
     return blocks * (1 - p) / p * size * size;
 }
 
-static void say_sum(struct hak_text *text, struct hak_profile_sum sum)
+static void say_sum(struct hak_text *text, struct hak_profile_sum sum, uint64_t interval)
 {
     uint64_t blocks = (sum.blocks + (1 << HAK_PROFILE_WEIGHT_SHIFT) / 2) >> HAK_PROFILE_WEIGHT_SHIFT;
-    hak__text_string(text, "about ");
+    if (interval > 1)
+        hak__text_string(text, "about ");
     hak__text_unsigned(text, sum.bytes);
     hak__text_string(text, " bytes in ");
     hak__text_unsigned(text, blocks);
@@ -62,23 +63,27 @@ static void say_all(int fd, const struct hak_profile *profile)
         sum += variance(&site, profile->longest_interval);
     begin_message(&text, fd);
     hak__text_string(&text, "in use at exit: ");
-    say_sum(&text, profile->in_use);
-    hak__text_string(&text, "; estimated from ");
-    hak__text_unsigned(&text, profile->samples_in_use);
-    hak__text_string(&text, " samples, one for each ");
-    hak__text_unsigned(&text, profile->longest_interval);
-    hak__text_string(&text, " bytes allocated, standard error ");
-    hak__text_unsigned(&text, (uint64_t)square_root(sum));
-    hak__text_string(&text, " bytes\n");
+    say_sum(&text, profile->in_use, profile->longest_interval);
+    if (profile->longest_interval > 1) {
+        hak__text_string(&text, "; estimated from ");
+        hak__text_unsigned(&text, profile->samples_in_use);
+        hak__text_string(&text, " samples, one for each ");
+        hak__text_unsigned(&text, profile->longest_interval);
+        hak__text_string(&text, " bytes allocated, standard error ");
+        hak__text_unsigned(&text, (uint64_t)square_root(sum));
+        hak__text_string(&text, " bytes\n");
+    } else {
+        hak__text_string(&text, "; every block was recorded\n");
+    }
     hak__text_end(&text);
 }
 
-static void say_site(int fd, const struct hak_site *site, const uint64_t *frames, uint32_t depth)
+static void say_site(int fd, const struct hak_site *site, const uint64_t *frames, uint32_t depth, uint64_t interval)
 {
     static HAK_SPARSE struct hak_code code;
     struct hak_text text;
     hak__text_begin(&text, fd);
-    say_sum(&text, site->in_use);
+    say_sum(&text, site->in_use, interval);
     hak__text_string(&text, ", allocated by\n");
     for (uint32_t i = 0; i < depth && i < FRAMES_SHOWN; i++)
         hak__text_frame(&text, i, (uintptr_t)frames[i] - 1, &code);
@@ -137,7 +142,7 @@ void hak__leaks_report(int fd)
     say_all(fd, &profile);
     unsigned i = 0;
     for (; i < SITES_SHOWN && (depth = next_site(&most, &before, &site, frames)) != 0; i++)
-        say_site(fd, &site, frames, depth);
+        say_site(fd, &site, frames, depth, profile.longest_interval);
     if (i > 0)
         say_how_to_see_lines(fd);
 }

@@ -19,11 +19,13 @@ status=0
 said=$("$hakmem" conf 2>&1 > /dev/null) || status=$?
 [ "$status" -eq 1 ] && [ "$said" = "hakmem: $file: No such file or directory" ] ||
     fail "a missing file that was named: status $status, '$said'"
+[ "$("$hakmem" conf 2> /dev/null | head -n 1)" = "# $file: does not exist; defaults apply" ] ||
+    fail "a missing file: $("$hakmem" conf 2> /dev/null | head -n 1)"
 mkdir "$file"
 ! "$hakmem" conf > /dev/null 2>&1 || fail "a folder in the file's place is accepted"
 rmdir "$file"
 # the file where it is by default may be missing
-if [ "$(env -u HAKMEM_CONF_FILE "$hakmem" conf 2>&1 | sed -n 's/^# .*: No such file .*/none/p')" = none ]; then
+if [ "$(env -u HAKMEM_CONF_FILE "$hakmem" conf 2>&1 | sed -n 's/^# .*: does not exist; defaults apply$/none/p')" = none ]; then
     env -u HAKMEM_CONF_FILE "$hakmem" conf > /dev/null || fail "a missing default file is a fault"
 fi
 : > "$file"

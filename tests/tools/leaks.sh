@@ -106,7 +106,7 @@ grep -q '^The process was stopped [3-8] times, for [0-9.]* ms at most\.$' "$work
 grep -q ' leaked: .* directly, .* only through other leaked blocks$' "$work/out" || fail 'no sum'
 look 1 --rows=1
 grep -q 'more groups; --rows=0 shows all' "$work/out" || fail 'more rows than asked for'
-grep -q '^To see which code allocated .* profile=1\.$' "$work/out" || fail 'how to get call stacks is not said'
+grep -q '^    hakmem run --conf profile=1 PROGRAM$' "$work/out" || fail 'how to get call stacks is not said'
 look 1 --json --blocks
 compare exact
 look 1 --json --blocks --no-stop
@@ -267,6 +267,7 @@ run --leaks --suppressions="$work/known" "$made" end
 [ $status -eq 5 ] && grep -q '^10[0-9]* blocks (.*) suppressed$' "$work/out" || fail "$what: suppressed leaks give $status"
 run --leaks "$made" end
 grep -q 'Processes that it started were not searched' "$work/out" || fail "$what: which processes are not searched is not said"
+grep -q '^    hakmem run --leaks --conf profile=1 PROGRAM$' "$work/out" || fail "$what: how to get call stacks is not said"
 run --leaks --rows=1 --blocks --dump=2 "$made" end
 [ $status -eq 1 ] && grep -q 'more groups; --rows=0 shows all' "$work/out" && grep -q '^      0x' "$work/out" &&
     grep -q '^        +0  *[0-9a-f]\{16\} [0-9a-f]\{16\}$' "$work/out" || fail "$what: rows, blocks and words: $(cat "$work/out")"

@@ -364,6 +364,19 @@ for command in heap map leaks profile; do
     "$hakmem" $command "$pid" 2>&1 | grep -q 'is disabled: the program was started with' ||
         fail "hakmem $command gives no reason"
 done
+# by name, too, unless there are too many
+cp "$work/inside" "$work/one_of_them"
+begin env HAKMEM_DISABLE=1 "$work/one_of_them"
+says "hakmem: process $pid has libhakmem, but it is disabled: the program was started" one_of_them
+"$hakmem" map one_of_them 2>&1 | grep -q 'is disabled: the program was started with' || fail 'hakmem map gives no reason'
+for _ in 2 3 4 5 6 7 8 9; do
+    begin env HAKMEM_DISABLE=1 "$work/one_of_them"
+done
+says "hakmem: no process named 'one_of_them' that you may read uses libhakmem" one_of_them
+# a library that the loader did not find
+begin env LD_PRELOAD=/nowhere/libhakmem.so.1 sh -c 'echo ready; exec sleep 60'
+sleep 0.2
+says 'does not use libhakmem: its LD_PRELOAD names the library, but it was not loaded; see' "$pid"
 # other reasons for which it is disabled
 mkdir "$work/bin"
 cp "$work/inside" "$work/bin/excluded"
