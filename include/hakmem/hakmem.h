@@ -369,15 +369,15 @@ typedef struct hak_stats {
     uint64_t retained_bytes;
     /** Memory mapped for the library's own records. */
     uint64_t metadata_bytes;
-    /** The last three together: what limit_soft and limit_hard limit. */
+    /** Sum of live_bytes, retained_bytes and metadata_bytes: what limit_soft and limit_hard limit. */
     uint64_t footprint_bytes;
     /** Readable and writable part of the address space of the page arena. */
     uint64_t committed_bytes;
-    /** Of the allocated bytes those of blocks in slabs. */
+    /** Allocated bytes of blocks in slabs. */
     uint64_t small_bytes;
-    /** Of the allocated bytes those of spans and mappings with one block each. */
+    /** Allocated bytes of blocks with a span or a mapping of their own. */
     uint64_t large_bytes;
-    /** Of the large bytes those of mappings of their own. */
+    /** Allocated bytes of blocks with a mapping of their own. */
     uint64_t huge_bytes;
     /** Blocks that are mappings of their own. */
     uint64_t huge_blocks;
@@ -407,19 +407,19 @@ typedef struct hak_stats {
     uint64_t drains;
     /** Chains of blocks handed back to slabs. */
     uint64_t remote_chains;
-    /** The blocks of these chains. */
+    /** Blocks in the chains that were handed back to slabs. */
     uint64_t remote_blocks;
     /** Blocks served as spans of the page arena. */
     uint64_t large_allocations;
     /** Blocks served as mappings of their own. */
     uint64_t huge_allocations;
-    /** Of these, mappings that were kept. */
+    /** Huge blocks that were served from mappings that had been kept. */
     uint64_t huge_reuses;
     /** How often memory was returned to the system. */
     uint64_t purges;
     /** How much memory was returned to the system. */
     uint64_t purged_bytes;
-    /** How often limit_hard refused memory; what was purged then may have served after all. */
+    /** How often limit_hard refused memory. The request may still have succeeded after a purge. */
     uint64_t refusals;
     /** Heaps attached to threads. */
     uint64_t threads_started;
@@ -427,15 +427,15 @@ typedef struct hak_stats {
     uint64_t threads_ended;
     /** Atomic read-modify-writes of words that several threads change, without those of locks. */
     uint64_t shared_rmws;
-    /** Of these, compare-and-swaps that lost to another thread. */
+    /** Compare-and-swaps of words that several threads change, if they lost to another thread. */
     uint64_t failed_cas;
     /** How often a thread had to wait for a lock. */
     uint64_t lock_waits;
     /** How often a thread was started to return memory in the background. */
     uint64_t purger_starts;
-    /** How much memory this thread returned to the system. */
+    /** How much memory the background thread returned to the system. */
     uint64_t purger_bytes;
-    /** Small blocks that this thread took from caches that their threads did not use. */
+    /** Small blocks that the background thread took from caches that their threads did not use. */
     uint64_t idle_blocks;
     /** How many bytes the program has asked for so far, including those that it has freed since. */
     uint64_t requested_bytes;

@@ -35,10 +35,10 @@ static const struct {
 } class_rows[CLASS_FIELDS] = {
     {"slabs", "Slabs that serve the class."},
     {"capacity", "Blocks that these slabs have room for, and those in the starter."},
-    {"free", "Of these, on the free lists of slabs."},
-    {"cached", "In thread caches, or on their way from one to a slab."},
-    {"live", "Allocated and not freed."},
-    {"starter", "Of these, in the starter, the slab of the first blocks of a process."},
+    {"free", "Blocks on the free lists of slabs."},
+    {"cached", "Freed blocks in thread caches, or on their way from one to a slab."},
+    {"live", "Blocks that are allocated and not freed."},
+    {"starter", "Allocated blocks in the starter, the slab of the first blocks of a process."},
 };
 
 static uint64_t class_value(const struct hak_class_snapshot *class, int field)
