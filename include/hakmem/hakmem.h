@@ -419,7 +419,7 @@ typedef struct hak_stats {
     uint64_t purges;
     /** How much memory was returned to the system. */
     uint64_t purged_bytes;
-    /** How often limit_hard refused memory. The request may still have succeeded after a purge. */
+    /** How often limit_hard refused memory, even if the request succeeded after a purge. */
     uint64_t refusals;
     /** Heaps attached to threads. */
     uint64_t threads_started;

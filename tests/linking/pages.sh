@@ -53,3 +53,13 @@ says hakmem '^allocated: [1-9][0-9]* bytes$'
 [ $((count - 1)) -eq "$(sed -n '/^\.Ss Functions/,/^\.El/s/^\.It Xr.*/1/p' "$srcdir/man/hakmem.3" | wc -l)" ] ||
     fail "$count pages have a program"
 echo "$count programs"
+
+# The pages that are installed name the files of this installation.
+make -s -C "$builddir" DESTDIR="$work" install-man install-data-hook > "$work/install.log" 2>&1 ||
+    { cat "$work/install.log"; fail "make install-man fails"; }
+pages=$work$(value mandir)
+file=$(value sysconfdir)/hakmem.conf
+for page in man5/hakmem.conf.5 man7/hakmem.7 man3/hakmem.3; do
+    grep -qxF ".It Pa $file" "$pages/$page" || fail "$page does not name $file"
+done
+grep -qxF ".It Pa $(value pkgdatadir)/gdb/hakmem.py" "$pages/man3/hakmem.3" || fail "hakmem.3 names other commands for gdb"
