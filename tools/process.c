@@ -192,7 +192,7 @@ static enum process_result find_block(struct process *process, struct search *se
                                 "has a different word size; use the hakmem command for its architecture");
     if (is_preloaded(process->pid))
         return process_complain(process, PROCESS_WITHOUT,
-                                "does not use libhakmem: its LD_PRELOAD names the library, but it was not loaded; "
+                                "does not use libhakmem: its LD_PRELOAD names the library, but it is not loaded; "
                                 "see hakmem-messages(7)");
     return process_complain(process, PROCESS_WITHOUT, "does not use libhakmem; start its program with hakmem run");
 }

@@ -376,7 +376,7 @@ says "hakmem: no process named 'one_of_them' that you may read uses libhakmem" o
 # a library that the loader did not find
 begin env LD_PRELOAD=/nowhere/libhakmem.so.1 sh -c 'echo ready; exec sleep 60'
 sleep 0.2
-says 'does not use libhakmem: its LD_PRELOAD names the library, but it was not loaded; see' "$pid"
+says 'does not use libhakmem: its LD_PRELOAD names the library, but it is not loaded; see' "$pid"
 # other reasons for which it is disabled
 mkdir "$work/bin"
 cp "$work/inside" "$work/bin/excluded"
