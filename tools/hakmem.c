@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* hakmem(1): what the words of the command line are handed to. */
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,38 +50,6 @@ static struct {
                    {"preload", "hakmem preload", cmd_preload},
                    {"selftest", "hakmem selftest", cmd_selftest},
                    {"bug-report", "hakmem bug-report", cmd_bug_report}};
-
-static void message(const char *kind, const char *format, va_list arguments)
-{
-    fflush(stdout);
-    fprintf(stderr, "hakmem: %s", kind);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-}
-
-void command_error(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    message("", format, arguments);
-    va_end(arguments);
-}
-
-void command_warning(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    message("warning: ", format, arguments);
-    va_end(arguments);
-}
-
-int command_end_output(int status)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return status;
-    command_error("standard output: %s", strerror(errno));
-    return status != COMMAND_OK ? status : COMMAND_FAILED;
-}
 
 int main(int argc, char **argv)
 {

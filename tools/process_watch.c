@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "reader/remote_block.h"
+
 /*
  * A file /proc/PID/mem stays with the memory that the process had when it was opened: of memory that is no
  * more, it reads as if it ended.

@@ -6,7 +6,9 @@
 #ifndef HAK_TOOLS_PROCESS_WATCH_H
 #define HAK_TOOLS_PROCESS_WATCH_H
 
-#include "process.h"
+#include <stdbool.h>
+
+#include "process_record.h"
 
 /*
  * From now on, in place of what was watched before. It finds process->task, too, a thread by which the memory

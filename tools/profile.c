@@ -32,14 +32,6 @@ struct profile *profile_new(void)
     return NULL;
 }
 
-void profile_free(struct profile *profile)
-{
-    if (profile == NULL)
-        return;
-    profile_symbols_close(profile);
-    munmap(profile, profile->room);
-}
-
 void *profile_room(struct profile *profile, size_t count, size_t size)
 {
     size_t bytes, start = (profile->used + 15) & ~(size_t)15;
@@ -321,6 +313,6 @@ struct profile *profile_difference(const struct profile *new, const struct profi
     if (subtract(profile, new, old))
         return profile;
     command_error("the difference does not fit in memory");
-    profile_free(profile);
+    munmap(profile, profile->room);
     return NULL;
 }

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile_names.h"
+#include "profile_demangle.h"
 
 const bool profile_demangle_available = true;
 

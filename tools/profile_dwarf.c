@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "profile_debug.h"
+#include "profile_demangle.h"
 #include "profile_names.h"
 
 const bool profile_debug_available = true;

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "profile_names.h"
+#include "profile_demangle.h"
 
 const bool profile_demangle_available = false;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "profile.h"
+#include "profile_demangle.h"
 
 /* Replaces `length` bytes at `at` with a text that is not longer. */
 static void replace(char *at, size_t length, const char *text)

@@ -14,13 +14,4 @@ char *profile_name_of_symbol(const char *symbol);
 /* Leaves out default template arguments, and makes the name printable; in place. */
 void profile_tidy_name(char *name);
 
-/*
- * The demangled form of a symbol of C++ or Rust, to be freed, or NULL. In profile_demangle.c by
- * libiberty; profile_mangled.c stands in for it in a command built without. Of more than 4096 bytes
- * the rest is cut, and "..." comes in its place.
- */
-char *profile_demangle(const char *symbol);
-
-extern const bool profile_demangle_available;
-
 #endif

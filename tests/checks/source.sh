@@ -56,6 +56,9 @@ plant() {
     fresh
     printf '%b' "$2" >> "$work/tree/$1"
 }
+plant tools/process_watch.c 'int f(void)\n{\n    return process_list(NULL, NULL);\n}\n'
+catches "$tools/check-layers" "$work/tree"
+grep -q 'a circle: process, process_watch$' "$work/out"
 # a use that doc/rooms.md does not list, and one that is gone
 plant lib/slab/starter.c '#include "slab/superslab.h"\n'
 catches "$tools/check-layers" "$work/tree"
