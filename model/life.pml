@@ -156,7 +156,7 @@ inline take_block()
 
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_let_go */
 /* C: lib/slab/shared_pool.c hak__pool_let_go */
-/* C: lib/cache/heap_life.c let_go_all let_go_spare */
+/* C: lib/cache/heap_flush.c let_go_all let_go_spare */
 inline let_go()
 {
     emptied = false;
@@ -215,7 +215,7 @@ proctype heap(byte me; byte wanted; byte rounds)
         fi
     :: else -> break
     od;
-    /* the thread ends: C: lib/cache/heap_life.c hak__heap_flush */
+    /* the thread ends: C: lib/cache/heap_flush.c hak__heap_flush */
     if :: holding -> let_go() :: else fi;
     if :: remembered -> claim(OWNED, true) :: else fi;
     if :: holding -> let_go() :: else fi

@@ -121,7 +121,8 @@ inline take()
 }
 
 /* C: lib/cache/mail.c hak__mail_open hak__mail_close */
-/* C: lib/cache/heap_life.c leave leave_as_it_is adopt hak__heap_attach */
+/* C: lib/cache/heap_life.c leave hak__heap_attach */
+/* C: lib/cache/heap_flush.c hak__heap_leave_contents hak__heap_salvage */
 proctype owner()
 {
     byte list = NONE, p, lives = 2;

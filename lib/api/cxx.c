@@ -23,7 +23,7 @@
 #include "api/visible.h"
 #include "base/bits.h"
 #include "base/params.h"
-#include "cache/heap_life.h"
+#include "cache/heap_pool.h"
 #include "core/report.h"
 #include "front/fast.h"
 #include "front/free_sized.h"

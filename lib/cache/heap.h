@@ -7,7 +7,7 @@
  *
  * Each thread has one heap by default and is the only one to touch it. A heap
  * belongs to a thread from attach to detach; then it waits for another thread, with what is in it or, if
- * that is much, empty (heap_life.c). Ids are part of the record and never given to another one.
+ * that is much, empty (heap_pool.c). Ids are part of the record and never given to another one.
  */
 #ifndef HAK_CACHE_HEAP_H
 #define HAK_CACHE_HEAP_H

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Life and death of heaps. */
+/* How threads get their heaps, and what becomes of these when a thread ends or forks. */
 #ifndef HAK_CACHE_HEAP_LIFE_H
 #define HAK_CACHE_HEAP_LIFE_H
-
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "os/lock.h"
 
 struct hak_heap;
 
-/* Which heaps are free, left or attached; and of the heap that threads without one share. */
-extern struct hak_lock hak__heap_lock, hak__heap_shared_lock;
+/* Of the heap that threads without one share. */
+extern struct hak_lock hak__heap_shared_lock;
 
 /* What a thread has after its heap, like hak__heap_none. */
 extern const struct hak_heap hak__heap_gone;
@@ -32,11 +29,6 @@ void hak__heap_prepare(void);
  */
 void hak__heap_fork_child(void);
 
-/* Hands back all that the heap holds; it stays usable. A poll is left to the caller. */
-void hak__heap_flush(struct hak_heap *heap);
-/* The same of all but what is in the bins, for who has entered the heap or barred it (enter.h). */
-void hak__heap_flush_rest(struct hak_heap *heap);
-
 /* Before a slow path: does what other threads or options ask of the heap. */
 void hak__heap_heed(struct hak_heap *heap);
 
@@ -44,13 +36,5 @@ void hak__heap_heed(struct hak_heap *heap);
 struct hak_heap *hak__heap_shared_locked(void);
 /* Flushes it, if nobody is using it. */
 void hak__heap_flush_shared(void);
-
-/* Empties the heaps that threads have left as they were before a time; HAK_NEVER: all. */
-void hak__heap_flush_left(int64_t before);
-/* The same of those that are older than a decay period. Takes the time: bins are in order. */
-void hak__heap_look_at_left(void);
-
-/* Whether all that a sized delete comes down to is this library's; only where it has operators. */
-bool hak__sized_delete_is_ours(void);
 
 #endif

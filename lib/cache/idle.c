@@ -5,7 +5,7 @@
 #include "base/bits.h"
 #include "cache/enter.h"
 #include "cache/handback.h"
-#include "cache/heap_life.h"
+#include "cache/heap_flush.h"
 #include "cache/heap_list.h"
 #include "cache/mail.h"
 #include "core/stats.h"

@@ -18,6 +18,7 @@
 #include "cache/enter.h"
 #include "cache/heap_life.h"
 #include "cache/heap_list.h"
+#include "cache/heap_pool.h"
 #include "cache/idle.h"
 #include "cache/reclaim.h"
 #include "core/options.h"

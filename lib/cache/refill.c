@@ -6,6 +6,7 @@
 #include "cache/enter.h"
 #include "cache/heap_life.h"
 #include "cache/heap_poll.h"
+#include "cache/heap_pool.h"
 #include "cache/l0.h"
 #include "cache/reclaim.h"
 #include "cache/thread_cache.h"

@@ -2,8 +2,10 @@
 /* What threads and the process keep ready goes back on request. */
 #include "base/annotate.h"
 #include "cache/heap.h"
+#include "cache/heap_flush.h"
 #include "cache/heap_life.h"
 #include "cache/heap_poll.h"
+#include "cache/heap_pool.h"
 #include "cache/reclaim.h"
 #include "cache/sampled.h"
 #include "front/front.h"

@@ -3,6 +3,7 @@
 
 #include "cache/heap.h"
 #include "cache/heap_life.h"
+#include "cache/heap_pool.h"
 #include "cache/idle.h"
 #include "cache/reclaim.h"
 #include "cache/sampled.h"

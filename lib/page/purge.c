@@ -7,6 +7,7 @@
 #include "os/deadline.h"
 #include "os/os.h"
 #include "page/arena.h"
+#include "page/arena_purge.h"
 #include "page/locked.h"
 #include "page/pagemap.h"
 #include "page/retain.h"

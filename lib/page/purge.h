@@ -47,4 +47,12 @@ size_t hak__purge_around(uintptr_t base, size_t units, size_t *first);
 /* Counts memory that was returned to the system. Any thread. */
 void hak__purge_count(size_t bytes);
 
+/*
+ * Returns warm memory to the system until that many bytes have gone or the time is past, until
+ * then in steps of HAK_PURGE_STEP; how many went. With pinned_too all that is pinned is tried again.
+ * If all shall go and there is no such time, the charge of what is cold and the address space that
+ * others want go, too. Without locks held.
+ */
+size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too);
+
 #endif

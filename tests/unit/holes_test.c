@@ -11,7 +11,7 @@
 #include "base/bits.h"
 #include "cache/account.h"
 #include "cache/heap.h"
-#include "cache/heap_life.h"
+#include "cache/heap_flush.h"
 #include "cache/reclaim.h"
 #include "core/options.h"
 #include "os/deadline.h"

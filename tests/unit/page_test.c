@@ -17,6 +17,7 @@
 #include "page/huge.h"
 #include "page/pagemap.h"
 #include "page/pieces.h"
+#include "page/purge.h"
 #include "page/retain.h"
 #include "page/spans.h"
 #include "unit.h"

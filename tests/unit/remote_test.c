@@ -10,8 +10,9 @@
 
 #include "cache/account.h"
 #include "cache/heap.h"
-#include "cache/heap_life.h"
+#include "cache/heap_flush.h"
 #include "cache/heap_list.h"
+#include "cache/heap_pool.h"
 #include "cache/mail.h"
 #include "core/meta.h"
 #include "core/stats.h"

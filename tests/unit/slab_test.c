@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/pagemap.h"
+#include "page/purge.h"
 #include "page/retain.h"
 #include "slab/shared_pool.h"
 #include "slab/size_class.h"

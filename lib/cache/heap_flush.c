@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/heap_flush.h"
+
+#include <string.h>
+
+#include "cache/bins.h"
+#include "cache/enter.h"
+#include "cache/handback.h"
+#include "cache/heap.h"
+#include "cache/l0.h"
+#include "cache/mail.h"
+#include "cache/span_cache.h"
+#include "slab/shared_pool.h"
+#include "slab/starter.h"
+
+static void let_go_spare(struct hak_heap *heap)
+{
+    TinySlabMeta *slab;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        while ((slab = hak__l0_take(heap, i)) != NULL)
+            hak__pool_let_go(slab, i);
+}
+
+static void let_go_all(struct hak_heap *heap)
+{
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        TinySlabMeta *slab = heap->current[i];
+        heap->current[i] = NULL;
+        if (slab != NULL)
+            hak__pool_let_go(slab, i);
+    }
+    let_go_spare(heap);
+    memset(heap->begun, 0, sizeof heap->begun); /* what is begun next follows on no slab that was filled */
+}
+
+void hak__heap_flush_rest(struct hak_heap *heap)
+{
+    hak__mail_flush(heap);
+    hak__handback_flush(heap);
+    hak__span_cache_flush(heap);
+    let_go_all(heap);
+}
+
+void hak__heap_flush(struct hak_heap *heap)
+{
+    bool busy = hak__heap_enter(heap);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        hak__cache_empty_bin(heap, i);
+    if (heap->id == HAK_HEAP_FIRST)
+        hak__starter_close();
+    hak__heap_flush_rest(heap);
+    hak__heap_leave(heap, busy);
+}
+
+/* Of a heap that loses its thread. */
+void hak__heap_close(struct hak_heap *heap)
+{
+    bool busy = hak__heap_enter(heap);
+    hak__mail_close(heap);
+    hak__heap_flush(heap);
+    hak__cache_start_anew(heap);
+    hak__heap_leave(heap, busy);
+}
+
+/* Mail and large blocks go; what is known of the thread's ways does not hold for the next. */
+void hak__heap_leave_contents(struct hak_heap *heap)
+{
+    bool busy = hak__heap_enter(heap);
+    hak__mail_leave(heap);
+    hak__handback_flush(heap);
+    hak__span_cache_flush(heap);
+    let_go_spare(heap);
+    memset(heap->drained, 0, sizeof heap->drained);
+    memset(heap->sent, 0, sizeof heap->sent);
+    memset(heap->bursts, 0, sizeof heap->bursts);
+    hak__heap_leave(heap, busy);
+}
+
+/* What is left of a heap whose thread stopped anywhere: only current[] and l0 are sure. */
+void hak__heap_salvage(struct hak_heap *heap)
+{
+    memset(heap->chains, 0, sizeof heap->chains);
+    hak__mail_forget(heap);
+    hak__mail_close(heap); /* what is in it is whole */
+    hak__handback_flush(heap);
+    let_go_all(heap);
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
+        heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
+    memset(heap->spare_slots, 0, sizeof heap->spare_slots);
+    hak__span_cache_forget(heap);
+    heap->capacity_bytes = 0;
+}
