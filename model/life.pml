@@ -119,7 +119,8 @@ inline claim(from, with_tag)
 }
 
 /* C: lib/slab/shared_pool.c hak__pool_acquire begin_life */
-/* C: lib/slab/superslab.c claim_from take_from */
+/* C: lib/slab/superslab_partial.c claim_from */
+/* C: lib/slab/superslab.c take_from */
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_begin */
 inline acquire()
 {

@@ -41,14 +41,14 @@ inline set_remove(number)
     fi
 }
 
-/* C: lib/slab/superslab.c hak__superslab_show */
+/* C: lib/slab/superslab_partial.c hak__superslab_show */
 inline show_slab(slab)
 {
     partial[slab] = true;
     set_add(slab / SLOTS)
 }
 
-/* C: lib/slab/superslab.c claim_from */
+/* C: lib/slab/superslab_partial.c claim_from */
 inline claim_from(number)
 {
     at = number * SLOTS;
@@ -77,7 +77,7 @@ inline claim_from(number)
     od
 }
 
-/* C: lib/slab/superslab.c hak__superslab_claim claim_in */
+/* C: lib/slab/superslab_partial.c hak__superslab_claim claim_in */
 /* C: lib/slab/super_set.h super_set_next */
 /* C: lib/slab/super_chunk.c hak__chunk_after hak__chunk_strike_out */
 /* Unused slots are found in the same way, with `used` for the word below: */

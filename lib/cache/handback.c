@@ -11,6 +11,7 @@
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/superslab.h"
+#include "slab/superslab_partial.h"
 
 /*
  * After the push the slab may be anybody's: only what the push told is used then. A slab that becomes

@@ -14,6 +14,7 @@
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_pages.h"
 #include "slab/superslab.h"
+#include "slab/superslab_partial.h"
 
 HAK_READ_MOSTLY uint64_t hak__slab_link_secret;
 

@@ -4,6 +4,7 @@
 #include "page/pagemap.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_holes.h"
+#include "slab/superslab_partial.h"
 
 bool hak__slab_see(TinySlabMeta *slab, uint8_t *seen, uint32_t index)
 {

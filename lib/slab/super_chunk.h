@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
+#include "base/compiler.h"
 #include "slab/size_class.h"
 #include "slab/super_set.h"
 
@@ -41,6 +43,23 @@ struct super_chunk {
 
 /* The first chunk, whose `next` leads to the others. */
 extern struct super_chunk hak__super_chunks;
+
+/* The SuperSlab of a number, or NULL; and the chunk behind one, or NULL. Any thread. */
+HAK_INLINE struct SuperSlab *hak__chunk_member(struct super_chunk *chunk, unsigned number)
+{
+    return hak_load_acquire(&chunk->member[number]);
+}
+
+HAK_INLINE struct super_chunk *hak__chunk_next(struct super_chunk *chunk)
+{
+    return hak_load_acquire(&chunk->next);
+}
+
+/* Whether a bit of `ever` is set. Any thread. */
+HAK_INLINE bool hak__chunk_was_ever(struct super_chunk *chunk, unsigned bit)
+{
+    return (hak_load_acquire(&chunk->ever) >> bit & 1) != 0;
+}
 
 /* A set of a chunk, and that of the chunks whose word is its root. */
 struct chunk_set {

@@ -30,16 +30,6 @@ _Atomic size_t hak__superslabs_in_use;
  */
 static _Atomic(SuperSlab *) kept;
 
-static SuperSlab *member_of(struct super_chunk *chunk, unsigned number)
-{
-    return hak_load_acquire(&chunk->member[number]);
-}
-
-static struct super_chunk *chunk_after(struct super_chunk *chunk)
-{
-    return hak_load_acquire(&chunk->next);
-}
-
 /* ---- slots ------------------------------------------------------------- */
 
 /* The first slots of the aligned runs of set bits. */
@@ -146,19 +136,14 @@ static void strike_out(SuperSlab *super, unsigned order, bool warm)
         hak__chunk_put(super->chunk, super->number, set);
 }
 
-static bool was_ever(struct super_chunk *chunk, unsigned bit)
-{
-    return (hak_load_acquire(&chunk->ever) >> bit & 1) != 0;
-}
-
 static TinySlabMeta *take_in(struct super_chunk *chunk, unsigned order, bool warm)
 {
     struct chunk_set set = hak__chunk_slots(chunk, order, warm);
-    if (warm && !was_ever(chunk, HAK_EVER_WARM))
+    if (warm && !hak__chunk_was_ever(chunk, HAK_EVER_WARM))
         return NULL;
     for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
          n = super_set_next(set.near, n + 1)) {
-        SuperSlab *super = member_of(chunk, n);
+        SuperSlab *super = hak__chunk_member(chunk, n);
         TinySlabMeta *slab = take_from(super, order, warm, ANY_PAGES);
         if (slab != NULL)
             return slab;
@@ -187,7 +172,7 @@ TinySlabMeta *hak__superslab_take_little(unsigned pages)
         struct chunk_set set = hak__chunk_slots(chunk, 0, false);
         for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
              n = super_set_next(set.near, n + 1)) {
-            TinySlabMeta *slab = take_from(member_of(chunk, n), 0, false, pages);
+            TinySlabMeta *slab = take_from(hak__chunk_member(chunk, n), 0, false, pages);
             if (slab != NULL || ++looks == LOOKS)
                 return slab;
         }
@@ -402,77 +387,6 @@ void hak__superslab_return(TinySlabMeta *slab)
     give_back(super, mask);
 }
 
-/* ---- PARTIAL slabs ----------------------------------------------------- */
-
-void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx)
-{
-    SuperSlab *super = slab->super;
-    hak__race_point("show");
-    HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 1u << slab->slot));
-    hak__race_point("shown");
-    super_set_raise(&super->chunk->ever, (uint64_t)1 << class_idx);
-    hak__chunk_put(super->chunk, super->number, hak__chunk_partial(super->chunk, class_idx));
-}
-
-/*
- * The hint is taken away before the slab is looked at: whoever makes the slab
- * PARTIAL later sets it again, and whoever did so earlier is seen, since the
- * read-modify-write that clears the hint reads from the one that set it.
- */
-static TinySlabMeta *claim_from(SuperSlab *super, unsigned class_idx)
-{
-    uint32_t hints;
-    while ((hints = hak_load_relaxed(&super->partial[class_idx])) != 0) {
-        uint32_t bit = hints & -hints;
-        hak__race_point("take hint");
-        if ((HAK_SHARED(hak_and_acq_rel(&super->partial[class_idx], ~bit)) & bit) == 0)
-            continue;
-        TinySlabMeta *slab = &super->slabs[hak__lowest_bit(bit)];
-        hak__race_point("claim hinted");
-        if (slab_freelist_claim(slab, SLAB_PARTIAL, class_idx, NULL))
-            return slab;
-        hak__count(HAK_COUNTER_FAILED_CLAIMS, 1);
-    }
-    return NULL;
-}
-
-static TinySlabMeta *claim_in(struct super_chunk *chunk, unsigned class_idx)
-{
-    struct chunk_set set = hak__chunk_partial(chunk, class_idx);
-    if (!was_ever(chunk, class_idx))
-        return NULL;
-    for (unsigned n = super_set_next(set.near, 0); n < HAK_SET_SIZE;
-         n = super_set_next(set.near, n + 1)) {
-        SuperSlab *super = member_of(chunk, n);
-        TinySlabMeta *slab = claim_from(super, class_idx);
-        if (slab != NULL)
-            return slab;
-        super_set_remove(set.near, n);
-        hak__race_point("look at hints again");
-        if (HAK_SHARED(hak_or_acq_rel(&super->partial[class_idx], 0)) != 0)
-            hak__chunk_put(super->chunk, super->number, set);
-    }
-    hak__chunk_strike_out(chunk, set);
-    return NULL;
-}
-
-TinySlabMeta *hak__superslab_claim(unsigned class_idx)
-{
-    TinySlabMeta *slab = NULL;
-    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL && slab == NULL;
-         chunk = hak__chunk_after(chunk, hak__chunk_partial(chunk, class_idx)))
-        slab = claim_in(chunk, class_idx);
-    return slab;
-}
-
-bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx)
-{
-    SuperSlab *super = slab->super;
-    return (hak_load_relaxed(&super->partial[class_idx]) >> slab->slot & 1) != 0 &&
-           super_set_next(&super->chunk->partial[class_idx], super->number) == super->number &&
-           super_set_next(&super->chunk->partial[class_idx], 0) < HAK_SET_SIZE;
-}
-
 /* ---- purging ----------------------------------------------------------- */
 
 /* Takes all unused slots that have memory behind them; 0 when there are none. */
@@ -519,7 +433,7 @@ size_t hak__superslab_purge(size_t bytes, int64_t until, bool pinned_too)
         for (; n < HAK_SET_SIZE && done < bytes; n = super_set_next(set.near, n + 1)) {
             if (hak__os_is_past(until))
                 return done;
-            refused = purge_one(member_of(chunk, n), pinned_too, &done) ? 0 : refused + 1;
+            refused = purge_one(hak__chunk_member(chunk, n), pinned_too, &done) ? 0 : refused + 1;
             if (refused == HAK_PURGE_REFUSALS)
                 return done;
         }
@@ -537,17 +451,17 @@ SuperSlab *hak__superslab_after(const SuperSlab *super)
     struct super_chunk *chunk = super == NULL ? &hak__super_chunks : super->chunk;
     unsigned number = super == NULL ? 0 : super->number + 1;
     if (number == HAK_SET_SIZE) {
-        chunk = chunk_after(chunk);
+        chunk = hak__chunk_next(chunk);
         number = 0;
     }
-    return chunk != NULL ? member_of(chunk, number) : NULL;
+    return chunk != NULL ? hak__chunk_member(chunk, number) : NULL;
 }
 
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context)
 {
-    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = chunk_after(chunk))
+    for (struct super_chunk *chunk = &hak__super_chunks; chunk != NULL; chunk = hak__chunk_next(chunk))
         for (unsigned n = 0; n < HAK_SET_SIZE; n++) {
-            SuperSlab *super = member_of(chunk, n);
+            SuperSlab *super = hak__chunk_member(chunk, n);
             if (super == NULL)
                 break;
             for (unsigned slot = 0; slot < HAK_SUPERSLAB_UNITS; slot++)

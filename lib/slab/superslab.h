@@ -68,12 +68,6 @@ TinySlabMeta *hak__superslab_take_little(unsigned pages);
  */
 void hak__superslab_return(TinySlabMeta *slab);
 
-/* Shows a slab that the caller has made PARTIAL. It may be anybody's by now. Any thread. */
-void hak__superslab_show(TinySlabMeta *slab, unsigned class_idx);
-
-/* Claims a PARTIAL slab of a class, which is then CURRENT; NULL when none is shown. Any thread. */
-TinySlabMeta *hak__superslab_claim(unsigned class_idx);
-
 /*
  * Returns memory of unused slots to the system until that many bytes have gone; how many went. What
  * is pinned is tried again only if asked for.
@@ -85,9 +79,6 @@ SuperSlab *hak__superslab_after(const SuperSlab *super);
 
 /* Calls visit for every record of every SuperSlab that was ever made. Any thread. */
 void hak__superslab_visit(void (*visit)(TinySlabMeta *slab, void *context), void *context);
-
-/* Whether a search would find the slab as PARTIAL; for checks, at rest. */
-bool hak__superslab_shows(TinySlabMeta *slab, unsigned class_idx);
 
 /* One number for each record, from 0, without large gaps. */
 size_t hak__superslab_index(const TinySlabMeta *slab);

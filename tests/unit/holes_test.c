@@ -24,6 +24,7 @@
 #include "slab/slab_holes.h"
 #include "slab/slab_pages.h"
 #include "slab/superslab.h"
+#include "slab/superslab_partial.h"
 #include "unit.h"
 
 enum { OWNER = 77, MOST = 4096 };

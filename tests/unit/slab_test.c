@@ -21,6 +21,7 @@
 #include "slab/slab_pages.h"
 #include "slab/super_set.h"
 #include "slab/superslab.h"
+#include "slab/superslab_partial.h"
 #include "unit.h"
 
 enum { OWNER = 77 };
