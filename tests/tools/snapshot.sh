@@ -50,7 +50,7 @@ assert stat == stat_shot
 PYTHON
 python3 same.py heap.process heap.shot heap.full stat.process stat.shot
 "$hakmem" stat shot > text && grep -q '^RSS [0-9.]* MiB' text || fail 'no residency'
-"$hakmem" heap --diff shot full | grep -qx '+0 blocks in use, +0.00 MiB' || fail 'a difference to the same'
+"$hakmem" heap --diff shot full | grep -qx '+0 blocks in use, +0 B' || fail 'a difference to the same'
 "$hakmem" profile -t "$pid" | tail -n +3 > profile.process
 "$hakmem" profile -t shot | tail -n +3 > profile.shot
 cmp profile.process profile.shot || fail 'another profile'
