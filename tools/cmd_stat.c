@@ -14,10 +14,10 @@
 
 #include "api/stats_print.h"
 #include "command.h"
-#include "process_pass.h"
+#include "number_text.h"
 #include "reader/clock.h"
-#include "snapshot.h"
 #include "stat_parts.h"
+#include "stat_request.h"
 #include "stat_text.h"
 #include "threads_text.h"
 
@@ -47,172 +47,10 @@ static const char usage[] =
     "Exit status: 0 if all processes were read, 1 if one could not be read, 2 on\n"
     "incorrect usage.\n";
 
-enum format { TEXT, JSON, METRICS };
-
-struct request {
-    enum format format;
-    double seconds; /* 0: once */
-    bool array;     /* JSON of other than one process */
-    bool all;       /* also those that begin meanwhile */
-    bool counters, threads;
-    bool twice;     /* and no more; only the second time is shown */
-    const char *output; /* NULL: standard output */
-    struct process *processes;
-    size_t count;
-};
-
-/* A positive decimal number up to most, or 0. */
-static double number_of(const char *text, double most)
-{
-    char *end = NULL;
-    errno = 0;
-    double number = strtod(text, &end);
-    bool plain = strspn(text, "0123456789.") == strlen(text);
-    return plain && errno == 0 && *end == '\0' && number > 0 && number <= most ? number : 0;
-}
-
-/* ---- which processes --------------------------------------------------- */
-
-/* All of a pass, which is to be ended; NULL after a message. */
-static struct process_pass *read_all(const struct process_wanted *wanted, size_t count)
-{
-    struct process_pass *pass = process_pass_begin(wanted, count);
-    while (pass != NULL && !process_pass_step(pass))
-        continue;
-    return pass;
-}
-
-/* Once more; forgets processes that cannot be read. False when one was left out that has not ended. */
-static bool read_again(struct request *request)
-{
-    struct process_wanted *wanted = calloc(request->count + 1, sizeof *wanted);
-    for (size_t i = 0; wanted != NULL && i < request->count; i++) {
-        const struct process *process = &request->processes[i];
-        wanted[i] = (struct process_wanted){
-            .pid = process->pid, .silent = process->silent, .threads = request->threads, .block = process->block};
-    }
-    struct process_pass *pass = wanted != NULL ? read_all(wanted, request->count) : NULL;
-    bool good = pass != NULL;
-    size_t kept = 0;
-    for (size_t i = 0; pass != NULL && i < request->count; i++) {
-        const struct process_pass_item *item = process_pass_item(pass, i);
-        if (item->result == PROCESS_READ) {
-            if (kept != i)
-                request->processes[kept] = request->processes[i];
-            process_take(&request->processes[kept++], item);
-        } else {
-            process_forget(&request->processes[i]);
-            good = good && (item->result == PROCESS_ENDED || wanted[i].silent);
-        }
-    }
-    request->count = kept;
-    if (pass != NULL)
-        process_pass_end(pass);
-    free(wanted);
-    return good;
-}
-
-static bool add(struct request *request, const struct process *process)
-{
-    struct process *more = reallocarray(request->processes, request->count + 1, sizeof *more);
-    if (more == NULL) {
-        command_error("%s", strerror(errno));
-        return false;
-    }
-    request->processes = more;
-    more[request->count++] = *process;
-    return true;
-}
-
-static bool keep(struct request *request, const struct process_pass_item *item, bool silent)
-{
-    struct process process = {.silent = silent};
-    process_take(&process, item);
-    return add(request, &process);
-}
-
-static int add_snapshot(struct request *request, const char *path)
-{
-    struct process process = {.snapshot_path = path};
-    if (request->seconds != 0) {
-        command_error("%s is a file; --watch and --seconds are for running processes", path);
-        return COMMAND_FAILED;
-    }
-    return snapshot_read_process(path, &process, request->threads) && add(request, &process) ? COMMAND_OK : COMMAND_FAILED;
-}
-
-static bool has_process(const struct request *request, pid_t pid)
-{
-    for (size_t i = 0; i < request->count; i++)
-        if (request->processes[i].snapshot_path == NULL && request->processes[i].pid == pid)
-            return true;
-    return false;
-}
-
-/* Reads processes that are not there yet; *found: how many were read, or are there. */
-static bool add_processes(struct request *request, const pid_t *pids, size_t count, bool silent, size_t *found)
-{
-    struct process_wanted *wanted = calloc(count + 1, sizeof *wanted);
-    size_t fresh = 0;
-    for (size_t i = 0; wanted != NULL && i < count; i++) {
-        if (has_process(request, pids[i]))
-            ++*found;
-        else
-            wanted[fresh++] = (struct process_wanted){.pid = pids[i], .silent = silent, .threads = request->threads};
-    }
-    struct process_pass *pass = wanted != NULL ? read_all(wanted, fresh) : NULL;
-    bool good = pass != NULL;
-    for (size_t i = 0; pass != NULL && i < fresh; i++) {
-        const struct process_pass_item *item = process_pass_item(pass, i);
-        bool kept = item->result == PROCESS_READ && keep(request, item, silent);
-        *found += kept;
-        good = good && (kept || silent);
-    }
-    if (pass != NULL)
-        process_pass_end(pass);
-    free(wanted);
-    return good;
-}
-
-/* NULL names all processes. */
-static int add_named(struct request *request, const char *name)
-{
-    pid_t *pids;
-    size_t found = 0;
-    int count = process_list(name, &pids);
-    bool good = count >= 0 && add_processes(request, pids, (size_t)count, true, &found);
-    free(pids);
-    if (good && found == 0 && name != NULL && !process_complain_of_named(name))
-        command_error("no process named '%s' that you may read uses libhakmem; start the program with hakmem run",
-                      name);
-    return good && found > 0 ? COMMAND_OK : COMMAND_FAILED;
-}
-
-static int bad(const char *what, const char *text)
-{
-    command_error("%s '%s'; see hakmem stat --help", what, text);
-    return COMMAND_USAGE;
-}
-
-static int add_argument(struct request *request, const char *argument)
-{
-    if (strchr(argument, '/') != NULL || snapshot_is_one(argument))
-        return add_snapshot(request, argument);
-    if (strspn(argument, "-.0123456789") != strlen(argument)) {
-        request->array = true;
-        return add_named(request, argument);
-    }
-    pid_t pid = (pid_t)number_of(argument, INT_MAX);
-    if (pid == 0 || strchr(argument, '.') != NULL)
-        return bad("invalid process ID:", argument);
-    size_t found = 0;
-    return add_processes(request, &pid, 1, false, &found) ? COMMAND_OK : COMMAND_FAILED;
-}
-
 /* ---- what is shown ----------------------------------------------------- */
 
 /* What hakmem stat --threads --json is: an object a process. */
-static void print_threads_json(FILE *out, const struct request *request)
+static void print_threads_json(FILE *out, const struct stat_request *request)
 {
     fputs(request->array ? "[" : "", out);
     for (size_t i = 0; i < request->count; i++) {
@@ -234,7 +72,7 @@ static void print_json(struct hak_text *text, const struct hak_stats_report *rep
 }
 
 /* For programs; returns an errno, or 0. */
-static int print_reports(int fd, const struct request *request)
+static int print_reports(int fd, const struct stat_request *request)
 {
     struct hak_stats_report *reports = calloc(request->count + 1, sizeof *reports);
     struct hak_stats_found(*found)[STAT_ROWS] = calloc(request->count + 1, sizeof *found);
@@ -248,11 +86,11 @@ static int print_reports(int fd, const struct request *request)
     }
     if (reports != NULL && found != NULL) {
         hak__text_begin(&text, fd);
-        if (request->format == METRICS)
+        if (request->format == STAT_METRICS)
             hak__stats_print_metrics(&text, reports, request->count);
-        if (request->format == METRICS && request->threads)
+        if (request->format == STAT_METRICS && request->threads)
             threads_write_metrics(&text, request->processes, request->count);
-        else if (request->format == JSON)
+        else if (request->format == STAT_JSON)
             print_json(&text, reports, request->count, request->array);
         error = hak__text_end(&text);
     }
@@ -261,7 +99,7 @@ static int print_reports(int fd, const struct request *request)
     return error;
 }
 
-static void print_each(FILE *out, const struct request *request, const struct stat_text_options *options)
+static void print_each(FILE *out, const struct stat_request *request, const struct stat_text_options *options)
 {
     for (size_t i = 0; i < request->count; i++) {
         fputs(i > 0 ? "\n" : "", out);
@@ -270,14 +108,14 @@ static void print_each(FILE *out, const struct request *request, const struct st
 }
 
 /* By stdio; returns an errno, or 0. */
-static int print_text(int fd, const struct request *request, double seconds)
+static int print_text(int fd, const struct stat_request *request, double seconds)
 {
     const struct stat_text_options options = {request->counters, request->threads, seconds};
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     FILE *out = copy >= 0 ? fdopen(copy, "w") : NULL;
     if (out == NULL)
         return errno;
-    if (request->format == JSON)
+    if (request->format == STAT_JSON)
         print_threads_json(out, request);
     else if (request->counters || request->threads || (request->count == 1 && !request->all))
         print_each(out, request, &options);
@@ -288,9 +126,9 @@ static int print_text(int fd, const struct request *request, double seconds)
     return fclose(out) != 0 || !good ? errno : 0;
 }
 
-static bool write_to(int fd, const char *name, const struct request *request, double seconds)
+static bool write_to(int fd, const char *name, const struct stat_request *request, double seconds)
 {
-    bool text = request->format == TEXT || (request->format == JSON && request->threads);
+    bool text = request->format == STAT_TEXT || (request->format == STAT_JSON && request->threads);
     int error = text ? print_text(fd, request, seconds) : print_reports(fd, request);
     if (error != 0)
         command_error("%s: %s", name, strerror(error));
@@ -298,7 +136,7 @@ static bool write_to(int fd, const char *name, const struct request *request, do
 }
 
 /* Where a link leads to is for open(2) to decide, which heeds fs.protected_symlinks. */
-static bool write_in_place(const struct request *request, double seconds)
+static bool write_in_place(const struct stat_request *request, double seconds)
 {
     int fd = open(request->output, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
@@ -311,7 +149,7 @@ static bool write_in_place(const struct request *request, double seconds)
 }
 
 /* A new file takes the place of the old one: its readers never see an incomplete file. */
-static bool replace_file(mode_t mode, const struct request *request, double seconds)
+static bool replace_file(mode_t mode, const struct stat_request *request, double seconds)
 {
     char *beside = NULL;
     if (asprintf(&beside, "%s.XXXXXX", request->output) < 0)
@@ -333,7 +171,7 @@ static bool replace_file(mode_t mode, const struct request *request, double seco
     return good;
 }
 
-static bool write_file(const struct request *request, double seconds)
+static bool write_file(const struct stat_request *request, double seconds)
 {
     struct stat old = {.st_mode = S_IFREG | 0644};
     if (lstat(request->output, &old) == 0 && !S_ISREG(old.st_mode))
@@ -342,7 +180,7 @@ static bool write_file(const struct request *request, double seconds)
 }
 
 /* Nothing where there is nothing to say. */
-static bool show(const struct request *request, double seconds)
+static bool show(const struct stat_request *request, double seconds)
 {
     if (request->count == 0 && request->output == NULL)
         return true;
@@ -360,19 +198,19 @@ static void wait_for(double seconds)
         continue;
 }
 
-static int watch(struct request *request, int status)
+static int watch(struct stat_request *request, int status)
 {
     double last = clock_seconds();
     bool done = false;
     while (!done && (request->count > 0 || request->all)) {
         wait_for(request->seconds);
-        if (!read_again(request))
+        if (!stat_request_read_again(request))
             status = COMMAND_FAILED;
         if (request->all)
-            add_named(request, NULL);
+            stat_request_add_named(request, NULL);
         double now = clock_seconds();
         done = request->twice;
-        if (request->format == TEXT && request->output == NULL && request->count > 0 && !done)
+        if (request->format == STAT_TEXT && request->output == NULL && request->count > 0 && !done)
             puts("");
         fflush(stdout);
         if (!show(request, now - last))
@@ -382,14 +220,14 @@ static int watch(struct request *request, int status)
     return status;
 }
 
-static int run(struct request *request, int argc, char **argv)
+static int run(struct stat_request *request, int argc, char **argv)
 {
-    int status = request->all ? add_named(request, NULL) : COMMAND_OK;
+    int status = request->all ? stat_request_add_named(request, NULL) : COMMAND_OK;
     if (request->all && request->count == 0)
         command_error("no process that you may read uses libhakmem; start a program with hakmem run");
     request->array = request->all || argc > 1;
     for (int i = 0; i < argc && status != COMMAND_USAGE; i++) {
-        int added = add_argument(request, argv[i]);
+        int added = stat_request_add(request, argv[i]);
         status = added != COMMAND_OK ? added : status;
     }
     if (status == COMMAND_USAGE)
@@ -401,20 +239,26 @@ static int run(struct request *request, int argc, char **argv)
 
 /* ---- arguments --------------------------------------------------------- */
 
+static int bad(const char *what, const char *text)
+{
+    command_error("%s '%s'; see hakmem stat --help", what, text);
+    return COMMAND_USAGE;
+}
+
 static int wrong(const char *what)
 {
     command_error("%s; see hakmem stat --help", what);
     return COMMAND_USAGE;
 }
 
-static int check(const struct request *request, bool json, int operands)
+static int check(const struct stat_request *request, bool json, int operands)
 {
-    if (json && request->format == METRICS)
+    if (json && request->format == STAT_METRICS)
         return wrong("--json and --prometheus exclude each other");
-    if (request->seconds != 0 && !request->twice && request->format == METRICS && request->output == NULL)
+    if (request->seconds != 0 && !request->twice && request->format == STAT_METRICS && request->output == NULL)
         return wrong("--prometheus with --watch needs --output=FILE, since standard output would mix several sets of "
                      "metrics");
-    if (request->counters && (json || request->format == METRICS))
+    if (request->counters && (json || request->format == STAT_METRICS))
         return wrong("--counters is for text output; JSON and metrics always contain the counters");
     if (request->all && operands > 0)
         return wrong("--all and processes exclude each other");
@@ -424,7 +268,7 @@ static int check(const struct request *request, bool json, int operands)
 }
 
 /* Returns an exit status, or -1 to go on. */
-static int parse(struct request *request, int argc, char **argv)
+static int parse(struct stat_request *request, int argc, char **argv)
 {
     static const struct option options[] = {{"all", no_argument, NULL, 'a'},
                                             {"counters", no_argument, NULL, 'c'},
@@ -452,7 +296,7 @@ static int parse(struct request *request, int argc, char **argv)
             json = true;
             break;
         case 'p':
-            request->format = METRICS;
+            request->format = STAT_METRICS;
             break;
         case 'o':
             request->output = optarg;
@@ -462,7 +306,7 @@ static int parse(struct request *request, int argc, char **argv)
             if (request->seconds != 0 && request->twice != (option == 's'))
                 return wrong("--watch and --seconds exclude each other");
             request->twice = option == 's';
-            request->seconds = number_of(optarg, INT_MAX);
+            request->seconds = number_positive(optarg, INT_MAX);
             if (request->seconds == 0)
                 return bad("invalid number of seconds:", optarg);
             break;
@@ -475,13 +319,13 @@ static int parse(struct request *request, int argc, char **argv)
     }
     int status = check(request, json, argc - optind);
     if (json)
-        request->format = JSON;
+        request->format = STAT_JSON;
     return status == COMMAND_OK ? -1 : status;
 }
 
 int cmd_stat(int argc, char **argv)
 {
-    struct request request = {.format = TEXT};
+    struct stat_request request = {.format = STAT_TEXT};
     int status = parse(&request, argc, argv);
     if (status < 0)
         status = run(&request, argc - optind, argv + optind);

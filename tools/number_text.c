@@ -23,3 +23,12 @@ bool number_parse(const char *text, uint64_t most, bool suffixes, uint64_t *numb
     }
     return *end == '\0' && *number <= most;
 }
+
+double number_positive(const char *text, double most)
+{
+    char *end = NULL;
+    errno = 0;
+    double number = strtod(text, &end);
+    bool plain = strspn(text, "0123456789.") == strlen(text);
+    return plain && errno == 0 && *end == '\0' && number > 0 && number <= most ? number : 0;
+}

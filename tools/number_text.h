@@ -12,6 +12,9 @@
  */
 bool number_parse(const char *text, uint64_t most, bool suffixes, uint64_t *number);
 
+/* A positive decimal number up to most, perhaps with a fraction; 0 if the text is none. */
+double number_positive(const char *text, double most);
+
 /* The ending of a regular noun that a number counts: "s", or nothing for 1. */
 static inline const char *number_s(uint64_t number)
 {

@@ -327,3 +327,28 @@ void preload_file_close(struct preload_file *file)
         close(file->root);
     *file = (struct preload_file){.root = -1, .folder = -1, .lock = -1};
 }
+
+void preload_file_warn_of_misread(const struct preload_file *file, const struct preload_text *text)
+{
+    char *meant = preload_text_read(text, PRELOAD_AS_MEANT);
+    char *read = preload_text_read(text, PRELOAD_BY_GLIBC);
+    struct preload_name name = {0, 0};
+    while (meant && read && preload_next_name(read, text->size, &name))
+        if (memcmp(meant + name.start, read + name.start, name.length) != 0) {
+            command_warning("%s: glibc mistakes words of a comment for libraries: '%.*s'; "
+                            "see BUGS in hakmem-preload(8)",
+                            file->shown, (int)name.length, read + name.start);
+            break;
+        }
+    free(meant);
+    free(read);
+}
+
+bool preload_file_is_text(const struct preload_file *file, const struct preload_text *text)
+{
+    const char *nul = text->size > 0 ? memchr(text->bytes, '\0', text->size) : NULL;
+    if (nul != NULL)
+        command_error("%s: not a text file: the loader stops reading at the null byte at offset %td",
+                      file->shown, nul - text->bytes);
+    return nul == NULL;
+}

@@ -54,4 +54,9 @@ bool preload_file_replace(const struct preload_file *file, const struct preload_
 /* Gives the lock back and closes. */
 void preload_file_close(struct preload_file *file);
 
+/* Whether the text has no null byte, where the loader would stop reading; an error message if it has. */
+bool preload_file_is_text(const struct preload_file *file, const struct preload_text *text);
+/* Warns of words of comments that glibc takes for libraries. */
+void preload_file_warn_of_misread(const struct preload_file *file, const struct preload_text *text);
+
 #endif

@@ -22,7 +22,7 @@ lib/core/options.c|unknown option '
 lib/front/free_sized.c|wrong size
 lib/slab/slab_check.c|a FULL slab has blocks left
 tools/cmd_heap.c|--hexdump needs --blocks
-tools/cmd_preload.c|added %s to %s
+tools/preload_enable.c|added %s to %s
 tools/cmd_run.c|is built for another architecture, so libhakmem is not loaded into it
 tools/preload_library.c|not libhakmem: its soname is '%s'
 tools/process.c|does not exist, or has ended
