@@ -28,6 +28,9 @@
 #define HAK_GROWN_MAX (31 * HAK_GRANULE)
 #define HAK_LARGE_MAX ((size_t)32 << 20)
 
+/* The most bytes of a guarded block: sixteen granules. */
+#define HAK_GUARDED_MAX ((size_t)1 << 20)
+
 /* Where time is bounded, no more is returned to the system by one call. */
 #define HAK_PURGE_STEP ((size_t)16 << 20)
 

@@ -142,7 +142,13 @@ struct hak_heap {
     uint32_t thread;            /* the one that has it, as gettid(2) says; 0: none */
     int64_t left_ms;            /* since then; the same */
     uint64_t left_cpu;          /* as a bit, if that is much; the same */
-    uint64_t sample_interval; /* what until_sample was drawn for; 0: the profiler was off */
+    /*
+     * Two ways are counted down at once, to the next sample and to the next guarded block, of which until_sample
+     * is the shorter one: how much longer each is, and the mean it was drawn for, 0: off.
+     */
+    ptrdiff_t sample_behind, guard_behind;
+    bool looks_at_next; /* until_sample began below 0, by one */
+    uint64_t sample_interval, guard_interval;
     /*
      * Bytes requested of the heap so far = requested_end - until_sample. Both change together while
      * draws is odd; a reader that finds it odd, or another one behind its look, looks again.

@@ -42,7 +42,7 @@ static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned c
     }
     void *block = NULL;
     do {
-        block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx, size)
+        block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx, size, alignment)
                                             : aligned_large(alignment, size);
     } while (block == NULL && hak__try_again(size));
     if (block == NULL)
@@ -65,7 +65,7 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
         return hak__malloc(size);
     unsigned class_idx = class_of(alignment, size);
     struct hak_heap *heap = hak__heap;
-    bool counted = heap->until_sample < 0; /* by from_cache, which has left the block to the profiler */
+    bool counted = hak__sample_is_counted(heap); /* by from_cache, which has left the block to the profiler */
     if (hak_likely(class_idx < HAK_CLASS_COUNT) && !counted) {
         void *block = hak__cache_malloc(heap, class_idx, size);
         if (hak_likely(block != NULL))
@@ -117,7 +117,7 @@ static void *aligned_bypass(size_t alignment, size_t size)
     struct hak_heap *heap = hak__heap;
     if (!hak__heap_is_real(heap))
         return NULL;
-    void *block = hak__sampled_malloc(class_idx, size);
+    void *block = hak__sampled_malloc(class_idx, size, alignment);
     if (block != NULL)
         return block;
     block = hak__cache_bypass(heap, class_idx);

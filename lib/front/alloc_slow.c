@@ -104,11 +104,11 @@ static void *alloc_class(unsigned class_idx, bool may_borrow)
 }
 
 /* A thread's first block counts as requested of the heap that it gets for it. */
-static void *alloc_small(unsigned class_idx, size_t size, bool may_borrow)
+static void *alloc_small(unsigned class_idx, size_t size, size_t alignment, bool may_borrow)
 {
     if (hak_unlikely(!hak__heap_is_real(hak__heap)))
         hak__heap_attach();
-    void *block = hak__sampled_malloc(class_idx, size);
+    void *block = hak__sampled_malloc(class_idx, size, alignment);
     return hak_likely(block == NULL) ? alloc_class(class_idx, may_borrow) : block;
 }
 
@@ -120,7 +120,7 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
     void *block = NULL;
     do {
         if (hak_likely(size <= HAK_SMALL_MAX))
-            block = alloc_small(hak__class_of(size), size, true);
+            block = alloc_small(hak__class_of(size), size, HAK_ALIGNMENT, true);
         else if (size <= PTRDIFF_MAX)
             block = hak__large_fresh(size, HAK_ALIGNMENT, false);
     } while (hak_unlikely(block == NULL) && hak__try_again(size));
@@ -133,13 +133,13 @@ HAK_NOINLINE void *hak__malloc_large(size_t size)
     if (hak_unlikely(kept == NULL))
         return hak__malloc_slow(size);
     if (hak__sample_counts(hak__heap, size))
-        hak__large_sample(kept, size);
+        return hak__large_sample(kept, size, HAK_ALIGNMENT);
     return kept;
 }
 
-HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx, size_t size)
+HAK_NOINLINE void *hak__class_malloc_slow(unsigned class_idx, size_t size, size_t alignment)
 {
-    return alloc_small(class_idx, size, false);
+    return alloc_small(class_idx, size, alignment, false);
 }
 
 void *hak__large_zeroed(size_t size, size_t alignment)

@@ -66,14 +66,18 @@ HAK_INLINE void *hak__cache_malloc(struct hak_heap *heap, unsigned class_idx, si
 }
 
 /*
- * Counts a block of a class for so many bytes, unless that was done; if it is to be sampled, one that is live once
- * it has been recorded. NULL: it comes from where it would have otherwise.
+ * Counts a block of a class for so many bytes, unless that was done; if it is to be sampled or guarded, one that
+ * is live once it has been. NULL: it comes from where it would have otherwise.
  */
-HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size)
+HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size, size_t alignment)
 {
-    if (hak_likely(!hak__sample_due(hak__heap, size)))
+    unsigned due = hak__sample_due(hak__heap, size);
+    if (hak_likely(due == 0))
         return NULL;
     struct hak_heap *heap = hak__heap; /* which the thread may have had from then on */
+    void *guarded = (due & HAK_DUE_GUARD) != 0 ? hak__sample_guarded(heap, size, alignment, &due) : NULL;
+    if (guarded != NULL || due == 0)
+        return guarded;
     void *block = hak__sample_take(heap, class_idx, size);
     if (block != NULL)
         hak__block_begin(block, class_idx, heap);
@@ -133,7 +137,7 @@ HAK_INLINE size_t hak__block_extent(const void *block)
     if (code != HAK_CODE_LARGE && code != HAK_CODE_HUGE)
         return 0;
     const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
-    return hak__span_block(span) == block ? span->size : 0;
+    return hak__span_block(span) == block ? hak__span_usable(span) : 0;
 }
 
 /* What the program gives back, before anybody else can get it. */

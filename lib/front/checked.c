@@ -51,7 +51,7 @@ size_t hak__checked_size(const void *block, uint32_t word, const char *call)
         return checked_starter_size(block, call);
     if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
         const struct hak_span *span = hak__large_span(block, word, call);
-        return span->size;
+        return hak__span_usable(span);
     }
     hak__misuse_foreign(call, block, word);
 }

@@ -16,6 +16,7 @@
 #include "core/report.h"
 #include "front/front.h"
 #include "os/crash.h"
+#include "page/guarded.h"
 #include "page/pagemap.h"
 #include "page/pieces.h"
 #include "page/span.h"
@@ -104,9 +105,31 @@ static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first,
               block, address);
 }
 
+static void say_guarded(struct hak_text *text, const struct hak_guard *guard, uintptr_t address)
+{
+    const char *state = hak__guard_state(guard) == HAK_GUARD_LIVE ? "live " : "freed ";
+    ptrdiff_t distance = hak__guard_distance(guard, address);
+    if (distance == 0) {
+        say_block(text, state, "guarded block of ", guard->span.asked, hak__guard_block(guard), address);
+        return;
+    }
+    hak__text_unsigned(text, (uint64_t)(distance < 0 ? -distance : distance - 1));
+    hak__text_string(text, distance < 0 ? " bytes in front of the start of a " : " bytes behind the end of a ");
+    hak__text_string(text, state);
+    hak__text_string(text, "guarded block of ");
+    hak__text_unsigned(text, guard->span.asked);
+    hak__text_string(text, " bytes at ");
+    hak__text_pointer(text, (void *)hak__guard_block(guard));
+}
+
 /* What the heap knows of an address: a part of a sentence. False, and nothing, if nothing. */
 static bool say_place(struct hak_text *text, uintptr_t address)
 {
+    const struct hak_guard *guard = hak__guard_near(address);
+    if (guard != NULL) {
+        say_guarded(text, guard, address);
+        return true;
+    }
     uintptr_t first = hak__pieces_first(address);
     uint32_t word = hak__pagemap_word(first);
     uint32_t code = word & 0xff;
@@ -160,6 +183,40 @@ static void say_signal(const struct hak_crash *crash)
     end_line(&text);
 }
 
+static void say_frame(unsigned number, uintptr_t address)
+{
+    static HAK_SPARSE struct hak_code code; /* one thread reports at a time */
+    struct hak_text text;
+    hak__text_begin(&text, STANDARD_ERROR);
+    hak__text_frame(&text, number, address, &code);
+    hak__text_end(&text);
+}
+
+/* Frames are where calls return to, or 0 where nothing is known. */
+static void say_stack(const char *what, const struct hak_guard_stack *stack)
+{
+    struct hak_text text;
+    line(&text, "the block was ");
+    hak__text_string(&text, what);
+    hak__text_string(&text, " by thread ");
+    hak__text_unsigned(&text, stack->thread);
+    hak__text_string(&text, ":");
+    end_line(&text);
+    for (unsigned i = 0; i < stack->depth && i < HAK_GUARD_FRAMES; i++)
+        if (stack->frame[i] != 0)
+            say_frame(i, (uintptr_t)stack->frame[i] - 1);
+}
+
+static void say_stacks(uintptr_t address)
+{
+    const struct hak_guard *guard = hak__guard_near(address);
+    if (guard == NULL)
+        return;
+    say_stack("allocated", &guard->allocated);
+    if (guard->freed.depth != 0)
+        say_stack("freed", &guard->freed);
+}
+
 static void say_address(const struct hak_crash *crash)
 {
     struct hak_text text;
@@ -167,6 +224,15 @@ static void say_address(const struct hak_crash *crash)
     if (!say_place(&text, crash->address))
         hak__text_string(&text, "not in the heap");
     end_line(&text);
+    say_stacks(crash->address);
+}
+
+/* A message about the pointer has been written, which this goes on. */
+static void say_misused(void)
+{
+    uintptr_t pointer = (uintptr_t)hak_load_relaxed(&hak__misused);
+    if (pointer != 0)
+        say_stacks(pointer);
 }
 
 static void say_registers(const struct hak_crash *crash)
@@ -180,15 +246,6 @@ static void say_registers(const struct hak_crash *crash)
         if (say_place(&text, crash->register_value[i]))
             end_line(&text);
     }
-}
-
-static void say_frame(unsigned number, uintptr_t address)
-{
-    static HAK_SPARSE struct hak_code code; /* one thread reports at a time */
-    struct hak_text text;
-    hak__text_begin(&text, STANDARD_ERROR);
-    hak__text_frame(&text, number, address, &code);
-    hak__text_end(&text);
 }
 
 static void say_backtrace(const struct hak_crash *crash)
@@ -210,6 +267,8 @@ static void report(const struct hak_crash *crash)
     say_signal(crash);
     if (crash->has_address)
         say_address(crash);
+    else
+        say_misused();
     say_registers(crash);
     line(&text, "backtrace:");
     end_line(&text);

@@ -17,8 +17,8 @@
 void *hak__malloc_slow(size_t size);
 /* Above HAK_SMALL_MAX; what the thread does not keep comes from hak__malloc_slow. */
 void *hak__malloc_large(size_t size);
-/* A block of just this class for so many bytes, when libc does not serve the caller. */
-void *hak__class_malloc_slow(unsigned class_idx, size_t size);
+/* A block of just this class, which has the alignment, for so many bytes, when libc does not serve the caller. */
+void *hak__class_malloc_slow(unsigned class_idx, size_t size, size_t alignment);
 void hak__free_slow(void *block, const char *call);
 
 /* As calloc, for a size above those of the classes. */
@@ -63,8 +63,11 @@ enum {
 };
 void *hak__alloc_with(size_t size, size_t alignment, unsigned flags);
 
-/* large.c: counts a block of a span, unless that was done and it may be one to sample; samples it then. */
-void hak__large_sample(void *block, size_t size);
+/*
+ * large.c: counts a block of a span, unless that was done and it may be one to sample; samples it then, or gives it
+ * back for one that is guarded. The block that the program gets.
+ */
+void *hak__large_sample(void *block, size_t size, size_t alignment);
 
 /* Blocks above HAK_SMALL_MAX, all bytes zero if asked for. Without errno. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
@@ -77,7 +80,7 @@ void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages);
 /* word is that of the page map, LARGE or HUGE; caller is for hak__purger_start (cache/purger.h). */
 void hak__large_free(void *block, uint32_t word, const char *call, const void *caller);
 /* The same for a live block of which the thread will not want another. */
-void hak__large_release(void *block, uint32_t word, const void *caller);
+void hak__large_release(void *block, uint32_t word, const char *call, const void *caller);
 /* The record of a live block of code LARGE or HUGE; anything else ends the process in a message. */
 const struct hak_span *hak__large_span(const void *block, uint32_t word, const char *call);
 /* Changes a live block's size where it is or by moving pages; NULL when it must be copied. */
@@ -85,11 +88,20 @@ void *hak__large_resize(void *block, uint32_t word, size_t size);
 /* The same without moving, to max or as near as there is room; the size that it has then. */
 size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t max);
 
+/* guarded.c */
+/* Frees a guarded block; a message ends the process if it was freed, or written beside its ends. */
+struct hak_span;
+void hak__guarded_free(struct hak_span *span, const char *call);
+/* The message for a pointer into the slots of guarded blocks that is not a live block's; returns for others. */
+void hak__guarded_misuse(const char *call, const void *block);
+
 /* checked.c */
 /* The usable size of a live block; anything else ends the process in a message. */
 size_t hak__checked_size(const void *block, uint32_t word, const char *call);
 
 /* misuse.c */
+/* The pointer of which the message was that ends the process, or NULL. */
+extern _Atomic(const void *) hak__misused;
 HAK_NORETURN void hak__misuse(const char *call, const void *block, const char *reason, size_t size);
 /* Of a free that tells something of the block that is not so, a size or an alignment. */
 HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const char *what,

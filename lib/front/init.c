@@ -16,6 +16,7 @@
 #include "os/call.h"
 #include "os/os.h"
 #include "profile/leaks.h"
+#include "profile/sampler.h"
 #include "profile/tables.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
@@ -103,6 +104,12 @@ static void begin_profile(void)
         hak_store_relaxed(&hak__profile.interval, (uint64_t)interval);
 }
 
+static void begin_guards(void)
+{
+    if (!is_always(hak_load_relaxed(&unwanted)))
+        hak_store_relaxed(&hak__guard_interval, (uint64_t)hak__option(HAK_OPTION_GUARD));
+}
+
 /*
  * The configuration file first, so that the environment has the last word. The environment
  * is not there yet when ld.so allocates before libc has started.
@@ -128,6 +135,7 @@ static void read_settings_locked(void)
     if (options != NULL && !is_always(hak_load_relaxed(&unwanted)))
         hak__options_parse(options);
     begin_profile();
+    begin_guards();
 }
 
 /*

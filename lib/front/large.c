@@ -180,10 +180,27 @@ HAK_INLINE void *clear(void *block, size_t size)
     return memset(block, 0, size);
 }
 
-void hak__large_sample(void *block, size_t size)
+/* A block that nobody has had goes back to where it came from. */
+static void give_back(void *block)
 {
-    if (hak_unlikely(hak__sample_due(hak__heap, size)))
+    hak__large_free(block, hak__pagemap_word((uintptr_t)block), "free", NULL);
+}
+
+static HAK_NOINLINE void *sample(void *block, size_t size, size_t alignment, unsigned due)
+{
+    void *guarded = (due & HAK_DUE_GUARD) != 0 ? hak__sample_guarded(hak__heap, size, alignment, &due) : NULL;
+    if ((due & HAK_DUE_SAMPLE) != 0)
         hak__sample_span(hak__heap, hak__pagemap_record((uintptr_t)block), size);
+    if (guarded == NULL)
+        return block;
+    give_back(block);
+    return guarded;
+}
+
+void *hak__large_sample(void *block, size_t size, size_t alignment)
+{
+    unsigned due = hak__sample_due(hak__heap, size);
+    return hak_likely(due == 0) ? block : sample(block, size, alignment, due);
 }
 
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
@@ -191,7 +208,7 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
     bool may_be_kept = alignment <= HAK_GRANULE && !(zero && size > CLEARED_MAX);
     void *kept = may_be_kept ? hak__large_take_kept(size, alignment) : NULL;
     if (kept != NULL) {
-        hak__large_sample(kept, size);
+        kept = hak__large_sample(kept, size, alignment);
         return zero ? clear(kept, size) : kept;
     }
     return hak__large_fresh(size, alignment, zero);
@@ -220,9 +237,7 @@ static void *fresh(size_t size, size_t alignment, bool zero)
 void *hak__large_fresh(size_t size, size_t alignment, bool zero)
 {
     void *block = fresh(size, alignment, zero);
-    if (block != NULL)
-        hak__large_sample(block, size);
-    return block;
+    return block != NULL ? hak__large_sample(block, size, alignment) : NULL;
 }
 
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
@@ -231,8 +246,7 @@ void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
         within_soft_limit(hak__huge_alloc_advised(size, alignment, huge_pages));
     if (span == NULL)
         return NULL;
-    hak__large_sample((void *)span->base, size);
-    return (void *)span->base;
+    return hak__large_sample((void *)span->base, size, alignment);
 }
 
 HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call)
@@ -251,11 +265,13 @@ const struct hak_span *hak__large_span(const void *block, uint32_t word, const c
 }
 
 /* What may be the last call of the program is the time for a thread that its poll has wanted. */
-HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const void *caller)
+HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const char *call, const void *caller)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     hak__sample_end_span(span);
-    if (word == HAK_CODE_HUGE)
+    if (hak_unlikely(span->guarded))
+        hak__guarded_free(span, call);
+    else if (word == HAK_CODE_HUGE)
         hak__huge_free(span);
     else
         hak__span_free(span);
@@ -269,7 +285,7 @@ void hak__large_free(void *block, uint32_t word, const char *call, const void *c
     struct hak_span *span = span_of(block, word, call);
     hak__sample_end_span(span);
     if (hak_unlikely(word != HAK_CODE_LARGE) || !hak__span_cache_put(hak__heap, span, block))
-        hak__large_release(block, word, caller);
+        hak__large_release(block, word, call, caller);
 }
 
 /* From now on a block may use all behind it, of which nothing may have counted. */
@@ -365,9 +381,7 @@ static void *alloc_to_grow(size_t size)
 void *hak__large_alloc_to_grow(size_t size)
 {
     void *block = alloc_to_grow(size);
-    if (block != NULL)
-        hak__large_sample(block, size);
-    return block;
+    return block != NULL ? hak__large_sample(block, size, HAK_ALIGNMENT) : NULL;
 }
 
 static bool resize_or_move(struct hak_span *span, uint32_t word, size_t size)
@@ -388,6 +402,8 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     size_t old = span->size;
+    if (hak_unlikely(span->guarded))
+        return NULL;
     bool sampled = hak_load_relaxed(&span->sampled) && word == HAK_CODE_HUGE;
     if (hak_unlikely(sampled))
         hak__profile_rename(block, span);
@@ -407,6 +423,8 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
 {
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     size_t old = span->size;
+    if (hak_unlikely(span->guarded))
+        return hak__span_usable(span);
     size_t least = min > HAK_SMALL_MAX ? min : HAK_SMALL_MAX + 1;
     size_t most = max > least ? max : least;
     if (word == HAK_CODE_HUGE) {

@@ -6,8 +6,11 @@
 #include "page/huge.h"
 #include "page/pagemap.h"
 
+_Atomic(const void *) hak__misused;
+
 static void begin_report(struct hak_text *text, const char *call, const void *block)
 {
+    hak_store_relaxed(&hak__misused, block);
     hak__text_message(text);
     hak__text_string(text, call);
     hak__text_string(text, "(");
@@ -50,6 +53,7 @@ HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const c
 
 HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word)
 {
+    hak__guarded_misuse(call, block);
     if (hak__is_inside(word) || (word == HAK_CODE_NONE && hak__huge_covers(block)))
         word = HAK_CODE_INSIDE;
     switch (word & 0xff) {

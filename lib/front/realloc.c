@@ -97,11 +97,20 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
     memcpy(fresh, block, usable < size ? usable : size);
     if (usable > HAK_SMALL_MAX) {
         hak__block_gone(block);
-        hak__large_release(block, word, NULL);
+        hak__large_release(block, word, call, NULL);
     } else {
         hak__free(block, call);
     }
     return fresh;
+}
+
+/* A guarded block that becomes smaller moves: its ends are where it has them. */
+static bool ends_exactly(const void *block, uint32_t word, size_t usable, size_t size)
+{
+    if (word != HAK_CODE_HUGE || usable == size)
+        return false;
+    const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    return span->guarded;
 }
 
 /* Under a checker every block moves, as with the realloc of the checkers: old pointers show. */
@@ -124,7 +133,7 @@ static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t usable, size
         if (moved != NULL)
             return moved;
     }
-    if (stays(usable, size) && !hak__is_watched()) {
+    if (stays(usable, size) && !hak__is_watched() && !ends_exactly(block, word, usable, size)) {
         note_size(block, word, size);
         return block;
     }

@@ -42,6 +42,16 @@ bool hak__os_purge(void *address, size_t size);
  */
 bool hak__os_strip(void *address, size_t size);
 /*
+ * Makes pages that are readable and writable inaccessible, and gives the memory behind them back, without a
+ * mapping of their own: by marks in the system's page tables, which a child of fork has as well (Linux
+ * 6.13). False where the system cannot, or the pages are locked: then they are as they were. Told.
+ */
+bool hak__os_guard(void *address, size_t size);
+/* Makes such pages readable and writable again; they then read as zero. */
+bool hak__os_unguard(void *address, size_t size);
+/* Whether hak__os_guard may succeed. */
+bool hak__os_may_guard(void);
+/*
  * Puts zeroed memory behind a range that is about to be written, in one call instead of a fault a
  * page; false when it may not be there. A system that does not know or allow the call is not asked
  * again; after a failure for lack of memory, or for this range, it is asked less often until a call

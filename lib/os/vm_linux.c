@@ -15,6 +15,10 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#define MADV_GUARD_REMOVE 103
+#endif
 #ifndef MREMAP_FIXED
 #define MREMAP_MAYMOVE 1
 #define MREMAP_FIXED 2
@@ -222,6 +226,31 @@ bool hak__os_populate(void *address, size_t size)
     else
         populate_failed();
     return !hak__call_failed(result);
+}
+
+static _Atomic bool guards_known, guards_refused; /* it has succeeded once; never; any thread, to true */
+
+bool hak__os_may_guard(void)
+{
+    return !hak_load_relaxed(&guards_refused) && !hak_load_relaxed(&sandboxed);
+}
+
+/* Of locked pages older systems say EINVAL, too. */
+bool hak__os_guard(void *address, size_t size)
+{
+    if (!hak__os_may_guard())
+        return false;
+    bool done = !hak__call_failed(hak__told(SYS_madvise, address, size, MADV_GUARD_INSTALL));
+    if (done)
+        hak_store_relaxed(&guards_known, true);
+    else if (!hak_load_relaxed(&guards_known))
+        hak_store_relaxed(&guards_refused, true);
+    return done;
+}
+
+bool hak__os_unguard(void *address, size_t size)
+{
+    return hak__os_may_guard() && !hak__call_failed(hak__call(SYS_madvise, address, size, MADV_GUARD_REMOVE));
 }
 
 void hak__os_huge_pages(void *address, size_t size, bool wanted)

@@ -34,7 +34,8 @@ struct hak_span {
     size_t units;         /* granules */
     size_t size;          /* usable bytes of a live block; as offset */
     union {
-        size_t asked;     /* of these what was asked for last, in whole pages; of a live mapping of its own */
+        /* Of a live mapping of its own: what was asked for last, in whole pages; of a guarded block in bytes. */
+        size_t asked;
         /*
          * Of one of the arena: bytes that do not count as memory. Of a live one whole pages in front of
          * its block and behind, which nobody may touch; of a free one so many, anywhere.
@@ -55,11 +56,21 @@ struct hak_span {
     _Atomic bool kept;    /* a live one: freed, and in a thread's span cache; by whoever frees or takes it */
     _Atomic bool sampled; /* a live one: the profiler has a record of its block; by whoever has the block */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
+    bool guarded;         /* a guarded block's, and part of a record of its own (guarded.h) */
 };
 
 HAK_INLINE void *hak__span_block(const struct hak_span *span)
 {
     return (void *)(span->base + hak_load_relaxed(&span->offset));
+}
+
+/*
+ * What the program may use of a live block. A guarded block may have nothing; its record then has a byte,
+ * since readers take a block without for a record that is changing.
+ */
+HAK_INLINE size_t hak__span_usable(const struct hak_span *span)
+{
+    return hak_unlikely(span->guarded) ? span->asked : span->size;
 }
 
 HAK_INLINE size_t hak__span_bytes(const struct hak_span *span)

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "profile/sampler.h"
 
+#include "base/annotate.h"
 #include "base/mix.h"
 #include "base/probe.h"
 #include "cache/heap_life.h"
 #include "cache/sampled.h"
 #include "core/options.h"
 #include "core/stats.h"
+#include "page/huge.h"
 #include "profile/call_stack.h"
 #include "profile/dump.h"
 #include "profile/exponential.h"
+#include "profile/guard.h"
 #include "profile/tables.h"
 
 /* How many bytes a thread allocates, while the profiler is off, before it looks whether it still is. */
 enum { LOOK = 1 << 20 };
 
+/* What a distance is that has no end. */
+#define FAR (PTRDIFF_MAX / 2)
+
 uint64_t hak__sample_seed;
+HAK_READ_MOSTLY _Atomic uint64_t hak__guard_interval;
 
 /* What somebody has written into the control word, and cannot be, is put right. */
 static uint64_t interval_now(void)
@@ -53,34 +60,74 @@ static void begin(struct hak_heap *heap, ptrdiff_t distance)
     hak_store_release(&heap->draws, draws + 2);
 }
 
-/* Begins the way to the next sample, or to the next look. */
-static void draw(struct hak_heap *heap)
+static ptrdiff_t random_distance(struct hak_heap *heap, uint64_t interval)
 {
-    uint64_t interval = interval_now();
-    double distance = interval != 0 ? hak__exponential(random_bits(heap)) * (double)interval : LOOK;
-    heap->sample_interval = interval;
-    begin(heap, distance < (double)(PTRDIFF_MAX / 2) ? (ptrdiff_t)distance : PTRDIFF_MAX / 2);
+    double distance = hak__exponential(random_bits(heap)) * (double)interval;
+    return distance < (double)FAR ? (ptrdiff_t)distance : FAR;
+}
+
+/* What is left of a way; one whose end was passed while another was drawn anew ends at the next block. */
+static ptrdiff_t left_of(const struct hak_heap *heap, ptrdiff_t behind)
+{
+    ptrdiff_t left = heap->until_sample + behind;
+    return left > 0 ? left : 0;
+}
+
+/* Begins the ways anew that are given, each to the next one or to the next look. */
+static void draw(struct hak_heap *heap, unsigned ways)
+{
+    ptrdiff_t sample = left_of(heap, heap->sample_behind), guard = left_of(heap, heap->guard_behind);
+    if ((ways & HAK_DUE_SAMPLE) != 0) {
+        heap->sample_interval = interval_now();
+        sample = heap->sample_interval != 0 ? random_distance(heap, heap->sample_interval) : LOOK;
+    }
+    if ((ways & HAK_DUE_GUARD) != 0) {
+        heap->guard_interval = hak_load_relaxed(&hak__guard_interval);
+        guard = heap->guard_interval != 0 ? random_distance(heap, heap->guard_interval) : FAR;
+    }
+    ptrdiff_t nearer = sample < guard ? sample : guard;
+    heap->looks_at_next = (ways & HAK_DUE_GUARD) != 0 && heap->guard_interval != 0;
+    if (heap->looks_at_next)
+        nearer = -1;
+    begin(heap, nearer);
+    heap->sample_behind = sample - nearer;
+    heap->guard_behind = guard - nearer;
+}
+
+/* Which ways have come to their ends. */
+static unsigned ended(const struct hak_heap *heap)
+{
+    return (heap->until_sample + heap->sample_behind < 0 ? HAK_DUE_SAMPLE : 0) |
+           (heap->until_sample + heap->guard_behind < 0 ? HAK_DUE_GUARD : 0);
+}
+
+/* Draws anew what was drawn for another mean; a block that was counted counts for the new distance. */
+static void follow(struct hak_heap *heap, uint64_t interval, uint64_t guards, size_t size)
+{
+    if (hak__sample_is_counted(heap))
+        hak__sample_uncount(heap, size);
+    draw(heap, (heap->sample_interval != interval ? HAK_DUE_SAMPLE : 0) |
+                   (heap->guard_interval != guards ? HAK_DUE_GUARD : 0));
 }
 
 /* A thread's first block counts, too: then it gets its heap here. */
-bool hak__sample_due(struct hak_heap *heap, size_t size)
+unsigned hak__sample_due(struct hak_heap *heap, size_t size)
 {
-    uint64_t interval = hak_load_relaxed(&hak__profile.interval);
-    if (hak_unlikely(!hak__heap_is_real(heap)) && (interval == 0 || (heap = hak__heap_attach()) == NULL)) {
+    uint64_t interval = hak_load_relaxed(&hak__profile.interval), guards = hak_load_relaxed(&hak__guard_interval);
+    if (hak_unlikely(!hak__heap_is_real(heap)) &&
+        ((interval | guards) == 0 || (heap = hak__heap_attach()) == NULL)) {
         hak__count(HAK_COUNTER_REQUESTED_BYTES, size);
-        return false;
+        return 0;
     }
-    if (hak_unlikely(heap->sample_interval != interval)) {
-        if (heap->until_sample < 0)
-            hak__sample_uncount(heap, size); /* it counts for the new distance */
-        draw(heap);
-    }
-    if (heap->until_sample >= 0 && !hak__sample_counts(heap, size))
-        return false;
-    if (heap->sample_interval != 0)
-        return true;
-    draw(heap);
-    return false;
+    if (hak_unlikely(heap->sample_interval != interval || heap->guard_interval != guards))
+        follow(heap, interval, guards, size);
+    if (!hak__sample_is_counted(heap) && !hak__sample_counts(heap, size))
+        return 0;
+    unsigned ways = ended(heap) | (heap->looks_at_next && size == 0 ? HAK_DUE_GUARD : 0);
+    unsigned on = (heap->sample_interval != 0 ? HAK_DUE_SAMPLE : 0) | (heap->guard_interval != 0 ? HAK_DUE_GUARD : 0);
+    if ((ways & on) == 0)
+        draw(heap, ways);
+    return ways & on;
 }
 
 static uint64_t weight_of(double probability)
@@ -125,9 +172,25 @@ HAK_NOINLINE void *hak__sample_take(struct hak_heap *heap, unsigned class_idx, s
         hak__sampled_give(block, class_idx);
         block = NULL;
     }
-    draw(heap);
+    draw(heap, HAK_DUE_SAMPLE);
     hak__dump_at_peak();
     return block;
+}
+
+/* A signal handler that has interrupted who looks for a huge block would wait for itself. */
+HAK_NOINLINE void *hak__sample_guarded(struct hak_heap *heap, size_t size, size_t alignment, unsigned *due)
+{
+    bool at_end = (random_bits(heap) >> 1 & 1) != 0;
+    struct hak_span *span =
+        hak__is_watched() || hak__lock_is_mine(&hak__huge_lock) ? NULL : hak__guard_malloc(size, alignment, at_end);
+    *due &= ~(unsigned)HAK_DUE_GUARD;
+    draw(heap, HAK_DUE_GUARD);
+    if (span == NULL)
+        return NULL;
+    if ((*due & HAK_DUE_SAMPLE) != 0)
+        hak__sample_span(heap, span, size);
+    *due = 0;
+    return hak__span_block(span);
 }
 
 HAK_NOINLINE void hak__sample_span(struct hak_heap *heap, struct hak_span *span, size_t size)
@@ -136,7 +199,7 @@ HAK_NOINLINE void hak__sample_span(struct hak_heap *heap, struct hak_span *span,
     hak__registers_here(&here);
     bool sampled = record(heap, hak__span_block(span), size, &here);
     hak_store_relaxed(&span->sampled, sampled);
-    draw(heap);
+    draw(heap, HAK_DUE_SAMPLE);
     hak__dump_at_peak();
 }
 
@@ -180,17 +243,17 @@ void hak__sample_resize_span(struct hak_span *span, const void *from, size_t bef
 {
     const void *block = hak__span_block(span);
     size_t grown = size > before ? size - before : 0;
-    bool due = grown != 0 && hak__sample_due(hak__heap, grown);
+    unsigned due = grown != 0 ? hak__sample_due(hak__heap, grown) : 0;
     struct hak_heap *heap = hak__heap; /* which the thread may have had from then on */
-    if (hak_load_relaxed(&span->sampled)) {
-        if (hak__profile_resize(block, size, heavier, due || heap->sample_interval != 0 ? grown : 0))
-            tell_again(from, block);
-    } else if (due) {
+    if ((due & HAK_DUE_GUARD) != 0)
+        draw(heap, HAK_DUE_GUARD); /* a block is guarded from its first byte or not */
+    bool sampled = hak_load_relaxed(&span->sampled), falls = (due & HAK_DUE_SAMPLE) != 0;
+    if (sampled && hak__profile_resize(block, size, heavier, falls || heap->sample_interval != 0 ? grown : 0))
+        tell_again(from, block);
+    if (falls && !sampled)
         hak__sample_span(heap, span, size);
-        return;
-    }
-    if (due)
-        draw(heap);
+    else if (falls)
+        draw(heap, HAK_DUE_SAMPLE);
 }
 
 bool hak__sample_switch(uint64_t interval)

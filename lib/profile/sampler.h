@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which blocks are recorded.
+ * Which blocks are recorded, and which are guarded.
  *
  * Each heap counts down the bytes that are allocated from it, from a distance that is drawn anew for
  * each sample: exponentially distributed, with the interval as its mean. Wherever the count stands, the
  * rest has the same distribution again. So a block of S bytes is sampled with the probability
  * 1 - exp(-S / interval), whatever came before it, and stands for as many blocks as that is the
  * reciprocal of: sums over sampled blocks, so weighted, are unbiased estimates of sums over all.
+ *
+ * Guarded blocks (guard.h) are chosen in the same way, with a mean of their own. Each heap has two distances;
+ * the nearer one is counted down, and how much further the other goes is kept. Where one ends that one
+ * alone is drawn anew, so each is distributed as if there were no other. Requests of no bytes would never
+ * be guarded: so the block behind a guarded one is looked at, and guarded if it is empty.
  *
  * While the profiler is off the count comes to its end, too, after a megabyte: then its heap looks
  * whether it has been switched on. Slow paths that find a bin empty look as well.
@@ -33,17 +38,32 @@ HAK_INLINE bool hak__sample_counts(struct hak_heap *heap, size_t size)
     return hak_unlikely(heap->until_sample < 0);
 }
 
+/* Whether a block of some bytes was counted, and nothing has been drawn since. */
+HAK_INLINE bool hak__sample_is_counted(const struct hak_heap *heap)
+{
+    return heap->until_sample < -(ptrdiff_t)heap->looks_at_next;
+}
+
 /* A block that was counted will be asked for, and counted, once more. */
 HAK_INLINE void hak__sample_uncount(struct hak_heap *heap, size_t size)
 {
     heap->until_sample += (ptrdiff_t)size;
 }
 
+/* For what the next block is chosen: to be recorded, to be guarded. */
+enum { HAK_DUE_SAMPLE = 1, HAK_DUE_GUARD = 2 };
+
 /*
- * Whether the next block is to be sampled, given its size, of any heap. Counts it unless the count is at its
- * end already: whoever has counted and found that it may be one asks here.
+ * For what the next block is chosen, given its size, of any heap. Counts it unless the count is at its
+ * end already: whoever has counted and found that it may be one asks here. Each that is due is passed on.
  */
-bool hak__sample_due(struct hak_heap *heap, size_t size);
+unsigned hak__sample_due(struct hak_heap *heap, size_t size);
+
+/*
+ * After hak__sample_due, of what was due HAK_DUE_GUARD at least: a live block that is guarded, and recorded if
+ * that was due; NULL where it cannot be. What it has seen to is not due any more.
+ */
+void *hak__sample_guarded(struct hak_heap *heap, size_t size, size_t alignment, unsigned *due);
 
 /*
  * After hak__sample_due: a block of a class, which is marked as free like one of a cache, and recorded;
@@ -77,6 +97,9 @@ void hak__sample_resize_span(struct hak_span *span, const void *from, size_t bef
 
 /* Sets the mean distance between samples, 0: off; false without memory for the tables. Any thread. */
 bool hak__sample_switch(uint64_t interval);
+
+/* The mean distance between guarded blocks, 0: off. Set when options are read; any thread reads it. */
+extern _Atomic uint64_t hak__guard_interval;
 
 /* For tests: what distances are drawn from. */
 extern uint64_t hak__sample_seed;
