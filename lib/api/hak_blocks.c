@@ -87,13 +87,13 @@ int hak_heap_walk(hak_block_visitor_t *visit, void *context)
         return -1;
     }
     for (uintptr_t address = 0; hak__pagemap_find(&address);) {
-        if (!hak__look(address, &look)) { /* in front of a large block: not yet */
-            address += HAK_GRANULE;
-            continue;
-        }
-        bool seen = look.base < end; /* it has grown meanwhile */
+        bool found = hak__look_at(address, &look);
+        bool seen = !found || look.base < end; /* it has grown meanwhile */
         if (!seen && !visit_blocks(&look, visit, context))
             break;
+        address += HAK_GRANULE;
+        if (!found || look.base + look.size < address)
+            continue;
         end = look.base + look.size;
         address = hak__align_up(end, HAK_GRANULE); /* what ends within a granule has it to itself */
     }

@@ -110,7 +110,7 @@ static bool has_blocks(uint32_t word, bool huge)
                 : word == HAK_CODE_LARGE || (word & 0xff) - 1 <= HAK_CLASS_STARTER;
 }
 
-bool hak__look(uintptr_t address, struct hak_look *look)
+bool hak__look_at(uintptr_t address, struct hak_look *look)
 {
     HAK_UNSEEN;
     bool found = false;
@@ -126,5 +126,10 @@ bool hak__look(uintptr_t address, struct hak_look *look)
     hak__annotate_known(look->live, sizeof look->live);
     if (found)
         find_owner(look, hak__owner_of(word));
-    return found && address - look->base < look->size;
+    return found;
+}
+
+bool hak__look(uintptr_t address, struct hak_look *look)
+{
+    return hak__look_at(address, look) && address - look->base < look->size;
 }

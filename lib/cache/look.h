@@ -46,6 +46,8 @@ struct hak_look {
 
 /* What covers the address, or false when nothing does. Any thread, without locks held. */
 bool hak__look(uintptr_t address, struct hak_look *look);
+/* What its granule belongs to, which may begin behind the address. */
+bool hak__look_at(uintptr_t address, struct hak_look *look);
 
 static inline bool hak__look_is_live(const struct hak_look *look, uint32_t index)
 {

@@ -121,11 +121,24 @@ struct pages {
     size_t size;
 };
 
-static struct pages pages_of(const struct hak_guard *guard)
+static struct pages pages_at(uintptr_t block, size_t size)
 {
     size_t page = hak__os_page_size();
-    uintptr_t block = hak__guard_block(guard), start = hak__align_down(block, page);
-    return (struct pages){start, hak__align_up(block + guard->span.asked, page) - start};
+    uintptr_t start = hak__align_down(block, page);
+    return (struct pages){start, hak__align_up(block + size, page) - start};
+}
+
+static struct pages pages_of(const struct hak_guard *guard)
+{
+    return pages_at(hak__guard_block(guard), guard->span.asked);
+}
+
+/* Makes all of a slot a reservation; where that is refused, it is tried again before the slot serves. */
+static bool strip(struct hak_guard *guard, uintptr_t slot)
+{
+    guard->span.bare = hak__os_strip((void *)slot, HAK_GUARDED_MAX);
+    guard->span.dirty = !guard->span.bare;
+    return guard->span.bare;
 }
 
 /* Makes all of a slot pages that the system can guard one by one, and guards them. */
@@ -133,31 +146,32 @@ static bool mark_slot(struct hak_guard *guard, uintptr_t slot)
 {
     if (!hak__os_may_guard() || !hak__os_commit((void *)slot, HAK_GUARDED_MAX))
         return false;
-    guard->span.bare = !hak__os_guard((void *)slot, HAK_GUARDED_MAX);
-    if (guard->span.bare)
-        hak__os_strip((void *)slot, HAK_GUARDED_MAX);
-    return !guard->span.bare;
+    guard->span.bare = false;
+    if (hak__os_guard((void *)slot, HAK_GUARDED_MAX))
+        return true;
+    strip(guard, slot);
+    return false;
 }
 
+/* In a sandbox the system cannot be asked any more for what it has marked. */
 static bool open(struct hak_guard *guard, uintptr_t slot, struct pages pages)
 {
+    if (guard->span.dirty && !strip(guard, slot))
+        return false;
     if (pages.size == 0)
         return true;
-    if (!guard->span.bare || mark_slot(guard, slot)) {
-        if (hak__os_unguard((void *)pages.start, pages.size))
-            return true;
-        /* in a sandbox it cannot ask for that any more */
-        guard->span.bare = hak__os_strip((void *)slot, HAK_GUARDED_MAX);
-    }
-    return guard->span.bare && hak__os_commit((void *)pages.start, pages.size);
+    if ((!guard->span.bare || mark_slot(guard, slot)) && hak__os_unguard((void *)pages.start, pages.size))
+        return true;
+    return (guard->span.bare || strip(guard, slot)) && hak__os_commit((void *)pages.start, pages.size);
 }
 
-static bool close(struct hak_guard *guard, uintptr_t slot, struct pages pages)
+/* What the system does not make inaccessible has no memory at least. */
+static void close(struct hak_guard *guard, uintptr_t slot, struct pages pages)
 {
     if (pages.size == 0 || (!guard->span.bare && hak__os_guard((void *)pages.start, pages.size)))
-        return true;
-    guard->span.bare = hak__os_strip((void *)slot, HAK_GUARDED_MAX);
-    return guard->span.bare;
+        return;
+    if (!strip(guard, slot))
+        hak__os_purge((void *)pages.start, pages.size);
 }
 
 /* ---- blocks ------------------------------------------------------------ */
@@ -192,7 +206,7 @@ static void set_pattern(const struct hak_guard *guard, struct pages pages)
     memset((void *)end, PATTERN, pages.start + pages.size - end);
 }
 
-/* A slot that has had no block that anybody knows serves as it did before. */
+/* The slot is as it was: of the block that it had before everything is known still. */
 static struct hak_guard *give_up(struct hak_guard *guard, uint64_t before)
 {
     hak_sub_relaxed(&live_count, 1);
@@ -210,16 +224,14 @@ struct hak_guard *hak__guard_take(size_t size, size_t alignment, bool at_end)
     if (guard == NULL)
         return NULL;
     uintptr_t slot = slot_start(guards, guard), block = place(slot, size, alignment, at_end);
-    if (block == 0)
-        return give_up(guard, before);
-    set_block(guard, block, size);
-    struct pages pages = pages_of(guard);
-    if (!hak__memory_take(pages.size))
+    struct pages pages = pages_at(block, size);
+    if (block == 0 || !hak__memory_take(pages.size))
         return give_up(guard, before);
     if (!open(guard, slot, pages)) {
         hak__memory_return(pages.size);
         return give_up(guard, before);
     }
+    set_block(guard, block, size);
     set_pattern(guard, pages);
     hak__live_add(pages.size);
     hak_add_relaxed(&hak__huge_bytes, pages.size);
@@ -266,7 +278,6 @@ const void *hak__guard_written(const struct hak_guard *guard)
     return before != NULL ? before : first_other(end, pages.start + pages.size);
 }
 
-/* Where the system refuses the slot is not used again, and what it holds counts as live for good. */
 void hak__guard_free(struct hak_guard *guard)
 {
     struct hak_guards *guards = hak_load_acquire(&hak__guards);
@@ -278,8 +289,7 @@ void hak__guard_free(struct hak_guard *guard)
     hak_sub_relaxed(&hak__huge_bytes, pages.size);
     hak_sub_relaxed(&hak__huge_blocks, 1);
     span->state = HAK_SPAN_FREE;
-    if (!close(guard, slot_start(guards, guard), pages))
-        return;
+    close(guard, slot_start(guards, guard), pages);
     hak__live_sub(pages.size);
     hak__memory_return(pages.size);
     hak_sub_relaxed(&live_count, 1);
@@ -311,10 +321,12 @@ struct hak_guard *hak__guard_near(uintptr_t address)
     struct hak_guards *guards = hak_load_acquire(&hak__guards);
     if (guards == NULL || address - (guards->start - HAK_GRANULE) >= reservation(guards->count))
         return NULL;
-    size_t number = (address - (guards->start - HAK_GRANULE)) / STRIDE, offset = (address - (guards->start - HAK_GRANULE)) % STRIDE;
+    size_t from_start = address - (guards->start - HAK_GRANULE);
+    size_t number = from_start / STRIDE, offset = from_start % STRIDE;
     struct hak_guard *next = number < guards->count ? &guards->slots[number] : NULL;
     struct hak_guard *last = number > 0 && offset < HAK_GRANULE ? &guards->slots[number - 1] : NULL;
-    size_t to_next = next != NULL ? far(next, address) : SIZE_MAX, to_last = last != NULL ? far(last, address) : SIZE_MAX;
+    size_t to_next = next != NULL ? far(next, address) : SIZE_MAX;
+    size_t to_last = last != NULL ? far(last, address) : SIZE_MAX;
     if (to_next == SIZE_MAX && to_last == SIZE_MAX)
         return NULL;
     return to_next < to_last ? next : last;

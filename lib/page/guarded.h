@@ -41,7 +41,11 @@ struct hak_guard_stack {
 };
 
 struct hak_guard {
-    struct hak_span span; /* of a freed block as it was; bare: the slot is not even readable for the system */
+    /*
+     * Of a freed block as it was. bare: the slot is a reservation but for the pages of a live block, else all of it
+     * is marked but for those; dirty: it may be accessible though it has no block.
+     */
+    struct hak_span span;
     _Atomic uint64_t word;
     struct hak_guard_stack allocated, freed;
 };

@@ -23,6 +23,7 @@
 #include "os/os.h"
 #include "os/thread.h"
 #include "page/locked.h"
+#include "profile/sampler.h"
 
 #undef pthread_create /* of its own threads nothing fails */
 
@@ -265,6 +266,14 @@ static void mixed(uint32_t seed)
     begin(&worker, seed, 500, false);
     work(&worker);
     end_all();
+}
+
+/* Many blocks guarded, as it was marked from the start, and as where the system cannot do that. */
+static void guarded(uint32_t seed)
+{
+    hak_store_relaxed(&hak__guard_interval, 20000);
+    mixed(seed);
+    hak_store_relaxed(&hak__guard_interval, 0);
 }
 
 static void large(uint32_t seed)
@@ -527,7 +536,7 @@ static void brief(uint32_t seed)
 }
 
 const struct workload workloads[] = {
-    {"mixed", mixed, true},  {"large", large, true},   {"threads", threads, false},
+    {"mixed", mixed, true},  {"guarded", guarded, true}, {"large", large, true}, {"threads", threads, false},
     {"churn", churn, false}, {"forks", forks, false}, {"bursts", bursts, true},
     {"rest", rest, false},   {"background", background, false}, {"growth", growth, true}, {"locked", locked, false},
 };
