@@ -58,7 +58,7 @@ static struct hak_guards *prepare(void)
     }
     for (size_t i = 0; i < count; i++)
         slots[i].span = (struct hak_span){.guarded = true, .bare = true};
-    *guards = (struct hak_guards){(uintptr_t)space + HAK_GRANULE, slots, (uint32_t)count};
+    *guards = (struct hak_guards){(uintptr_t)space + HAK_GRANULE, STRIDE, slots, (uint32_t)count};
     return guards;
 }
 

@@ -52,7 +52,8 @@ struct hak_guard {
 
 /* All slots; nothing before the first block. */
 struct hak_guards {
-    uintptr_t start;         /* of the first slot */
+    uintptr_t start;         /* of the first slot; in front of it is a gap */
+    size_t stride;           /* from slot to slot */
     struct hak_guard *slots;
     uint32_t count;
 };

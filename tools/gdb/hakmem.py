@@ -412,8 +412,55 @@ class Library:
             ("span", where(span)),
         ]
 
+    # ---- guarded blocks ----
+
+    def guard_near(self, address):
+        """As hak__guard_near: the slot whose block is nearest to an address in the slots, or None."""
+        guards = self.variable("hak__guards")
+        if int(guards) == 0:
+            return None
+        guards, gap = guards.dereference(), 1 << GRANULE_SHIFT
+        number, offset = divmod(address - int(guards["start"]) + gap, int(guards["stride"]))
+        numbers = [number - 1, number] if offset < gap else [number]
+        slots = [guards["slots"][i] for i in numbers if 0 <= i < int(guards["count"])]
+        used = [slot for slot in slots if int(slot["span"]["base"]) != 0]
+        return min(used, key=lambda slot: abs(self.guard_distance(slot, address)), default=None)
+
+    def guard_distance(self, guard, address):
+        span = guard["span"]
+        block = int(span["base"]) + int(span["offset"])
+        end = block + int(span["asked"])
+        return address - block if address < block else max(0, address - end + 1)
+
+    def frames(self, label, stack):
+        yield label, f"by thread {int(stack['thread'])}"
+        for i in range(int(stack["depth"])):
+            place = int(stack["frame"][i]) - 1
+            symbol = re.match(r"(.*) in section", gdb.execute(f"info symbol {place}", to_string=True))
+            line = gdb.find_pc_line(place)
+            where = f" at {line.symtab.filename}:{line.line}" if line.symtab is not None else ""
+            yield "", f"#{i} {place:#x}" + (f" in {symbol.group(1)}" if symbol else "") + where
+
+    def guarded_block(self, guard, address):
+        block, size = int(guard["span"]["base"] + guard["span"]["offset"]), int(guard["span"]["asked"])
+        distance = self.guard_distance(guard, address)
+        live = int(guard["word"]) % self.constant("HAK_GUARD_STATES") == self.constant("HAK_GUARD_LIVE")
+        place = f"offset {address - block}"
+        if distance != 0:
+            place = f"{distance - 1} bytes behind its end" if distance > 0 else f"{-distance} bytes in front of its start"
+        rows = [
+            ("block", f"{block:#x}, {size} bytes usable, {place}"),
+            ("kind", "guarded, alone between pages that are not accessible"),
+            ("state", "live" if live else "free; not accessible until its slot is used again"),
+            *self.frames("allocated", guard["allocated"]),
+        ]
+        return rows if int(guard["freed"]["depth"]) == 0 else rows + list(self.frames("freed", guard["freed"]))
+
     def block(self, address):
         """Rows, or a sentence, on what covers an address; None if nothing of the library does."""
+        guard = self.guard_near(address)
+        if guard is not None:
+            return self.guarded_block(guard, address)
         class_idx = self.class_at(address)
         if class_idx is not None:
             return self.small_block(address, class_idx)
