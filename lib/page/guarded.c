@@ -133,21 +133,21 @@ static struct pages pages_of(const struct hak_guard *guard)
     return pages_at(hak__guard_block(guard), guard->span.asked);
 }
 
-/* Makes all of a slot a reservation; where that is refused, it is tried again before the slot serves. */
+/* Makes all of a slot and the gap behind it a reservation; where that is refused, it is tried again before the slot serves. */
 static bool strip(struct hak_guard *guard, uintptr_t slot)
 {
-    guard->span.bare = hak__os_strip((void *)slot, HAK_GUARDED_MAX);
+    guard->span.bare = hak__os_strip((void *)slot, STRIDE);
     guard->span.dirty = !guard->span.bare;
     return guard->span.bare;
 }
 
-/* Makes all of a slot pages that the system can guard one by one, and guards them. */
+/* Makes all of that pages that the system can guard one by one, and guards them: slots then are one mapping. */
 static bool mark_slot(struct hak_guard *guard, uintptr_t slot)
 {
-    if (!hak__os_may_guard() || !hak__os_commit((void *)slot, HAK_GUARDED_MAX))
+    if (!hak__os_may_guard() || !hak__os_commit((void *)slot, STRIDE))
         return false;
     guard->span.bare = false;
-    if (hak__os_guard((void *)slot, HAK_GUARDED_MAX))
+    if (hak__os_guard((void *)slot, STRIDE))
         return true;
     strip(guard, slot);
     return false;
