@@ -92,8 +92,6 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
 /* Frees a guarded block; a message ends the process if it was freed, or written beside its ends. */
 struct hak_span;
 void hak__guarded_free(struct hak_span *span, const char *call);
-/* The message for a pointer into the slots of guarded blocks that is not a live block's; returns for others. */
-void hak__guarded_misuse(const char *call, const void *block);
 
 /* checked.c */
 /* The usable size of a live block; anything else ends the process in a message. */

@@ -3,6 +3,7 @@
 #include "base/probe.h"
 #include "core/report.h"
 #include "front/front.h"
+#include "page/guarded.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
 
@@ -51,9 +52,28 @@ HAK_NORETURN void hak__misuse_given(const char *call, const void *block, const c
     end_report(&text, size);
 }
 
+/* Returns where the pointer is not in the slots of guarded blocks. */
+static void report_guarded(const char *call, const void *block)
+{
+    const struct hak_guard *guard = hak__guard_near((uintptr_t)block);
+    if (guard == NULL)
+        return;
+    size_t size = guard->span.asked;
+    ptrdiff_t distance = hak__guard_distance(guard, (uintptr_t)block);
+    if (hak__span_block(&guard->span) == block)
+        hak__misuse(call, block, "double free or use after free of a guarded block", size);
+    if (distance > 0)
+        hak__misuse(call, block, "not the start of a block: behind the end of a guarded block", size);
+    if (distance < 0)
+        hak__misuse(call, block, "not the start of a block: in front of a guarded block", size);
+    if (hak__guard_state(guard) == HAK_GUARD_LIVE)
+        hak__misuse(call, block, "not the start of a block: inside a guarded block", size);
+    hak__misuse(call, block, "not the start of a block: inside a freed guarded block", size);
+}
+
 HAK_NORETURN void hak__misuse_foreign(const char *call, const void *block, uint32_t word)
 {
-    hak__guarded_misuse(call, block);
+    report_guarded(call, block);
     if (hak__is_inside(word) || (word == HAK_CODE_NONE && hak__huge_covers(block)))
         word = HAK_CODE_INSIDE;
     switch (word & 0xff) {
