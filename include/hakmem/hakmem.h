@@ -296,6 +296,14 @@ HAK_API size_t hak_purge(hak_purge_scope_t scope, unsigned max_ms);
  */
 HAK_API void hak_thread_flush(void);
 
+/**
+ * Gives the process secrets of its own for the marks and links by which the library detects double frees and
+ * damaged free lists. The children of a fork share those of their parent: a worker calls this before it
+ * starts threads. Takes time in proportion to the memory of small blocks. Not async-signal-safe.
+ * @return 0, or -1 with nothing changed and errno EBUSY: the process has other threads, or EAGAIN: no random numbers.
+ */
+HAK_API int hak_secret_renew(void);
+
 /** The two limits on what the library takes from the system. */
 typedef enum hak_limit {
     HAK_LIMIT_SOFT = 0, /**< memory that serves no block goes back before more is taken */

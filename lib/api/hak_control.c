@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Purging, limits and handlers; hakmem.h describes the functions. */
+/* Purging, limits, secrets and handlers; hakmem.h describes the functions. */
 #include <errno.h>
 #include <hakmem/hakmem.h>
 
@@ -21,6 +21,15 @@ size_t hak_purge(hak_purge_scope_t scope, unsigned max_ms)
 void hak_thread_flush(void)
 {
     hak__thread_flush();
+}
+
+int hak_secret_renew(void)
+{
+    int error = hak__secrets_renew();
+    if (error == 0)
+        return 0;
+    errno = error;
+    return -1;
 }
 
 static bool option_of(hak_limit_t limit, enum hak_option *option)

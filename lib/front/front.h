@@ -112,6 +112,9 @@ void hak__init(void);
 /* Whether libc's own heap holds the pointer. */
 bool hak__is_libc_block(const void *block);
 
+/* renew.c: new secrets; 0, or EBUSY where others may run, or EAGAIN where the system has no random bits. */
+int hak__secrets_renew(void);
+
 /* crash.c: from now on a crash is reported; called once, when the library starts. */
 void hak__crash_start(void);
 

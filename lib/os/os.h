@@ -88,6 +88,10 @@ size_t hak__os_space_limit(void);
 uintptr_t hak__os_brk(void);
 /* Unpredictable bits. */
 uint64_t hak__os_random(void);
+/* The same in a process that others are copies of; false when the system has none for it alone. */
+bool hak__os_random_anew(uint64_t *bits);
+/* How many threads the process has; 0 when that is not known. */
+unsigned hak__os_thread_count(void);
 /* Milliseconds of a clock that does not jump; coarse. */
 int64_t hak__os_now_ms(void);
 /* True when the program runs with more rights than its user (AT_SECURE). */

@@ -20,11 +20,16 @@
 #define SYS_futex SYS_futex_time64
 #endif
 
+bool hak__os_random_anew(uint64_t *bits)
+{
+    long got = hak__call(SYS_getrandom, bits, sizeof *bits, 1 /* GRND_NONBLOCK */);
+    return got == (long)sizeof *bits;
+}
+
 uint64_t hak__os_random(void)
 {
     uint64_t bits = 0;
-    long got = hak__call(SYS_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */);
-    if (got == (long)sizeof bits)
+    if (hak__os_random_anew(&bits))
         return bits;
     const void *seed = (const void *)hak__auxiliary(AT_RANDOM);
     if (seed != NULL)
@@ -106,6 +111,14 @@ int hak__os_create(const char *path)
 {
     hak__os_unlink(path);
     return open_to_write(path, O_EXCL);
+}
+
+/* A folder has a link for each of its folders and two of its own. */
+unsigned hak__os_thread_count(void)
+{
+    struct statx status;
+    bool there = hak__call(SYS_statx, AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &status) == 0;
+    return there && status.stx_nlink > 2 ? status.stx_nlink - 2 : 0;
 }
 
 int hak__os_open_special(const char *path)

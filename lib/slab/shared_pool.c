@@ -61,6 +61,18 @@ void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx)
         hak__superslab_show(slab, class_idx);
 }
 
+/* Odd, so that no address is lost in the product; another one in every life. */
+static uint64_t link_key_of(const TinySlabMeta *slab, uint32_t life)
+{
+    return hak__mix(hak__slab_link_secret ^ life, hak__slab_link_secret + (uintptr_t)slab) | 1;
+}
+
+/* The life's number is that of its begin: the count is one further since. */
+void hak__pool_rekey(TinySlabMeta *slab)
+{
+    slab_freelist_rekey(slab, link_key_of(slab, hak_load_relaxed(&slab->lives) - 1));
+}
+
 /* Makes a slab of which the caller holds the slots serve a class. */
 static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t owner)
 {
@@ -69,9 +81,7 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     slab->capacity = info->capacity;
     slab->size = info->size;
     slab->inverse = (uint32_t)(info->reciprocal >> 32) + 1;
-    /* odd, so that no address is lost in the product; another one in every life */
-    slab->link_key = hak__mix(hak__slab_link_secret ^ hak_load_relaxed(&slab->lives),
-                              hak__slab_link_secret + (uintptr_t)slab) | 1;
+    slab->link_key = link_key_of(slab, hak_load_relaxed(&slab->lives));
     hak__race_point("begin");
     hak_store_release(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
     hak_fence_release(); /* who sees anything of this life sees that it is one (cache/look.h) */

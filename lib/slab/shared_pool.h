@@ -46,6 +46,12 @@ void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx);
 /* Takes back an empty slab that the caller holds CLAIMED. */
 void hak__pool_release(TinySlabMeta *slab);
 
+/*
+ * Encodes the links of a slab anew, by the secret as it is now. By a thread that no other one runs
+ * beside.
+ */
+void hak__pool_rekey(TinySlabMeta *slab);
+
 /* Debug builds write a line, when the option trace is set. */
 void hak__pool_trace(const char *what, const TinySlabMeta *slab);
 

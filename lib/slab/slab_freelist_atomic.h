@@ -86,9 +86,14 @@ HAK_INLINE uint32_t slab_freelist_index(const TinySlabMeta *meta, const void *no
 #define HAK_LINK_SPREAD 0x9e376001u
 static_assert((HAK_LINK_SPREAD & HAK_SLAB_FIELD) == 1, "a product shows its number");
 
+HAK_INLINE uint32_t hak__link_mask_by(uint64_t key, const void *node)
+{
+    return (uint32_t)(hak__mix((uintptr_t)node, key) >> 16);
+}
+
 HAK_INLINE uint32_t hak__link_mask(const TinySlabMeta *meta, const void *node)
 {
-    return (uint32_t)(hak__mix((uintptr_t)node, meta->link_key) >> 16);
+    return hak__link_mask_by(meta->link_key, node);
 }
 
 /* Links a block that the caller holds to another, by number. */
@@ -194,6 +199,22 @@ HAK_INLINE void slab_freelist_end(TinySlabMeta *meta)
     view.tag = slab_freelist_next_tag(from.tag);
     slab_freelist_check_move(meta, from, view);
     slab_word_store(meta, slab_freelist_pack(view), relaxed);
+}
+
+/*
+ * Gives the slab another key for the rest of its life, and the links of its free list with it. By a
+ * thread that no other one runs beside: whoever reads a link meanwhile may take the list for broken.
+ */
+HAK_INLINE void slab_freelist_rekey(TinySlabMeta *meta, uint64_t key)
+{
+    struct slab_view view = slab_freelist_view(meta);
+    uint32_t listed = view.free - hak_load_relaxed(&meta->holes), at = view.head;
+    for (uint32_t i = 0; i < listed; i++) {
+        void *node = slab_freelist_block(meta, at);
+        at = slab_freelist_next(meta, node, view.carved, i + 1 == listed);
+        *(uint32_t *)node = at * HAK_LINK_SPREAD ^ hak__link_mask_by(key, node);
+    }
+    meta->link_key = key;
 }
 
 /* ---- giving blocks back ------------------------------------------------ */

@@ -195,6 +195,7 @@ static void ask(void)
     demand(hak_heap_walk(count, &bytes) == 0 && bytes > 0, "nothing is live");
     demand(hak_stats_get(&stats) == 0 && stats.live_bytes > 0, "nothing is counted");
     demand(hak_check(NULL) == NULL, "the records contradict each other");
+    demand(hak_secret_renew() == 0, "the secrets were not renewed");
     hak_free(block);
     demand(hak_block_info(block, &info) == 0 && info.state == HAK_BLOCK_FREE, "it is not free");
 }

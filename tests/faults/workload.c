@@ -314,6 +314,8 @@ static void churn(uint32_t seed)
 static void in_child(struct worker *worker)
 {
     alarm(60);
+    hak_secret_renew(); /* whatever is refused */
+    errno = UNTOUCHED;
     worker->operations = 40;
     work(worker);
     end_all();
