@@ -39,15 +39,15 @@ static void *take(struct hak_meta_chunk *chunk, size_t size, size_t alignment)
     }
 }
 
-/* A new chunk whose last bytes are its own record. */
+/* A new chunk, with guards around it, whose last bytes are its own record. */
 static bool add_chunk_locked(size_t size)
 {
     size_t needed = hak__align_up(size + sizeof(struct hak_meta_chunk), 64);
     size_t wanted = hak__align_up(needed > CHUNK ? needed : CHUNK, hak__os_page_size());
-    char *bytes = hak__os_map(wanted);
+    char *bytes = hak__os_map_record(wanted);
     if (bytes == NULL) {
         wanted = hak__align_up(needed, hak__os_page_size());
-        bytes = hak__os_map(wanted);
+        bytes = hak__os_map_record(wanted);
     }
     if (bytes == NULL)
         return false;

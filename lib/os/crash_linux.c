@@ -172,7 +172,7 @@ static void give_stack(void)
     stack_t stack;
     if (sigaltstack(NULL, &stack) != 0 || !(stack.ss_flags & SS_DISABLE))
         return;
-    stack = (stack_t){.ss_sp = hak__os_map(STACK_SIZE), .ss_size = STACK_SIZE};
+    stack = (stack_t){.ss_sp = hak__os_map_record(STACK_SIZE), .ss_size = STACK_SIZE};
     if (stack.ss_sp != NULL)
         sigaltstack(&stack, NULL);
 }

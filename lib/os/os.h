@@ -22,7 +22,13 @@ size_t hak__os_page_size(void);
 
 /* Maps zeroed, readable and writable memory; NULL on failure. */
 void *hak__os_map(size_t size);
-/* The same, starting at a multiple of a power of two that is at least a page. */
+/*
+ * The same between two inaccessible pages, for what the library knows: no overflow that runs through a
+ * neighbouring mapping reaches it. Given back by hak__os_unmap_record alone.
+ */
+void *hak__os_map_record(size_t size);
+void hak__os_unmap_record(void *record, size_t size);
+/* As hak__os_map, starting at a multiple of a power of two that is at least a page. */
 void *hak__os_map_aligned(size_t size, size_t alignment);
 /* Sets address space aside without memory behind it; NULL on failure. */
 void *hak__os_reserve(size_t size, size_t alignment);

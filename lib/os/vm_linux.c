@@ -93,6 +93,28 @@ void *hak__os_map(size_t size)
     return map(size, PROT_READ | PROT_WRITE);
 }
 
+/*
+ * Reserved with its guards and then made accessible between them: they stand from the first moment on.
+ * Guards that meet are one mapping to the system.
+ */
+void *hak__os_map_record(size_t size)
+{
+    size_t guard = hak__os_page_size();
+    char *start = size <= SIZE_MAX - 2 * guard ? map(size + 2 * guard, PROT_NONE) : NULL;
+    if (start == NULL)
+        return NULL;
+    if (hak__os_commit(start + guard, size))
+        return start + guard;
+    hak__os_unmap_unused(start, size + 2 * guard);
+    return NULL;
+}
+
+void hak__os_unmap_record(void *record, size_t size)
+{
+    size_t guard = hak__os_page_size();
+    hak__os_unmap_unused((char *)record - guard, size + 2 * guard);
+}
+
 void *hak__os_map_aligned(size_t size, size_t alignment)
 {
     return map_aligned(size, alignment, PROT_READ | PROT_WRITE);

@@ -17,13 +17,13 @@ static bool ensure_leaf(uintptr_t index)
 {
     if (hak_load_acquire(&hak__pagemap.root[index]) != 0)
         return true;
-    struct hak_pagemap_leaf *leaf = hak__os_map(sizeof *leaf);
+    struct hak_pagemap_leaf *leaf = hak__os_map_record(sizeof *leaf);
     if (leaf == NULL)
         return false;
     uintptr_t none = 0;
     hak__race_point("map leaf");
     if (!hak_cas_acq_rel(&hak__pagemap.root[index], &none, distance_of(leaf)))
-        hak__os_unmap_unused(leaf, sizeof *leaf);
+        hak__os_unmap_record(leaf, sizeof *leaf);
     return true;
 }
 

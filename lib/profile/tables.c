@@ -211,7 +211,7 @@ bool hak__profile_prepare(void)
     size_t size = hak__align_up((size_t)hak__option(HAK_OPTION_PROFILE_MAX), hak__os_page_size());
     if (hak__locked_in_future() && size > LOCKED)
         size = LOCKED; /* all of it gets memory at once */
-    char *memory = hak__os_map(size);
+    char *memory = hak__os_map_record(size);
     if (memory != NULL)
         hak__os_huge_pages(memory, size, false);
     if (memory == NULL || !lock())
@@ -226,7 +226,7 @@ bool hak__profile_prepare(void)
     }
     unlock();
     if (!first)
-        hak__os_unmap_unused(memory, size);
+        hak__os_unmap_record(memory, size);
     return true;
 }
 
