@@ -124,5 +124,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return unit_run("guards", add);
+    return unit_run("neighbours", add);
 }
