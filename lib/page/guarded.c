@@ -133,7 +133,7 @@ static struct pages pages_of(const struct hak_guard *guard)
     return pages_at(hak__guard_block(guard), guard->span.asked);
 }
 
-/* Makes all of a slot and the gap behind it a reservation; where that is refused, it is tried again before the slot serves. */
+/* Makes all of a slot and the gap behind it a reservation; if refused, that is tried again before the slot serves. */
 static bool strip(struct hak_guard *guard, uintptr_t slot)
 {
     guard->span.bare = hak__os_strip((void *)slot, STRIDE);
