@@ -232,6 +232,13 @@ static enum process_result find_again(struct process *process, const struct remo
     return result;
 }
 
+/* It has its libraries only in part, or they came to where others were before it executed another program. */
+static bool may_be_starting(enum remote_result found, int error, const struct hak_stats_block *block)
+{
+    return (found == REMOTE_UNREADABLE && error == EFAULT) ||
+           (found == REMOTE_OTHER_BLOCK && strcmp(block->version, "?") == 0);
+}
+
 enum process_result process_find(struct process *process, struct remote_memory *memory,
                                  struct hak_stats_block *block)
 {
@@ -240,8 +247,8 @@ enum process_result process_find(struct process *process, struct remote_memory *
     process_watch(process);
     *memory = remote_memory_of(&process->task);
     enum process_result result = find_again(process, memory, block, &found);
-    for (int i = 0; i < WAITS && result == PROCESS_READ && found == REMOTE_UNREADABLE && errno == EFAULT; i++) {
-        nanosleep(&moment, NULL); /* it has its libraries only in part */
+    for (int i = 0; i < WAITS && result == PROCESS_READ && may_be_starting(found, errno, block); i++) {
+        nanosleep(&moment, NULL);
         result = find_again(process, memory, block, &found);
     }
     if (result != PROCESS_READ)
