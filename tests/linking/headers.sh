@@ -58,7 +58,8 @@ static size_t control(void *block, void **blocks, size_t size)
 static int profile(int fd)
 {
     hak_profile_reset();
-    int sum = hak_profile_start(1 << 19) + hak_profile_write(fd, HAK_PROFILE_PEAK, HAK_PROFILE_HEAP_V2);
+    int sum = hak_secret_renew() + hak_profile_start(1 << 19) +
+              hak_profile_write(fd, HAK_PROFILE_PEAK, HAK_PROFILE_HEAP_V2);
     hak_profile_stop();
     return sum;
 }

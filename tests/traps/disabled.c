@@ -276,6 +276,7 @@ static void questions(void)
     }
     hak_purge(HAK_PURGE_PROCESS, 0);
     hak_thread_flush();
+    REQUIRE(hak_secret_renew() == 0 || (ours && errno == EBUSY));
     REQUIRE(hak_limit_set(HAK_LIMIT_SOFT, (size_t)1 << 40) == 0 &&
             hak_limit_get(HAK_LIMIT_SOFT) == (size_t)1 << 40 && hak_limit_set(HAK_LIMIT_SOFT, 0) == 0);
     REQUIRE(hak_error_handler_set(NULL) == NULL && hak_version()[0] != '\0');
@@ -338,7 +339,7 @@ int main(int count, char **arguments)
         "hak_block_info", "hak_heap_walk", "hak_check", "hak_thread_flush", "hak_limit_set",
         "hak_limit_get", "hak_oom_handler_set", "hak_error_handler_set", "hak_stats_get",
         "hak_class_stats_get", "hak_option_info", "hak_profile_start", "hak_profile_stop",
-        "hak_profile_reset", "hak_profile_write"};
+        "hak_profile_reset", "hak_profile_write", "hak_secret_renew"};
     const char *who = count > 1 ? arguments[1] : "";
     if (strcmp(who, "--list") == 0) {
         for (unsigned i = 0; i < MAKERS; i++)
