@@ -101,6 +101,7 @@ static enum process_result look_first(struct search *search)
     if (!search->leaks->exact)
         look_end_stop(search);
     if (result == PROCESS_READ) {
+        reach_sweep(search->reach);
         follow_all(search);
         keep_unreached(search);
         search->leaks->in_use = (struct leaks_sum){search->live.blocks, search->live.bytes};

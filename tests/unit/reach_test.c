@@ -15,6 +15,7 @@ static uintptr_t *memory;
 static struct live live;
 static struct live_block *blocks; /* all of them, by their numbers */
 static unsigned seed;
+static size_t reads;
 
 static uint32_t draw(uint32_t below)
 {
@@ -25,9 +26,10 @@ static uint32_t draw(uint32_t below)
 static bool read_here(const void *context, const void *from, void *to, size_t size)
 {
     (void)context;
-    ck_assert((uintptr_t)from >= (uintptr_t)memory);
-    ck_assert((uintptr_t)from + size <= (uintptr_t)(memory + WORDS));
+    if ((uintptr_t)from < (uintptr_t)memory || (uintptr_t)from + size > (uintptr_t)(memory + WORDS))
+        ck_abort_msg("a read outside of the heap");
     memcpy(to, from, size);
+    __atomic_add_fetch(&reads, 1, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -75,8 +77,8 @@ static void make_blocks(void)
     blocks = calloc(live.count, sizeof *blocks);
     for (int i = 0; i < SLABS; i++)
         for (uint32_t k = 0; k < live.slabs[i].count; k++)
-            ck_assert(live_find(&live, live.slabs[i].start + k * live.slabs[i].size + 7,
-                                &blocks[live.slabs[i].first + k]));
+            if (!live_find(&live, live.slabs[i].start + k * live.slabs[i].size + 7, &blocks[live.slabs[i].first + k]))
+                ck_abort_msg("block %u of slab %d is not found", k, i);
     for (int i = 0; i < SINGLES; i++)
         ck_assert(live_find(&live, live.singles[i].start, &blocks[live.singles[i].number]));
     for (uint64_t i = 0; i < live.count; i++)
@@ -129,8 +131,8 @@ static void see_all_from(void)
 static void compare(void)
 {
     for (uint64_t i = 0; i < live.count; i++) {
-        ck_assert_msg(live_has(&live, LIVE_REACHED, i) == seen[i], "block %llu", (unsigned long long)i);
-        ck_assert(!seen[i] || live_has(&live, LIVE_SEARCHED, i));
+        if (live_has(&live, LIVE_REACHED, i) != seen[i] || (seen[i] && !live_has(&live, LIVE_SEARCHED, i)))
+            ck_abort_msg("block %llu", (unsigned long long)i);
     }
 }
 
@@ -152,23 +154,66 @@ static void end(void)
 
 /* ---- tests ------------------------------------------------------------- */
 
+static void search_from_roots(unsigned round, size_t threads, bool sweep, uint64_t edges)
+{
+    uintptr_t roots[ROOTS];
+    begin(round);
+    live_copy(&live, LIVE_WANTED, LIVE_IN_USE, LIVE_IN_USE);
+    for (int i = 0; i < ROOTS; i++)
+        see(roots[i] = (uintptr_t)memory + draw(WORDS * sizeof *memory));
+    see_all_from();
+    struct reach *reach = reach_new(&live, &here, NULL);
+    if (sweep)
+        reach->edges = edges_new(&live, edges);
+    reach_words(roots, ROOTS, reach);
+    reach_all_with(reach, threads);
+    compare();
+    ck_assert_uint_eq(reach_unread(reach), 0);
+    reach_free(reach);
+    end();
+}
+
 START_TEST(what_roots_lead_to)
 {
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        uintptr_t roots[ROOTS];
-        begin(round);
-        live_copy(&live, LIVE_WANTED, LIVE_IN_USE, LIVE_IN_USE);
-        for (int i = 0; i < ROOTS; i++)
-            see(roots[i] = (uintptr_t)memory + draw(WORDS * sizeof *memory));
-        see_all_from();
-        struct reach *reach = reach_new(&live, &here, NULL);
-        reach_words(roots, ROOTS, reach);
-        reach_all_with(reach, round % (THREADS_MOST + 2));
-        compare();
-        ck_assert_uint_eq(reach_unread(reach), 0);
-        reach_free(reach);
-        end();
+    for (unsigned round = 0; round < ROUNDS; round++)
+        search_from_roots(round, round % (THREADS_MOST + 2), false, 0);
+}
+END_TEST
+
+/* With room for all edges, for some, or for none. */
+START_TEST(what_roots_lead_to_after_a_sweep)
+{
+    static const uint64_t rooms[] = {1 << 20, 4000, 1};
+    for (unsigned round = 0; round < ROUNDS; round++)
+        search_from_roots(round, round % (THREADS_MOST + 2), true, rooms[round % 3]);
+}
+END_TEST
+
+/* A list that goes from slab to slab takes one reading of each. */
+START_TEST(a_sweep_reads_all_once)
+{
+    struct live_block from, to;
+    begin(1);
+    memset(memory, 0, WORDS * sizeof *memory);
+    live_copy(&live, LIVE_WANTED, LIVE_IN_USE, LIVE_IN_USE);
+    for (uint32_t k = 0; k < 5 * SLABS; k++)
+        live_set(&live, LIVE_WANTED, live.slabs[k % SLABS].first + k / SLABS % live.slabs[k % SLABS].count);
+    for (uint32_t k = 0; k + 1 < 5 * SLABS; k++) {
+        const struct live_slab *slab = &live.slabs[k % SLABS], *next = &live.slabs[(k + 1) % SLABS];
+        ck_assert(live_numbered(&live, slab->first + k / SLABS, &from));
+        ck_assert(live_numbered(&live, next->first + (k + 1) / SLABS, &to));
+        *(uintptr_t *)from.start = to.start;
     }
+    struct reach *reach = reach_new(&live, &here, NULL);
+    reach_sweep(reach);
+    ck_assert(live_numbered(&live, live.slabs[0].first, &from));
+    reach_block(reach, &from);
+    reads = 0;
+    reach_all_with(reach, 1);
+    ck_assert(live_has(&live, LIVE_REACHED, to.number));
+    ck_assert_uint_le(reads, SLABS);
+    reach_free(reach);
+    end();
 }
 END_TEST
 
@@ -202,7 +247,8 @@ static void count_first(const struct live_block *block, bool first, void *contex
     size_t *counts = context;
     counts[first]++;
     if (first) {
-        ck_assert_msg(!seen[block->number], "one before leads to it");
+        if (seen[block->number])
+            ck_abort_msg("one before leads to it");
         seen[block->number] = true;
         stack[depth++] = block->number;
         see_all_from();
@@ -219,7 +265,8 @@ START_TEST(first_ones_lead_to_all)
         ck_assert(lost_find_first(reach, count_first, counts));
         for (uint64_t i = 0; i < live.count; i++) {
             wanted += live_has(&live, LIVE_WANTED, i);
-            ck_assert(seen[i] == live_has(&live, LIVE_WANTED, i));
+            if (seen[i] != live_has(&live, LIVE_WANTED, i))
+                ck_abort_msg("block %llu", (unsigned long long)i);
         }
         ck_assert_uint_eq(counts[0] + counts[1], wanted);
         ck_assert_uint_gt(counts[1], 0);
@@ -232,6 +279,8 @@ END_TEST
 static void add(TCase *tests)
 {
     tcase_add_test(tests, what_roots_lead_to);
+    tcase_add_test(tests, what_roots_lead_to_after_a_sweep);
+    tcase_add_test(tests, a_sweep_reads_all_once);
     tcase_add_test(tests, what_others_lead_to);
     tcase_add_test(tests, first_ones_lead_to_all);
 }

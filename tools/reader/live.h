@@ -20,7 +20,8 @@ enum live_bit {
     LIVE_REACHED, /* something leads to it */
     LIVE_SEARCHED, /* what it leads to was reached, too */
     LIVE_FIRST,   /* nothing has led to it when it was searched (lost.h) */
-    LIVE_BITS
+    LIVE_BITS,
+    LIVE_KNOWN = LIVE_FIRST /* before there are first ones: what it leads to was read (edges.h) */
 };
 
 struct live_slab {

@@ -5,54 +5,15 @@
  *     words ──► reached blocks ──► queue of their slabs ──► words in the blocks ──► …
  *
  * A slab stands in the queue once, however many of its blocks are to be searched: they are then read together.
- * Each block is searched once, so that it ends whatever the process has there.
+ * Each block is searched once, so that it ends whatever the process has there. After a sweep it is not read again:
+ * each slab of small blocks was read once, and the rest is arithmetic on numbers of blocks (edges.h).
  *
  * Several threads may search, each one slab or large block at a time, which no other thread searches meanwhile.
  */
 #ifndef HAK_TOOLS_READER_REACH_H
 #define HAK_TOOLS_READER_REACH_H
 
-#include <pthread.h>
-
-#include "reader/copies.h"
-#include "reader/live.h"
-#include "reader/mappings.h"
-
-enum { REACH_THREADS = 4, REACH_BATCH = 256, REACH_NEXT = 256 };
-
-/* Is told of each block that is searched; by one thread alone. */
-typedef void reach_visit(const struct live_block *block, void *context);
-
-struct reach_worker {
-    struct reach *reach;
-    pthread_t thread;
-    struct copies copies;
-    uint64_t unread; /* blocks that could not be read */
-    uintptr_t batch[REACH_BATCH]; /* words between the first and the last block, to be looked up */
-    size_t batched;
-    uint32_t next[REACH_NEXT]; /* slabs that it has copies of, to be searched before those in the queue */
-    size_t next_count;
-    bool is_searching; /* else nothing is next */
-};
-
-struct reach {
-    const struct remote_memory *memory;
-    const struct reader_mappings *mappings; /* NULL: all pages of large blocks are read */
-    struct live *live;
-    bool has_marks;  /* a free block has one, made with the secret; what it has else means nothing */
-    uint64_t secret;
-    reach_visit *visit; /* or NULL */
-    void *context;
-    uint64_t *near;  /* bits: where blocks are wanted, by granule; NULL: anywhere */
-    /* under the lock while several threads search */
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* something is in the queue for one that waits, or nothing will be */
-    bool is_shared;
-    unsigned searching, waiting; /* threads */
-    uint64_t *queue; /* a ring: twice the number of a slab, or of a single plus 1 */
-    size_t queue_room, queue_first, queue_count;
-    struct reach_worker *worker[REACH_THREADS]; /* the first is the caller */
-};
+#include "reader/reach_worker.h"
 
 /* An empty queue; NULL without memory. */
 struct reach *reach_new(struct live *live, const struct remote_memory *memory,
@@ -70,6 +31,13 @@ void reach_others(struct reach *reach);
 
 /* Where few blocks are wanted, which does not change from here on, words are looked up faster. */
 void reach_few(struct reach *reach);
+
+/*
+ * Has reach_all_with read the heap once by rising address, before it follows anything: of small blocks that nothing
+ * leads to by then it keeps what they lead to, as far as it has room. So blocks that lead to each other from far apart
+ * are not read one by one.
+ */
+void reach_sweep(struct reach *reach);
 
 /* Follows what was marked until there is nothing more. */
 void reach_all(struct reach *reach);
