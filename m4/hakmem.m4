@@ -39,6 +39,13 @@ AC_DEFUN([HAK_COMBINATIONS], [
         [AC_MSG_ERROR([--disable-shared: the shared library is always built; link with libhakmem.a, which is built beside it, for a static program])])
     AS_IF([test "x$enable_debug$enable_checks" = xyesno],
         [AC_MSG_ERROR([--disable-checks: the debug variant of --enable-debug consists of checks])])
+    AS_IF([test "x$enable_hardened" = xyes], [
+        AS_IF([test "x$enable_debug" = xyes],
+            [AC_MSG_ERROR([--enable-hardened: the debug variant of --enable-debug is another one])])
+        AS_IF([test "x$enable_checks" = xno],
+            [AC_MSG_ERROR([--disable-checks: the hardened variant of --enable-hardened checks every block])])
+        AS_IF([test "x$with_annotations" = xyes],
+            [AC_MSG_ERROR([--with-annotations: the hardened variant uses all bytes of a block])])])
     AS_IF([test "x$with_freelist$with_sanitizer" = xplainthread],
         [AC_MSG_ERROR([--with-sanitizer=thread: a library built --with-freelist=plain is for one thread])])
 ])

@@ -24,7 +24,7 @@ asked() {
     crash crash_report=1 "$1"
     [ "$status" -eq "$2" ] || { cat err >&2; fail "$1: exit status $status, not $2"; }
     [ "$plain" -eq "$2" ] || [ "$1" = double-free ] || fail "$1: $plain without the library"
-    says "^hakmem\[crash:[0-9]+\]: crash: $3 \(code -?[0-9]+\).*, process [0-9]+, thread [0-9]+, hakmem [0-9.]+ \((release|debug)\)$" "$1"
+    says "^hakmem\[crash:[0-9]+\]: crash: $3 \(code -?[0-9]+\).*, process [0-9]+, thread [0-9]+, hakmem [0-9.]+ \((release|debug|hardened)\)$" "$1"
     says '^hakmem\[crash:[0-9]+\]: backtrace:$' "$1"
     [ "$(grep -cE '^hakmem\[crash:[0-9]+\]: crash:' err)" -eq 1 ] || fail "$1: more than one report"
 }

@@ -147,16 +147,19 @@ static void print_run(const char *self, const char *library, const char *word, c
     child_free(&result);
 }
 
-static void print_variant(const char *self, bool debug)
+static void print_variant(const char *self, enum hak_variant variant)
 {
-    heading(debug ? "debug library" : "library");
+    static const char *const headings[] = {[HAK_VARIANT_RELEASE] = "library",
+                                           [HAK_VARIANT_DEBUG] = "debug library",
+                                           [HAK_VARIANT_HARDENED] = "hardened library"};
+    heading(headings[variant]);
     char path[PATH_MAX];
-    print_library(library_installed(debug));
-    if (debug && access(library_installed(debug), R_OK) != 0)
+    print_library(library_installed(variant));
+    if (variant != HAK_VARIANT_RELEASE && access(library_installed(variant), R_OK) != 0)
         return; /* few have it: not worth a message */
-    if (!library_find(path, NULL, debug))
+    if (!library_find(path, NULL, variant))
         return;
-    if (strcmp(path, library_installed(debug)) != 0)
+    if (strcmp(path, library_installed(variant)) != 0)
         print_library(path);
     print_run(self, path, "selftest", NULL);
     print_run(self, path, "--version", "HAKMEM_CONF=stats=text");
@@ -208,8 +211,9 @@ int cmd_bug_report(int argc, char **argv)
     print_system();
     print_memory();
     print_limits();
-    print_variant(self, false);
-    print_variant(self, true);
+    print_variant(self, HAK_VARIANT_RELEASE);
+    print_variant(self, HAK_VARIANT_DEBUG);
+    print_variant(self, HAK_VARIANT_HARDENED);
     print_environment();
     print_settings();
     return command_end_output(COMMAND_OK);

@@ -16,12 +16,14 @@
 #include "settings.h"
 
 static const char usage[] =
-    "usage: hakmem conf [--debug]\n"
+    "usage: hakmem conf [--debug | --hardened]\n"
     "\n"
     "Show the options that a program would run with if it were started now, where\n"
     "each value comes from, and which programs are excluded.\n"
     "\n"
     "  -d, --debug   show the defaults of the debug variant of libhakmem\n"
+    "      --hardened\n"
+    "                show them for the hardened variant of libhakmem\n"
     "  -h, --help    show this help\n"
     "\n"
     "Exit status: 0 on success, 1 if a setting is invalid, 2 on incorrect usage.\n";
@@ -33,7 +35,8 @@ struct origin {
 
 struct reading {
     struct origin origins[HAK_OPTION_COUNT];
-    bool debug, mistaken, too_long;
+    enum hak_variant variant;
+    bool mistaken, too_long;
 };
 
 /* The defaults of either variant: a row of the table may depend on HAK_DEBUG. */
@@ -74,7 +77,7 @@ static void complain(struct reading *reading, const char *where, unsigned line,
 static void take(struct reading *reading, const char *where, unsigned line,
                  const struct hak_setting *setting)
 {
-    enum hak_option_result result = hak__options_set(setting, hak__features(reading->debug));
+    enum hak_option_result result = hak__options_set(setting, hak__features(reading->variant));
     if (result == HAK_OPTION_OK)
         note(reading, setting->key, setting->key_length, where, line);
     else
@@ -113,7 +116,7 @@ static void read_file(struct reading *reading)
 static void read_all(struct reading *reading)
 {
     for (int i = 0; i < HAK_OPTION_COUNT; i++)
-        hak_store_relaxed(&hak__options[i], initial_value((enum hak_option)i, reading->debug));
+        hak_store_relaxed(&hak__options[i], initial_value((enum hak_option)i, reading->variant == HAK_VARIANT_DEBUG));
     read_file(reading);
     const char *options = getenv("HAKMEM_CONF");
     if (options != NULL)
@@ -125,7 +128,7 @@ static void print_option(enum hak_option option, const struct origin *origin)
     struct hak_text value;
     hak__text_begin(&value, -1);
     hak__options_text(&value, option, hak__option(option));
-    printf("%-20s %-12.*s ", hak__option_rows[option].key, (int)value.used, value.bytes);
+    printf("%-23s %-12.*s ", hak__option_rows[option].key, (int)value.used, value.bytes);
     if (origin->where == NULL)
         puts("default");
     else if (origin->line == 0)
@@ -139,7 +142,7 @@ static void print_excluded(const struct hak_conf_line *line, void *context)
     (void)context;
     const struct hak_setting *setting = &line->setting;
     if (hak__conf_is_exclude(line) && setting->value_length > 0)
-        printf("%-20s %-12.*s %s:%u\n", "exclude", (int)setting->value_length, setting->value,
+        printf("%-23s %-12.*s %s:%u\n", "exclude", (int)setting->value_length, setting->value,
                settings_file(), line->number);
 }
 
@@ -162,22 +165,28 @@ static void print_file(void)
 int cmd_conf(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"debug", no_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    bool debug = false;
+        {"debug", no_argument, NULL, 'd'}, {"hardened", no_argument, NULL, 'H'}, {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
+    enum hak_variant variant = HAK_VARIANT_RELEASE;
     for (int c; (c = getopt_long(argc, argv, "dh", options, NULL)) != -1;) {
         if (c == 'h') {
             fputs(usage, stdout);
             return command_end_output(COMMAND_OK);
         }
-        if (c != 'd')
+        if (c != 'd' && c != 'H')
             return COMMAND_USAGE;
-        debug = true;
+        enum hak_variant wanted = c == 'd' ? HAK_VARIANT_DEBUG : HAK_VARIANT_HARDENED;
+        if (variant != HAK_VARIANT_RELEASE && variant != wanted) {
+            command_error("--debug and --hardened exclude each other");
+            return COMMAND_USAGE;
+        }
+        variant = wanted;
     }
     if (optind != argc) {
         command_error("unexpected argument '%s'; see hakmem conf --help", argv[optind]);
         return COMMAND_USAGE;
     }
-    struct reading reading = {.debug = debug};
+    struct reading reading = {.variant = variant};
     read_all(&reading);
     print_file();
     if (settings_disabled())

@@ -22,9 +22,9 @@
 
 static const char usage[] =
     "usage: hakmem preload status  [--root DIR] [--library FILE]\n"
-    "       hakmem preload check   [--root DIR] [--library FILE]\n"
+    "       hakmem preload check   [--root DIR] [--hardened | --library FILE]\n"
     "                              [--time-limit SECONDS] [-v]\n"
-    "       hakmem preload enable  [--root DIR] [--library FILE]\n"
+    "       hakmem preload enable  [--root DIR] [--hardened | --library FILE]\n"
     "                              [--time-limit SECONDS] [-v] [--canary]\n"
     "                              [--no-check]\n"
     "       hakmem preload disable [--root DIR] [--all | [--library] FILE]\n"
@@ -44,6 +44,7 @@ static const char usage[] =
     "      --all                 remove all entries of libhakmem (default)\n"
     "      --canary              after the change, run programs again, and undo the\n"
     "                            change if one of them fails\n"
+    "      --hardened            use the hardened variant of libhakmem\n"
     "      --library=FILE        path of the library in the system that is changed\n"
     "                            (default: the installed library)\n"
     "      --no-check            add the library without testing it\n"
@@ -96,8 +97,8 @@ static const struct {
     int (*run)(const struct preload_options *options);
     const char *takes;
 } actions[] = {{"status", preload_status, "rl"},
-               {"check", preload_check, "rltv"},
-               {"enable", preload_enable, "rltvcn"},
+               {"check", preload_check, "rltvx"},
+               {"enable", preload_enable, "rltvcnx"},
                {"disable", run_disable, "rla"}};
 
 static bool parse_limit(const char *text, unsigned *limit_ms)
@@ -130,6 +131,9 @@ static bool take_option(int option, struct preload_options *options)
     case 'l':
         options->library = optarg;
         return true;
+    case 'x':
+        options->variant = HAK_VARIANT_HARDENED;
+        return true;
     case 't':
         return parse_limit(optarg, &options->trial.limit_ms);
     case 'v':
@@ -160,6 +164,7 @@ static int refuse_option(int letter, const struct option *known, const char *act
 int cmd_preload(int argc, char **argv)
 {
     static const struct option known[] = {{"root", required_argument, NULL, 'r'},
+                                          {"hardened", no_argument, NULL, 'x'},
                                           {"library", required_argument, NULL, 'l'},
                                           {"time-limit", required_argument, NULL, 't'},
                                           {"verbose", no_argument, NULL, 'v'},
@@ -169,7 +174,7 @@ int cmd_preload(int argc, char **argv)
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     struct preload_options options = {.trial = {.limit_ms = 10000}};
-    char taken[8] = "";
+    char taken[16] = "";
     int option;
 
     opterr = 0;
@@ -187,6 +192,10 @@ int cmd_preload(int argc, char **argv)
             return COMMAND_USAGE;
         if (strchr(taken, option) == NULL)
             taken[strlen(taken)] = (char)option;
+    }
+    if (options.variant == HAK_VARIANT_HARDENED && options.library != NULL) {
+        command_error("--hardened and --library exclude each other");
+        return COMMAND_USAGE;
     }
     if (optind + 2 == argc && options.library == NULL && strcmp(argv[optind], "disable") == 0)
         options.library = argv[--argc];

@@ -23,6 +23,7 @@ static const char usage[] =
     "Run a program, and the programs that it starts, with libhakmem.\n"
     "\n"
     "  -d, --debug            use the debug variant of libhakmem\n"
+    "      --hardened         use the hardened variant of libhakmem\n"
     "  -s, --stats[=FORMAT]   write statistics to standard error when a program\n"
     "                         exits, as text (default) or json\n"
     "  -o, --stats-file=FILE  append the statistics to FILE; in the name, %p stands\n"
@@ -71,13 +72,14 @@ static void extend(const char *variable, const char *addition, char separator, b
 }
 
 struct checking {
-    bool debug, good;
+    enum hak_variant variant;
+    bool good;
 };
 
 static void check_setting(const struct hak_setting *setting, void *context)
 {
     struct checking *checking = context;
-    enum hak_option_result result = hak__options_check(setting, hak__features(checking->debug));
+    enum hak_option_result result = hak__options_check(setting, hak__features(checking->variant));
     if (result == HAK_OPTION_OK)
         return;
     struct hak_text text;
@@ -88,9 +90,9 @@ static void check_setting(const struct hak_setting *setting, void *context)
 }
 
 /* What the command line says is meant: a mistake in it ends the command. */
-static bool add_settings(const char *text, bool debug)
+static bool add_settings(const char *text, enum hak_variant variant)
 {
-    struct checking checking = {debug, true};
+    struct checking checking = {variant, true};
     hak__options_each(text, check_setting, &checking);
     if (checking.good)
         extend("HAKMEM_CONF", text, ',', false);
@@ -113,7 +115,7 @@ static bool add_statistics(const char *format, const char **chosen)
     }
     *chosen = format;
     snprintf(setting, sizeof setting, "stats=%s", format);
-    return add_settings(setting, false);
+    return add_settings(setting, HAK_VARIANT_RELEASE);
 }
 
 /* Of a process that changes its folder, the file shall not be elsewhere. */
@@ -158,11 +160,11 @@ static void warn_of_settings(const char *name, const struct program *program)
         command_warning("%s:%u excludes %s, so the C library's allocator is used", settings_file(), line, name);
 }
 
-static bool preload(const char *name, const struct program *program, const char *given, bool debug)
+static bool preload(const char *name, const struct program *program, const char *given, enum hak_variant variant)
 {
     char library[PATH_MAX];
     struct elf_file file;
-    if (!library_find(library, given, debug))
+    if (!library_find(library, given, variant))
         return false;
     if (!elf_file_read(library, &file) || file.is_cut) {
         command_error("%s: %s", library, file.is_cut ? "the library file is incomplete" : "not a shared library");
@@ -233,7 +235,8 @@ static bool check_leaks(struct leaks_wanted *leaks)
     return leaks_read_suppressions(&leaks->how);
 }
 
-static int run(int argc, char **command, const char *library, bool debug, const struct leaks_wanted *leaks)
+static int run(int argc, char **command, const char *library, enum hak_variant variant,
+               const struct leaks_wanted *leaks)
 {
     int status;
     static struct program program;
@@ -242,14 +245,17 @@ static int run(int argc, char **command, const char *library, bool debug, const 
         command_error("%s: %s", command[0], strerror(error));
         return error == ENOENT ? COMMAND_NOT_FOUND : COMMAND_NOT_EXECUTABLE;
     }
-    if (!preload(command[0], &program, library, debug))
+    if (!preload(command[0], &program, library, variant))
         return COMMAND_RUN_FAILED;
     if (leaks->wanted && run_leaks(&leaks->how, &status))
         return status;
     return start(&program, argc, command);
 }
 
+enum { OPTION_HARDENED = 'H' };
+
 static const struct option known[] = {{"debug", no_argument, NULL, 'd'},
+                                      {"hardened", no_argument, NULL, OPTION_HARDENED},
                                       {"stats", optional_argument, NULL, 's'},
                                       {"stats-file", required_argument, NULL, 'o'},
                                       {"conf", required_argument, NULL, 'c'},
@@ -279,25 +285,32 @@ static bool take_leaks(struct leaks_wanted *leaks, int option)
 }
 
 /* The settings that are good depend on the variant, wherever in the line that is named. */
-static bool is_for_debug(int argc, char **argv)
+static bool choose_variant(int argc, char **argv, enum hak_variant *variant)
 {
-    bool debug = false;
+    bool debug = false, hardened = false;
     opterr = 0;
-    for (int c; (c = next_option(argc, argv)) != -1;)
+    for (int c; (c = next_option(argc, argv)) != -1;) {
         debug |= c == 'd';
+        hardened |= c == OPTION_HARDENED;
+    }
     opterr = 1;
     optind = 0; /* again, with all of glibc's state of the line before */
-    return debug;
+    *variant = debug ? HAK_VARIANT_DEBUG : hardened ? HAK_VARIANT_HARDENED : HAK_VARIANT_RELEASE;
+    if (debug && hardened)
+        command_error("--debug and --hardened exclude each other");
+    return !(debug && hardened);
 }
 
 int cmd_run(int argc, char **argv)
 {
     const char *library = NULL, *format = NULL, *file = NULL;
     struct leaks_wanted leaks = {.how.rows = LEAKS_ROWS};
-    bool debug = is_for_debug(argc, argv), good = true;
+    enum hak_variant variant;
+    bool good = choose_variant(argc, argv, &variant);
     for (int c; good && (c = next_option(argc, argv)) != -1;) {
         switch (c) {
         case 'd':
+        case OPTION_HARDENED:
             break;
         case 'l':
             library = optarg;
@@ -310,7 +323,7 @@ int cmd_run(int argc, char **argv)
             good = set_statistics_file(file);
             break;
         case 'c':
-            good = add_settings(optarg, debug);
+            good = add_settings(optarg, variant);
             break;
         case 'k':
             good = choose_leaks(&leaks, optarg);
@@ -326,5 +339,5 @@ int cmd_run(int argc, char **argv)
         fputs(usage, stderr);
     good = good && optind < argc && (file == NULL || format != NULL || add_statistics(NULL, &format));
     good = good && check_leaks(&leaks);
-    return good ? run(argc - optind, argv + optind, library, debug, &leaks) : COMMAND_RUN_FAILED;
+    return good ? run(argc - optind, argv + optind, library, variant, &leaks) : COMMAND_RUN_FAILED;
 }

@@ -9,18 +9,16 @@
 
 #include "command.h"
 
-static const char *name_of(bool debug)
+const char *library_installed(enum hak_variant variant)
 {
-    return debug ? "libhakmem-debug.so.1" : "libhakmem.so.1";
-}
-
-const char *library_installed(bool debug)
-{
-    return debug ? HAK_LIBDIR "/libhakmem-debug.so.1" : HAK_LIBDIR "/libhakmem.so.1";
+    static const char *const paths[] = {[HAK_VARIANT_RELEASE] = HAK_LIBDIR "/libhakmem.so.1",
+                                        [HAK_VARIANT_DEBUG] = HAK_LIBDIR "/libhakmem-debug.so.1",
+                                        [HAK_VARIANT_HARDENED] = HAK_LIBDIR "/libhakmem-hardened.so.1"};
+    return paths[variant];
 }
 
 /* BUILD/tools/hakmem has its library in BUILD/.libs. */
-static bool find_built(char path[PATH_MAX], bool debug)
+static bool find_built(char path[PATH_MAX], enum hak_variant variant)
 {
     char self[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -35,7 +33,7 @@ static bool find_built(char path[PATH_MAX], bool debug)
     if (folder == NULL || strcmp(folder, "/tools") != 0)
         return false;
     *folder = '\0';
-    int written = snprintf(path, PATH_MAX, "%s/.libs/%s", self, name_of(debug));
+    int written = snprintf(path, PATH_MAX, "%s/.libs%s", self, strrchr(library_installed(variant), '/'));
     return written > 0 && written < PATH_MAX && access(path, R_OK) == 0;
 }
 
@@ -51,14 +49,18 @@ static bool make_absolute(char path[PATH_MAX], const char *given)
     return false;
 }
 
-bool library_find(char path[PATH_MAX], const char *given, bool debug)
+bool library_find(char path[PATH_MAX], const char *given, enum hak_variant variant)
 {
+    static const char *const remedies[] = {
+        [HAK_VARIANT_RELEASE] = "",
+        [HAK_VARIANT_DEBUG] = "; install the debug variant, or build libhakmem with --enable-debug",
+        [HAK_VARIANT_HARDENED] = "; install the hardened variant, or build libhakmem with --enable-hardened"};
     if (given == NULL)
         given = getenv("HAKMEM_LIBRARY");
     if (given == NULL) {
-        if (find_built(path, debug))
+        if (find_built(path, variant))
             return true;
-        given = library_installed(debug);
+        given = library_installed(variant);
         if (access(given, R_OK) == 0) {
             snprintf(path, PATH_MAX, "%s", given);
             return true;
@@ -66,7 +68,6 @@ bool library_find(char path[PATH_MAX], const char *given, bool debug)
     } else if (access(given, R_OK) == 0 && make_absolute(path, given)) {
         return true;
     }
-    command_error("%s: %s%s", given, strerror(errno),
-                  debug ? "; install the debug variant, or build libhakmem with --enable-debug" : "");
+    command_error("%s: %s%s", given, strerror(errno), remedies[variant]);
     return false;
 }

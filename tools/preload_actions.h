@@ -5,12 +5,14 @@
 
 #include <stdbool.h>
 
+#include "library.h"
 #include "trial.h"
 
 struct preload_options {
     const char *root;    /* NULL: "/" */
     const char *library; /* NULL: the installed one */
     struct trial trial;
+    enum hak_variant variant;
     bool canary, no_check, all;
 };
 

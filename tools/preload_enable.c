@@ -33,8 +33,8 @@ static bool is_removable_name(const char *path)
 {
     if (preload_is_ours(path, strlen(path), NULL))
         return true;
-    command_error("%s: the file name must be libhakmem.so or libhakmem-debug.so, with or without a "
-                  "suffix such as .1, because \"hakmem preload disable\" recognizes entries by it",
+    command_error("%s: the file name must be libhakmem.so, libhakmem-debug.so or libhakmem-hardened.so, "
+                  "with or without a suffix such as .1, because \"hakmem preload disable\" recognizes entries by it",
                   path);
     return false;
 }
@@ -44,10 +44,10 @@ static bool find_library(const struct preload_options *options, bool to_write, c
 {
     char reason[PRELOAD_REASON_SIZE];
     if (options->root == NULL && options->library == NULL && !to_write) {
-        if (!library_find(path, NULL, false))
+        if (!library_find(path, NULL, options->variant))
             return false;
     } else {
-        const char *given = options->library ? options->library : library_installed(false);
+        const char *given = options->library ? options->library : library_installed(options->variant);
         if (snprintf(path, PATH_MAX, "%s", given) >= PATH_MAX) {
             command_error("%s: %s", given, strerror(ENAMETOOLONG));
             return false;

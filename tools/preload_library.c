@@ -201,7 +201,8 @@ static bool is_ours(int file, struct elf_file *elf, char *reason)
     if (elf->is_cut)
         return refuse(reason, "incomplete: the file ends inside a loaded segment");
     if (strcmp(elf->name, "libhakmem.so.1") != 0 &&
-        strcmp(elf->name, "libhakmem-debug.so.1") != 0) {
+        strcmp(elf->name, "libhakmem-debug.so.1") != 0 &&
+        strcmp(elf->name, "libhakmem-hardened.so.1") != 0) {
         make_printable(elf->name);
         return refuse(reason, "not libhakmem: its soname is '%s'", elf->name);
     }

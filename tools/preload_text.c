@@ -86,7 +86,7 @@ static bool leads_to(const char *name, size_t length, const char *path)
 
 bool preload_is_ours(const char *name, size_t length, const char *other)
 {
-    static const char *const files[] = {"libhakmem.so", "libhakmem-debug.so"};
+    static const char *const files[] = {"libhakmem.so", "libhakmem-debug.so", "libhakmem-hardened.so"};
 
     if (length > 0 && name[length - 1] == '\r')
         length--;

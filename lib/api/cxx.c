@@ -27,6 +27,7 @@
 #include "core/report.h"
 #include "front/fast.h"
 #include "front/free_sized.h"
+#include "harden/blocks.h"
 
 typedef void new_handler(void);
 extern new_handler *_ZSt15get_new_handlerv(void) __attribute__((weak));
@@ -58,15 +59,21 @@ static HAK_COLD void *new_of_program(size_t alignment, size_t size)
     return rounded >= size ? aligned_alloc(alignment, rounded) : NULL;
 }
 
-HAK_INLINE void *new_once(size_t alignment, size_t size)
+/* A block that may be of another kind; the hardened variant tells the kinds apart. */
+HAK_INLINE void *as(void *block, size_t size, enum hak_kind kind)
+{
+    return HAK_HARDENED ? hak__harden_live(block, size, kind) : block;
+}
+
+HAK_INLINE void *new_once(size_t alignment, size_t size, enum hak_kind kind)
 {
     if (hak_unlikely(!hak__malloc_is_visible()))
         return new_of_program(alignment, size);
-    return alignment <= HAK_ALIGNMENT ? hak__malloc(size) : hak__aligned(alignment, size);
+    return alignment <= HAK_ALIGNMENT ? hak__malloc_as(size, kind) : as(hak__aligned(alignment, size), size, kind);
 }
 
 /* Asks the new-handler for memory until there is some or no handler. */
-static HAK_COLD void *new_again(size_t alignment, size_t size)
+static HAK_COLD void *new_again(size_t alignment, size_t size, enum hak_kind kind)
 {
     void *block = NULL;
     while (block == NULL) {
@@ -74,7 +81,7 @@ static HAK_COLD void *new_again(size_t alignment, size_t size)
         if (handler == NULL)
             return NULL;
         handler();
-        block = new_once(alignment, size);
+        block = new_once(alignment, size, kind);
     }
     return block;
 }
@@ -129,19 +136,19 @@ HAK_NORETURN static HAK_COLD void report_no_runtime(size_t size)
     hak__text_abort(&text);
 }
 
-static HAK_COLD void *new_throwing(size_t alignment, size_t size, void *caller)
+static HAK_COLD void *new_throwing(size_t alignment, size_t size, enum hak_kind kind, void *caller)
 {
     if (alignment <= HAK_ALIGNMENT) {
         void *function = hak__cxx_operator(TEXT(OPERATOR_NEW), (void *)&hak__own_new, caller);
         if (function != NULL)
-            return ((void *(*)(size_t))function)(size);
+            return as(((void *(*)(size_t))function)(size), size, kind);
     } else {
         void *function =
             hak__cxx_operator(TEXT(OPERATOR_NEW_ALIGNED), (void *)&hak__own_new_aligned, caller);
         if (function != NULL)
-            return ((void *(*)(size_t, size_t))function)(size, alignment);
+            return as(((void *(*)(size_t, size_t))function)(size, alignment), size, kind);
     }
-    void *block = new_again(alignment, size);
+    void *block = new_again(alignment, size, kind);
     if (block != NULL)
         return block;
     throw_bad_alloc();
@@ -152,14 +159,14 @@ static HAK_COLD void *new_throwing(size_t alignment, size_t size, void *caller)
 
 void *OPERATOR_NEW(size_t size)
 {
-    void *block = new_once(HAK_ALIGNMENT, size);
-    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size, CALLER);
+    void *block = new_once(HAK_ALIGNMENT, size, HAK_KIND_NEW);
+    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size, HAK_KIND_NEW, CALLER);
 }
 
 void *OPERATOR_NEW_ALIGNED(size_t size, size_t alignment)
 {
-    void *block = new_once(alignment, size);
-    return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
+    void *block = new_once(alignment, size, HAK_KIND_NEW);
+    return hak_likely(block != NULL) ? block : new_throwing(alignment, size, HAK_KIND_NEW, CALLER);
 }
 
 HAK_EXPORT HAK_HOT void *SIZED(_Zna, )(size_t size);
@@ -167,8 +174,8 @@ void *SIZED(_Zna, )(size_t size)
 {
     if (!new_is_ours())
         return OPERATOR_NEW(size);
-    void *block = new_once(HAK_ALIGNMENT, size);
-    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size, CALLER);
+    void *block = new_once(HAK_ALIGNMENT, size, HAK_KIND_NEW_ARRAY);
+    return hak_likely(block != NULL) ? block : new_throwing(HAK_ALIGNMENT, size, HAK_KIND_NEW_ARRAY, CALLER);
 }
 
 HAK_EXPORT void *SIZED(_Zna, St11align_val_t)(size_t size, size_t alignment);
@@ -176,8 +183,8 @@ void *SIZED(_Zna, St11align_val_t)(size_t size, size_t alignment)
 {
     if (!new_aligned_is_ours())
         return OPERATOR_NEW_ALIGNED(size, alignment);
-    void *block = new_once(alignment, size);
-    return hak_likely(block != NULL) ? block : new_throwing(alignment, size, CALLER);
+    void *block = new_once(alignment, size, HAK_KIND_NEW_ARRAY);
+    return hak_likely(block != NULL) ? block : new_throwing(alignment, size, HAK_KIND_NEW_ARRAY, CALLER);
 }
 
 /* What the thread's cache takes is ours, whatever malloc the program sees. */
@@ -189,36 +196,50 @@ static HAK_NOINLINE void delete_slow(void *block)
         hak__free_rest(block, "operator delete");
 }
 
-HAK_INLINE void delete_one(void *block)
-{
-    if (hak_unlikely(!hak__free_try(block, false, 0)))
-        delete_slow(block);
-}
-
-HAK_INLINE void delete_sized(void *block, size_t alignment, size_t size)
+/* The hardened variant tells apart what is deleted as an array. */
+static HAK_NOINLINE void delete_array_slow(void *block)
 {
     if (hak_unlikely(!hak__malloc_is_visible()))
         free(block);
     else
-        hak__free_sized(block, alignment, size, "operator delete");
+        hak__free_rest(block, "operator delete[]");
+}
+
+HAK_INLINE void delete_one(void *block, enum hak_kind kind)
+{
+    if (hak_likely(hak__free_try(block, (struct hak_told){kind, false, 0})))
+        return;
+    if (HAK_HARDENED && kind == HAK_KIND_NEW_ARRAY)
+        delete_array_slow(block);
+    else
+        delete_slow(block);
+}
+
+HAK_INLINE void delete_sized(void *block, size_t alignment, size_t size, enum hak_kind kind)
+{
+    bool array = HAK_HARDENED && kind == HAK_KIND_NEW_ARRAY;
+    if (hak_unlikely(!hak__malloc_is_visible()))
+        free(block);
+    else
+        hak__free_sized(block, alignment, size, array ? "operator delete[]" : "operator delete");
 }
 
 void OPERATOR_DELETE(void *block)
 {
-    delete_one(block);
+    delete_one(block, HAK_KIND_NEW);
 }
 
 void OPERATOR_DELETE_ALIGNED(void *block, size_t alignment)
 {
     (void)alignment;
-    delete_one(block);
+    delete_one(block, HAK_KIND_NEW);
 }
 
 /* Of an array, without a size: as of one object. */
 void OPERATOR_DELETE_ARRAY(void *block)
 {
     if (delete_is_ours())
-        delete_one(block);
+        delete_one(block, HAK_KIND_NEW_ARRAY);
     else
         OPERATOR_DELETE(block);
 }
@@ -226,7 +247,7 @@ void OPERATOR_DELETE_ARRAY(void *block)
 void OPERATOR_DELETE_ARRAY_ALIGNED(void *block, size_t alignment)
 {
     if (delete_aligned_is_ours())
-        delete_one(block);
+        delete_one(block, HAK_KIND_NEW_ARRAY);
     else
         OPERATOR_DELETE_ALIGNED(block, alignment);
 }
@@ -240,33 +261,34 @@ bool hak__sized_delete_is_ours(void)
     return delete_is_ours() && delete_array_is_ours();
 }
 
-#define DELETE_SIZED(name, base, is_ours)                                                          \
+#define DELETE_SIZED(name, base, is_ours, kind)                                                          \
     static HAK_NOINLINE void base##_sized_slow(void *block, size_t size)                           \
     {                                                                                              \
         if (is_ours)                                                                               \
-            delete_sized(block, HAK_ALIGNMENT, size);                                              \
+            delete_sized(block, HAK_ALIGNMENT, size, kind);                                              \
         else                                                                                       \
             base(block);                                                                           \
     }                                                                                              \
     HAK_EXPORT HAK_HOT void name(void *block, size_t size);                                        \
     void name(void *block, size_t size)                                                            \
     {                                                                                              \
-        if (hak_unlikely(!hak__free_try(block, true, size)))                                       \
+        if (hak_unlikely(!hak__free_try(block, (struct hak_told){kind, true, size})))                                       \
             base##_sized_slow(block, size);                                                        \
     }
 
-#define DELETE_SIZED_ALIGNED(name, base, is_ours)                                                  \
+#define DELETE_SIZED_ALIGNED(name, base, is_ours, kind)                                                  \
     HAK_EXPORT void name(void *block, size_t size, size_t alignment);                              \
     void name(void *block, size_t size, size_t alignment)                                          \
     {                                                                                              \
         if (is_ours)                                                                               \
-            delete_sized(block, alignment, size);                                                  \
+            delete_sized(block, alignment, size, kind);                                                  \
         else                                                                                       \
             base(block, alignment);                                                                \
     }
 
-DELETE_SIZED(SIZED(_ZdlPv, ), OPERATOR_DELETE, delete_is_ours())
-DELETE_SIZED(SIZED(_ZdaPv, ), OPERATOR_DELETE_ARRAY, hak__sized_delete_is_ours())
-DELETE_SIZED_ALIGNED(SIZED(_ZdlPv, St11align_val_t), OPERATOR_DELETE_ALIGNED, delete_aligned_is_ours())
+DELETE_SIZED(SIZED(_ZdlPv, ), OPERATOR_DELETE, delete_is_ours(), HAK_KIND_NEW)
+DELETE_SIZED(SIZED(_ZdaPv, ), OPERATOR_DELETE_ARRAY, hak__sized_delete_is_ours(), HAK_KIND_NEW_ARRAY)
+DELETE_SIZED_ALIGNED(SIZED(_ZdlPv, St11align_val_t), OPERATOR_DELETE_ALIGNED, delete_aligned_is_ours(),
+                     HAK_KIND_NEW)
 DELETE_SIZED_ALIGNED(SIZED(_ZdaPv, St11align_val_t), OPERATOR_DELETE_ARRAY_ALIGNED,
-                     delete_aligned_is_ours() && delete_array_aligned_is_ours())
+                     delete_aligned_is_ours() && delete_array_aligned_is_ours(), HAK_KIND_NEW_ARRAY)

@@ -8,13 +8,15 @@
 #include "cache/account.h"
 #include "cache/look.h"
 #include "front/front.h"
+#include "harden/blocks.h"
+#include "harden/zero_size.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
 #include "slab/starter.h"
 
 bool hak_owns(const void *address)
 {
-    return hak__owns(address);
+    return hak__owns(address) || hak__zero_size_covers(address);
 }
 
 static hak_block_kind_t kind_of(uint32_t code)
@@ -39,9 +41,12 @@ static hak_block_info_t describe(const struct hak_look *look, uint32_t index)
         info.state = HAK_CHECKS || info.kind == HAK_BLOCK_HUGE ? HAK_BLOCK_LIVE : HAK_BLOCK_UNKNOWN;
     else
         info.state = HAK_BLOCK_FREE;
+    if (HAK_HARDENED && block.live)
+        info.usable_size = hak__harden_size(info.start, look->code);
     if (info.kind == HAK_BLOCK_SMALL) {
         info.class_index = (int)block.class_idx;
-        info.usable_size = hak__class_size(block.class_idx);
+        if (!HAK_HARDENED || !block.live)
+            info.usable_size = hak__class_size(block.class_idx) - HAK_TRAILER;
         info.owner = look->owner;
         info.owner_alive = look->owner_alive;
         info.slab = (void *)look->base;

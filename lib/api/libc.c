@@ -13,6 +13,7 @@
 #include "front/calloc.h"
 #include "front/fast.h"
 #include "front/free_sized.h"
+#include "harden/zero_size.h"
 #include "os/os.h"
 #include "page/huge.h"
 
@@ -102,7 +103,7 @@ void cfree(void *block)
 /* Of a block of the program's own malloc nothing is known. */
 size_t malloc_usable_size(void *block)
 {
-    if (hak_unlikely(!hak__malloc_is_visible()) && !hak__owns(block))
+    if (hak_unlikely(!hak__malloc_is_visible()) && !hak__owns(block) && !hak__zero_size_covers(block))
         return 0;
     return hak__usable_size(block, "malloc_usable_size");
 }

@@ -219,6 +219,24 @@ static void add_bins(struct reader *reader, void **const *top, void **const *bas
     }
 }
 
+/* In the hardened variant: freed blocks on their way to a bin. */
+static bool add_rests(struct reader *reader, const struct hak_heap *heap, struct hak_heap_snapshot *found)
+{
+    struct hak_rests copy;
+    if (!peek(reader, (uintptr_t)hak__heap_rests(heap), &copy, sizeof copy))
+        return false;
+    for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
+        struct hak_rest rest;
+        if (copy.of[i] == NULL)
+            continue;
+        if (!peek(reader, (uintptr_t)copy.of[i], &rest, sizeof rest))
+            return false;
+        reader->cached[i] += rest.used;
+    }
+    add(&found->cached_bytes, copy.large_bytes);
+    return true;
+}
+
 static bool add_chain(struct reader *reader, const struct hak_chain *chain)
 {
     if (chain->slab == NULL)
@@ -326,6 +344,8 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap, struct
         !PEEK(reader, heap, chains, &chains) || !PEEK(reader, heap, kept, &kept))
         return false;
     add_bins(reader, top, base);
+    if (HAK_HARDENED && !add_rests(reader, heap, found))
+        return false;
     for (int i = 0; i < HAK_CHAINS; i++)
         if (!add_chain(reader, &chains[i]))
             return false;

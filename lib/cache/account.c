@@ -87,6 +87,18 @@ static void visit_bin(struct walk *walk, struct hak_heap *heap, unsigned class_i
     }
 }
 
+/* In the hardened variant: freed blocks on their way to a bin. */
+static void visit_rest(struct walk *walk, const struct hak_rest *rest)
+{
+    for (uint32_t i = 0; rest != NULL && i < 2 * rest->half; i++) {
+        if (rest->place[i] == NULL)
+            continue;
+        TinySlabMeta *slab = hak__pagemap_record((uintptr_t)rest->place[i]);
+        see(walk, slab, slab_freelist_index(slab, rest->place[i]), rest->place[i]);
+        walk->account->cached++;
+    }
+}
+
 static void visit_chain(struct walk *walk, const struct hak_chain *chain)
 {
     TinySlabMeta *slab = chain->slab;
@@ -141,10 +153,16 @@ static void visit_heap(struct hak_heap *heap, void *context)
     size_t capacity = 0;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         visit_bin(walk, heap, i);
+        if (HAK_HARDENED)
+            visit_rest(walk, hak__heap_rests(heap)->of[i]);
         capacity += ((size_t)(heap->limit[i] - heap->base[i]) + heap->lifted[i]) * hak__class_size(i);
         TinySlabMeta *slab = heap->current[i];
         if (slab != NULL && (slab_freelist_view(slab).state != SLAB_CURRENT || slab->class_idx != i))
             contradict(walk, "a heap's current slab is not its own", slab);
+    }
+    for (uint32_t i = 0; HAK_HARDENED && i < hak__heap_rests(heap)->large_count; i++) {
+        const struct hak_rests *rests = hak__heap_rests(heap);
+        walk->kept_bytes += hak__span_counted(rests->large[(rests->large_turn + i) % HAK_LARGE_RESTS]);
     }
     for (int i = 0; i < HAK_SPAN_PLACES; i++) {
         if (heap->kept[i].units == 0)

@@ -150,6 +150,8 @@ void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
 {
     hak__handback_add(heap, heap->base[class_idx], held_in(heap, class_idx));
     heap->top[class_idx] = heap->base[class_idx];
+    for (void *block; HAK_HARDENED && (block = hak__rest_take(hak__heap_rests(heap), class_idx)) != NULL;)
+        hak__handback_add(heap, &block, 1);
 }
 
 /* Empties a bin that has grown, and gives it the capacity that a new one has; false if it has that. */

@@ -9,7 +9,7 @@ struct hak_heap;
 
 /* Makes room in a full bin, by one who has entered the heap and heeded what is asked of it. */
 void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx);
-/* Empties a bin; its chains are left to the caller's flush. */
+/* Empties a bin, and its quarantine; its chains are left to the caller's flush. */
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx);
 /* Gives the empty bins of a heap the capacities that a new one has: the next thread is another. */
 void hak__cache_start_anew(struct hak_heap *heap);

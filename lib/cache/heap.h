@@ -20,6 +20,7 @@
 #include "cache/chain.h"
 #include "cache/parcel.h"
 #include "core/stats.h"
+#include "harden/quarantine.h"
 #include "os/thread.h"
 #include "page/pagemap.h"
 #include "page/span.h"
@@ -196,6 +197,12 @@ extern const struct hak_heap hak__heap_none;
 HAK_INLINE uint64_t hak__heap_requested(const struct hak_heap *heap)
 {
     return hak_load_relaxed(&heap->requested_end) - (uint64_t)heap->until_sample;
+}
+
+/* What rests of a heap, behind its record: in the hardened variant. Owner only. */
+HAK_INLINE struct hak_rests *hak__heap_rests(const struct hak_heap *heap)
+{
+    return (struct hak_rests *)(uintptr_t)(heap + 1);
 }
 
 HAK_INLINE bool hak__heap_is_real(const struct hak_heap *heap)

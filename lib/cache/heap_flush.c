@@ -87,6 +87,8 @@ void hak__heap_salvage(struct hak_heap *heap)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         heap->top[i] = heap->base[i] = heap->limit[i] = NULL;
     memset(heap->spare_slots, 0, sizeof heap->spare_slots);
+    if (HAK_HARDENED)
+        hak__rests_forget(hak__heap_rests(heap));
     hak__span_cache_forget(heap);
     heap->capacity_bytes = 0;
 }

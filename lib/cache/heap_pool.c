@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/race.h"
 #include "core/stats.h"
+#include "harden/quarantine.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "os/self.h"
@@ -39,15 +40,20 @@ static struct hak_heap *create_locked(bool for_thread)
 {
     if (next_id > ID_LAST)
         return NULL;
+    size_t rests = HAK_HARDENED ? sizeof(struct hak_rests) : 0; /* behind it */
     struct hak_heap *heap =
-        for_thread ? hak__record_alloc(sizeof *heap, 64) : hak__meta_alloc(sizeof *heap, 64);
+        for_thread ? hak__record_alloc(sizeof *heap + rests, 64) : hak__meta_alloc(sizeof *heap + rests, 64);
     if (heap == NULL)
         return NULL;
+    if (HAK_HARDENED)
+        hak__rests_begin(hak__heap_rests(heap));
     heap->id = next_id++;
     heap->owner_tag = heap->id << HAK_OWNER_SHIFT;
     heap->secret = hak__heap_secret;
     hak__mail_close(heap);
     bool sized = &hak__sized_delete_is_ours == NULL || hak__sized_delete_is_ours();
+    if (HAK_HARDENED && !sized)
+        hak__harden_forget_kinds();
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         heap->reciprocal[i] = hak__class_info[i].reciprocal;
         heap->bound_whole[i] = hak__class_info[i].bound;

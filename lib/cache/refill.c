@@ -13,6 +13,7 @@
 #include "cache/unpack.h"
 #include "core/race.h"
 #include "core/stats.h"
+#include "harden/harden.h"
 #include "slab/shared_pool.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_holes.h"
@@ -22,6 +23,8 @@
 HAK_INLINE void prepare_fresh(uint64_t secret, size_t size, void *block)
 {
     *hak__block_mark(block) = hak__mark_of(secret, block);
+    if (HAK_HARDENED)
+        *hak__block_link(block) = 0;
     if (HAK_DEBUG)
         hak__block_poison(block, size);
 }
@@ -41,6 +44,8 @@ static uint32_t carve_counted(TinySlabMeta *slab, uint32_t want, uint32_t *first
     uint32_t carved = slab_freelist_view(slab).carved;
     if (carved == slab->capacity)
         return 0;
+    if (HAK_HARDENED && hak__harden.zero)
+        hak__pages_clear(slab, carved, want);
     return slab_freelist_carve(slab, hak__pages_for_blocks(slab, carved, want), first);
 }
 
@@ -76,6 +81,8 @@ static void put_fresh(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *s
     for (void **place = top + count; place != top; block += size) {
         *--place = block;
         hak_prefetch(block + ahead);
+        if (HAK_HARDENED)
+            *hak__block_link(block) = 0;
         if (!HAK_DEBUG)
             *hak__block_mark(block) = hak__mark_of(secret, block);
     }
@@ -124,6 +131,8 @@ static uint32_t fill_hole(struct hak_heap *heap, unsigned class_idx, TinySlabMet
 static uint32_t take(struct hak_heap *heap, unsigned class_idx, TinySlabMeta *slab, uint32_t want)
 {
     uint32_t count = slab_freelist_pop_batch(slab, heap->top[class_idx], want);
+    for (uint32_t i = 0; HAK_HARDENED && i < count; i++)
+        *hak__block_link(heap->top[class_idx][i]) = 0;
     heap->top[class_idx] += count;
     if (count == 0)
         count = fill_hole(heap, class_idx, slab, want);
@@ -169,6 +178,8 @@ void *hak__slab_block(TinySlabMeta *slab, unsigned class_idx, bool *carved)
 {
     void *block = slab_freelist_pop_lockfree(slab, (int)class_idx);
     uint32_t first = 0;
+    if (HAK_HARDENED && block != NULL)
+        *hak__block_link(block) = 0;
     *carved = block == NULL && carve_counted(slab, 1, &first) == 1;
     if (*carved) {
         block = slab_freelist_block(slab, first);
@@ -250,6 +261,9 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
     bool grows = false;
     if (!hak__unpack(heap, class_idx, want) && !fill(heap, class_idx, want, &grows))
         return false;
+    if (HAK_HARDENED && hak__harden.random)
+        hak__rests_shuffle(hak__heap_rests(heap), heap->base[class_idx],
+                           (size_t)(heap->top[class_idx] - heap->base[class_idx]));
     if (hak_unlikely(grows) && own)
         hak__reclaim_growth((size_t)1 << hak__class_info[class_idx].slab_shift);
     if (own) {

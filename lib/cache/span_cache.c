@@ -191,6 +191,8 @@ void hak__span_cache_open(struct hak_heap *heap)
 
 void hak__span_cache_flush(struct hak_heap *heap)
 {
+    for (struct hak_span *span; HAK_HARDENED && (span = hak__rests_take_large(hak__heap_rests(heap))) != NULL;)
+        hak__span_free(span);
     if (heap->kept[HAK_SPAN_NEWEST].units != 0)
         evict(heap, HAK_SPAN_NEWEST);
     keep_within(heap, 0);

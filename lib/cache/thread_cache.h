@@ -22,6 +22,12 @@ HAK_INLINE hak_mark_t *hak__block_mark(void *block)
     return (hak_mark_t *)block + 1;
 }
 
+/* Its first word is a link while it is on a slab's list. */
+HAK_INLINE hak_mark_t *hak__block_link(void *block)
+{
+    return (hak_mark_t *)block;
+}
+
 HAK_INLINE uint64_t hak__mark_of(uint64_t secret, const void *block)
 {
     return hak__mix((uintptr_t)block, secret);

@@ -107,7 +107,7 @@ static void apply(const struct hak_conf_line *line, void *context)
             reading->excluded = true;
         return;
     }
-    enum hak_option_result result = hak__options_set(&line->setting, hak__features(HAK_DEBUG));
+    enum hak_option_result result = hak__options_set(&line->setting, hak__features(HAK_VARIANT));
     if (result != HAK_OPTION_OK && reports_faults(reading)) {
         struct hak_text text;
         hak__text_message(&text);

@@ -124,6 +124,8 @@ static bool has_effect(const struct hak_option_row *row, unsigned features)
     switch (row->when) {
     case HAK_OPTION_WHEN_DEBUG:
         return (features & HAK_FEATURE_DEBUG) != 0;
+    case HAK_OPTION_WHEN_HARDENED:
+        return (features & HAK_FEATURE_HARDENED) != 0;
     case HAK_OPTION_WHEN_DLOPEN:
         return (features & HAK_FEATURE_DLOPEN) != 0;
     default:
@@ -250,9 +252,10 @@ static void say_allowed(struct hak_text *text, enum hak_option option)
 static void say_no_effect(struct hak_text *text, enum hak_option option)
 {
     hak__text_string(text, " has no effect in this build (");
-    hak__text_string(text, hak__option_rows[option].when == HAK_OPTION_WHEN_DEBUG
-                               ? "it needs the debug variant)"
-                               : "dlopen is the C library's own)");
+    enum hak_option_when when = hak__option_rows[option].when;
+    hak__text_string(text, when == HAK_OPTION_WHEN_DEBUG      ? "it needs the debug variant)"
+                           : when == HAK_OPTION_WHEN_HARDENED ? "it needs the hardened variant)"
+                                                              : "dlopen is the C library's own)");
 }
 
 void hak__options_explain(struct hak_text *text, enum hak_option_result result,
@@ -322,7 +325,7 @@ void hak__options_each(const char *text, hak_setting_visit *visit, void *context
 static void apply(const struct hak_setting *setting, void *context)
 {
     (void)context;
-    enum hak_option_result result = hak__options_set(setting, hak__features(HAK_DEBUG));
+    enum hak_option_result result = hak__options_set(setting, hak__features(HAK_VARIANT));
     if (result != HAK_OPTION_OK) {
         struct hak_text text;
         hak__text_message(&text);

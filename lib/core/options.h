@@ -57,11 +57,12 @@ enum hak_option_when {
     HAK_OPTION_WHEN_START,
     HAK_OPTION_WHEN_RUN,
     HAK_OPTION_WHEN_DEBUG,
-    HAK_OPTION_WHEN_DLOPEN
+    HAK_OPTION_WHEN_DLOPEN,
+    HAK_OPTION_WHEN_HARDENED
 };
 
 /* What some builds have; an option that needs another has no effect. */
-enum hak_feature { HAK_FEATURE_DEBUG = 1, HAK_FEATURE_DLOPEN = 2, HAK_FEATURES_ALL = 3 };
+enum hak_feature { HAK_FEATURE_DEBUG = 1, HAK_FEATURE_DLOPEN = 2, HAK_FEATURE_HARDENED = 4, HAK_FEATURES_ALL = 7 };
 
 /* api/dlopen.c has the jump for these. */
 #if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
@@ -70,10 +71,15 @@ enum hak_feature { HAK_FEATURE_DEBUG = 1, HAK_FEATURE_DLOPEN = 2, HAK_FEATURES_A
 #define HAK_DLOPEN 0
 #endif
 
-/* Those of this build, or of its other variant. */
-HAK_INLINE unsigned hak__features(bool debug)
+/* The variants of the library, and which of them this build is. */
+enum hak_variant { HAK_VARIANT_RELEASE, HAK_VARIANT_DEBUG, HAK_VARIANT_HARDENED };
+#define HAK_VARIANT (HAK_DEBUG ? HAK_VARIANT_DEBUG : HAK_HARDENED ? HAK_VARIANT_HARDENED : HAK_VARIANT_RELEASE)
+
+/* Those of this build, or of another variant. */
+HAK_INLINE unsigned hak__features(enum hak_variant variant)
 {
-    return (debug ? HAK_FEATURE_DEBUG : 0) | (HAK_DLOPEN ? HAK_FEATURE_DLOPEN : 0);
+    return (variant == HAK_VARIANT_DEBUG ? HAK_FEATURE_DEBUG : 0) |
+           (variant == HAK_VARIANT_HARDENED ? HAK_FEATURE_HARDENED : 0) | (HAK_DLOPEN ? HAK_FEATURE_DLOPEN : 0);
 }
 
 enum { HAK_KEY_SIZE = 24, HAK_HELP_SIZE = 96 };

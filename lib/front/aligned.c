@@ -8,6 +8,7 @@
 #include "base/params.h"
 #include "cache/refill.h"
 #include "front/fast.h"
+#include "harden/harden.h"
 
 /*
  * Slabs start on a granule, so the blocks of a class are aligned to every power
@@ -30,7 +31,7 @@ static void *aligned_large(size_t alignment, size_t size)
 {
     if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX || size > PTRDIFF_MAX - alignment)
         return NULL;
-    return hak__large_alloc(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1, alignment, false);
+    return hak__large_alloc(hak__harden_padded(size > HAK_SMALL_MAX ? size : HAK_SMALL_MAX + 1), alignment, false);
 }
 
 static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned class_idx)
@@ -53,9 +54,10 @@ static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned c
 /* The class of small blocks of an alignment, or HAK_CLASS_COUNT. */
 static unsigned class_of(size_t alignment, size_t size)
 {
-    if (alignment > HAK_SMALL_MAX || size > HAK_SMALL_MAX)
+    size_t padded = hak__harden_padded(size);
+    if (alignment > HAK_SMALL_MAX || padded > HAK_SMALL_MAX)
         return HAK_CLASS_COUNT;
-    return class_for(alignment, size);
+    return class_for(alignment, padded);
 }
 
 static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
@@ -81,7 +83,7 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
 HAK_INLINE void *from_cache(size_t alignment, size_t size)
 {
     HAK_UNSEEN;
-    size_t wanted = hak__align_up(size, alignment);
+    size_t wanted = hak__align_up(hak__harden_padded(size), alignment);
     unsigned class_idx;
     if (hak_likely(wanted - 1 < HAK_TINY_MAX))
         class_idx = hak__class_of_tiny[(wanted + 15) >> 4];
@@ -112,7 +114,7 @@ static void *aligned_bypass(size_t alignment, size_t size)
     unsigned class_idx = class_of(alignment, size);
     if (class_idx == HAK_CLASS_COUNT)
         return size > HAK_SMALL_MAX && size <= PTRDIFF_MAX - alignment
-                   ? hak__large_fresh(size, alignment, false)
+                   ? hak__large_fresh(hak__harden_padded(size), alignment, false)
                    : NULL;
     struct hak_heap *heap = hak__heap;
     if (!hak__heap_is_real(heap))
@@ -141,7 +143,7 @@ void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
     if ((advised || (flags & HAK_WITH_NO_CACHE) != 0) && !hak__passes_through() &&
         alignment <= PTRDIFF_MAX) {
         if (advised && size >= HAK_SUPERSLAB && size <= PTRDIFF_MAX - alignment)
-            block = hak__large_alloc_advised(size, alignment, (flags & HAK_WITH_HUGE_PAGES) != 0);
+            block = hak__large_alloc_advised(hak__harden_padded(size), alignment, (flags & HAK_WITH_HUGE_PAGES) != 0);
         if (block != NULL)
             return hak__block_live(block, size, true); /* fresh from the system, so it is zero */
         if ((flags & HAK_WITH_NO_CACHE) != 0)

@@ -11,6 +11,8 @@
 #include "cache/refill.h"
 #include "front/block.h"
 #include "front/large.h"
+#include "harden/blocks.h"
+#include "harden/zero_size.h"
 #include "os/os.h"
 
 static void *out_of_memory(void)
@@ -72,12 +74,12 @@ static void *borrow(struct hak_heap *heap, unsigned class_idx)
 }
 
 /*
- * Debug builds do without the starter, and so does who runs under a checker: its blocks serve once and
+ * Debug and hardened builds do without the starter, and so does who runs under a checker: its blocks serve once and
  * have no marks, so a use after free would be told late or never.
  */
 static void *start(struct hak_heap *heap, unsigned class_idx)
 {
-    bool starts = !HAK_DEBUG && !hak__is_watched() && heap->id == HAK_HEAP_FIRST && heap->limit[class_idx] == NULL;
+    bool starts = !HAK_DEBUG && !HAK_HARDENED && !hak__is_watched() && heap->id == HAK_HEAP_FIRST && heap->limit[class_idx] == NULL;
     return starts ? hak__starter_take(class_idx) : NULL;
 }
 
@@ -118,18 +120,29 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
         return hak__other_malloc(size);
     hak__purger_start(NULL);
     void *block = NULL;
+    size_t padded = hak__harden_padded(size);
     do {
-        if (hak_likely(size <= HAK_SMALL_MAX))
-            block = alloc_small(hak__class_of(size), size, HAK_ALIGNMENT, true);
+        if (hak_likely(padded <= HAK_SMALL_MAX))
+            block = alloc_small(hak__class_of(padded), size, HAK_ALIGNMENT, true);
         else if (size <= PTRDIFF_MAX)
-            block = hak__large_fresh(size, HAK_ALIGNMENT, false);
+            block = hak__large_fresh(padded, HAK_ALIGNMENT, false);
     } while (hak_unlikely(block == NULL) && hak__try_again(size));
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
 
+#if HAK_HARDENED
+void *hak__harden_odd(size_t size, enum hak_kind kind)
+{
+    if (size != 0 || hak__passes_through())
+        return hak__harden_live(hak__malloc_slow(size), size, kind);
+    void *block = hak__harden.zero_size ? hak__zero_size_alloc() : NULL;
+    return block != NULL ? block : hak__harden_live(hak__malloc_slow(size), size, kind);
+}
+#endif
+
 HAK_NOINLINE void *hak__malloc_large(size_t size)
 {
-    void *kept = hak__large_take_kept(size, HAK_ALIGNMENT);
+    void *kept = hak__large_take_kept(hak__harden_padded(size), HAK_ALIGNMENT);
     if (hak_unlikely(kept == NULL))
         return hak__malloc_slow(size);
     if (hak__sample_counts(hak__heap, size))
@@ -147,7 +160,7 @@ void *hak__large_zeroed(size_t size, size_t alignment)
     void *block = NULL;
     do {
         if (alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment)
-            block = hak__large_alloc(size, alignment, true);
+            block = hak__large_alloc(hak__harden_padded(size), alignment, true);
     } while (block == NULL && hak__try_again(size));
     return block != NULL ? hak__block_live(block, size, true) : out_of_memory();
 }
@@ -157,6 +170,8 @@ size_t hak__good_size(size_t size)
     HAK_UNSEEN;
     if (hak_unlikely(hak__passes_through()))
         return size; /* how the other allocator rounds is not known */
+    if (HAK_HARDENED)
+        return size; /* all that is behind it belongs to the canary */
     if (size <= HAK_SMALL_MAX)
         return hak__class_size(hak__class_of(size));
     if (size > PTRDIFF_MAX)

@@ -4,6 +4,7 @@
 #include "base/params.h"
 #include "cache/enter.h"
 #include "front/fast.h"
+#include "harden/blocks.h"
 
 /* How many blocks come before the next one to sample, which comes by itself. */
 static size_t before_sample(const struct hak_heap *heap, size_t size, size_t count)
@@ -15,7 +16,7 @@ static size_t before_sample(const struct hak_heap *heap, size_t size, size_t cou
 /* Takes blocks of a class from the thread's cache, as many as it has; they are live. */
 static size_t take(struct hak_heap *heap, size_t size, size_t count, void **blocks)
 {
-    unsigned class_idx = hak__class_of(size);
+    unsigned class_idx = hak__class_of(hak__harden_padded(size));
     count = before_sample(heap, size, count);
     if (!hak__heap_is_real(heap))
         return 0;
@@ -29,6 +30,7 @@ static size_t take(struct hak_heap *heap, size_t size, size_t count, void **bloc
     for (size_t i = 0; i < count; i++) {
         void *block = *--top;
         hak__block_begin(block, class_idx, heap);
+        hak__harden_begin(block, class_idx, size, HAK_KIND_MALLOC);
         blocks[i] = block;
     }
     hak__heap_leave(heap, busy);
@@ -40,7 +42,8 @@ size_t hak__malloc_batch(size_t size, size_t count, void **blocks)
 {
     size_t done = 0;
     while (done < count) {
-        if (hak_likely(size <= HAK_SMALL_MAX) && !hak__is_watched())
+        if (hak_likely(hak__harden_padded(size) <= HAK_SMALL_MAX) && !(HAK_HARDENED && size == 0) &&
+            !hak__is_watched())
             done += take(hak__heap, size, count - done, blocks + done);
         if (done == count)
             break;
@@ -60,8 +63,8 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
 {
     uintptr_t granule = (uintptr_t)blocks[0] >> HAK_GRANULE_SHIFT;
     size_t code = hak__pagemap_word((uintptr_t)blocks[0]) ^ heap->owner_tag;
-    if (hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
-        return 0;
+    if (HAK_HARDENED || hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
+        return 0; /* in the hardened variant each block rests */
     unsigned class_idx = (unsigned)(uint8_t)code - 1;
     void **top = heap->top[class_idx];
     size_t room = (size_t)(heap->limit[class_idx] - top);
@@ -75,7 +78,7 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
         uintptr_t address = (uintptr_t)block;
         if (address >> HAK_GRANULE_SHIFT != granule ||
             (HAK_CHECKS && !hak__is_block_start(address & mask, reciprocal, bound)) ||
-            !hak__block_end(block, class_idx, heap))
+            !hak__block_end(block, class_idx, heap, (struct hak_told){HAK_KIND_MALLOC, false, 0}))
             break;
         *at = block;
     }

@@ -12,6 +12,7 @@
 #include "cache/thread_cache.h"
 #include "core/disabled.h"
 #include "front/front.h"
+#include "harden/blocks.h"
 #include "page/huge.h"
 #include "page/pagemap.h"
 #include "profile/sampler.h"
@@ -23,6 +24,9 @@ HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct h
 {
     if (HAK_DEBUG && (*hak__block_mark(block) != hak__mark_of(heap->secret, block) ||
                       !hak__block_is_poisoned(block, hak__class_size(class_idx))))
+        hak__misuse("malloc", block, "found written after free: a block", hak__class_size(class_idx));
+    if (HAK_HARDENED && (hak_unlikely(*hak__block_mark(block) != hak__mark_of(heap->secret, block)) ||
+                         hak_unlikely(!hak__harden_is_untouched(block, hak__class_size(class_idx)))))
         hak__misuse("malloc", block, "found written after free: a block", hak__class_size(class_idx));
     if (HAK_CHECKS)
         *hak__block_mark(block) = 0;
@@ -84,13 +88,18 @@ HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size, size_t ali
     return block;
 }
 
-/* Marks a block as free; a block that is marked already is freed twice. */
-HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak_heap *heap)
+/*
+ * Marks a block as free; a block that is marked already is freed twice. The hardened variant leaves it as it
+ * is, too, when it is not what the call tells of it.
+ */
+HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak_heap *heap, struct hak_told told)
 {
     if (!HAK_CHECKS)
         return true;
     uint64_t mark = hak__mark_of(heap->secret, block);
     if (hak_unlikely(*hak__block_mark(block) == mark))
+        return false;
+    if (HAK_HARDENED && hak_unlikely(!hak__harden_end(block, hak__class_size(class_idx), told)))
         return false;
     *hak__block_mark(block) = mark;
     if (HAK_DEBUG)
@@ -106,7 +115,7 @@ HAK_INLINE size_t hak__own_size(const void *block, uint32_t word)
 {
     const struct hak_heap *heap = hak__heap;
     size_t code = word ^ heap->owner_tag;
-    if (hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
+    if (HAK_HARDENED || hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT))
         return 0;
     size_t class_idx = (size_t)(uint8_t)code - 1;
     if (HAK_CHECKS && (hak_unlikely(!hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx],
@@ -120,6 +129,8 @@ HAK_INLINE size_t hak__own_size(const void *block, uint32_t word)
 /* What the program gets; the checker is told, unless the block is libc's. */
 HAK_INLINE void *hak__block_live(void *block, size_t size, bool zeroed)
 {
+    if (HAK_HARDENED)
+        return hak__harden_live(block, size, HAK_KIND_MALLOC);
     if (HAK_ANNOTATIONS && hak__owns(block))
         hak__annotate_live(block, size, zeroed);
     return block;

@@ -7,6 +7,7 @@
 #include "base/annotate.h"
 #include "front/fast.h"
 #include "front/front.h"
+#include "harden/harden.h"
 
 static void *out_of_memory(void)
 {
@@ -22,8 +23,10 @@ void *hak__calloc(size_t count, size_t size)
         return out_of_memory();
     if (hak_unlikely(hak__passes_through()))
         return hak__other_calloc(count, size);
-    if (hak_likely(bytes <= HAK_SMALL_MAX)) {
+    if (hak_likely(hak__harden_padded(bytes) <= HAK_SMALL_MAX)) {
         void *block = hak__malloc(bytes);
+        if (HAK_HARDENED && bytes <= hak__harden.verified)
+            return block; /* or it would not have been handed out */
         return block != NULL ? memset(block, 0, bytes) : NULL;
     }
     return hak__large_zeroed(bytes, HAK_ALIGNMENT);

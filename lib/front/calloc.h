@@ -45,7 +45,7 @@ HAK_INLINE void *hak__calloc_tiny(size_t count, size_t size)
 {
     struct hak_heap *heap = hak__heap;
     size_t bytes = 0;
-    if (HAK_ANNOTATIONS || hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
+    if (HAK_ANNOTATIONS || HAK_HARDENED || hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return hak__calloc(count, size);
     if (hak_unlikely(bytes > HAK_TINY_MAX))
         return hak__calloc(count, size);

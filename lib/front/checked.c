@@ -4,12 +4,23 @@
 #include "base/params.h"
 #include "cache/thread_cache.h"
 #include "front/front.h"
+#include "harden/blocks.h"
 #include "page/pagemap.h"
 #include "page/span.h"
 #include "slab/size_class.h"
 #include "slab/slab_freelist_atomic.h"
 #include "slab/slab_holes.h"
 #include "slab/starter.h"
+
+/* The hardened variant knows how many bytes are the program's, and whether their end is as it was. */
+static size_t checked_end(const void *block, uint32_t word, const char *call)
+{
+    size_t size = 0;
+    const char *fault = hak__harden_fault(block, word, call, &size);
+    if (fault != NULL)
+        hak__misuse(call, block, fault, size);
+    return hak__harden_size(block, word);
+}
 
 static size_t checked_class_size(const void *block, uint32_t word, const char *call)
 {
@@ -24,7 +35,7 @@ static size_t checked_class_size(const void *block, uint32_t word, const char *c
     if (*mark == hak__mark_of(hak__heap_secret, block) ||
         hak__holes_have(slab, slab_freelist_index(slab, block)))
         hak__misuse(call, block, "double free or use after free of a block", info->size);
-    return info->size;
+    return HAK_HARDENED ? checked_end(block, word, call) : info->size;
 }
 
 static size_t checked_starter_size(const void *block, const char *call)
@@ -51,7 +62,7 @@ size_t hak__checked_size(const void *block, uint32_t word, const char *call)
         return checked_starter_size(block, call);
     if (code == HAK_CODE_LARGE || code == HAK_CODE_HUGE) {
         const struct hak_span *span = hak__large_span(block, word, call);
-        return hak__span_usable(span);
+        return HAK_HARDENED ? checked_end(block, word, call) : hak__span_usable(span);
     }
     hak__misuse_foreign(call, block, word);
 }

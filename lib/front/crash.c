@@ -94,14 +94,15 @@ static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first,
         return;
     }
     uintptr_t block = (uintptr_t)hak__span_block(span);
+    size_t size = HAK_HARDENED ? span->requested : span->size;
     if (address < block) {
         hak__text_string(text, "in front of a large block of ");
-        hak__text_unsigned(text, span->size);
+        hak__text_unsigned(text, size);
         hak__text_string(text, " bytes at ");
         hak__text_pointer(text, (void *)block);
         return;
     }
-    say_block(text, hak__span_is_kept(span) ? "freed " : "live ", "large block of ", span->size,
+    say_block(text, hak__span_is_kept(span) ? "freed " : "live ", "large block of ", size,
               block, address);
 }
 
@@ -179,7 +180,7 @@ static void say_signal(const struct hak_crash *crash)
     hak__text_string(&text, ", thread ");
     hak__text_signed(&text, crash->thread);
     hak__text_string(&text, ", hakmem " PACKAGE_VERSION);
-    hak__text_string(&text, HAK_DEBUG ? " (debug)" : " (release)");
+    hak__text_string(&text, HAK_DEBUG ? " (debug)" : HAK_HARDENED ? " (hardened)" : " (release)");
     end_line(&text);
 }
 

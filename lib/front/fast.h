@@ -11,6 +11,7 @@
 #include "cache/thread_cache.h"
 #include "front/block.h"
 #include "front/front.h"
+#include "harden/blocks.h"
 #include "page/pagemap.h"
 #include "slab/size_class.h"
 
@@ -28,13 +29,41 @@ HAK_INLINE void *hak__malloc_unseen(size_t size)
     return hak_likely(block != NULL) ? block : hak__malloc_slow(size);
 }
 
-/* No HAK_UNSEEN here and in hak__free: the C++ operators would need a runtime to leave its scope. */
-HAK_INLINE void *hak__malloc(size_t size)
+/* The same in the hardened variant: the block's end is set. */
+HAK_INLINE void *hak__malloc_hardened(size_t size, enum hak_kind kind)
 {
+    struct hak_heap *heap = hak__heap;
+    size_t padded = size + HAK_TRAILER;
+    unsigned class_idx;
+    if (hak__harden_is_odd(size))
+        return hak__harden_odd(size, kind);
+    if (hak_likely(padded <= HAK_TINY_MAX))
+        class_idx = hak__class_of_tiny[(padded + 15) >> 4];
+    else if (hak_likely(padded <= HAK_SMALL_MAX))
+        class_idx = hak__class_of_small[(padded + 255) >> 8];
+    else
+        return hak__harden_live(hak__malloc_large(size), size, kind);
+    void *block = hak__cache_malloc(heap, class_idx, size);
+    if (hak_unlikely(block == NULL))
+        return hak__harden_live(hak__malloc_slow(size), size, kind);
+    hak__harden_begin(block, class_idx, size, kind);
+    return block;
+}
+
+/* No HAK_UNSEEN here and in hak__free: the C++ operators would need a runtime to leave its scope. */
+HAK_INLINE void *hak__malloc_as(size_t size, enum hak_kind kind)
+{
+    if (HAK_HARDENED)
+        return hak__malloc_hardened(size, kind);
     hak__unseen_begin();
     void *block = hak__malloc_unseen(size);
     hak__unseen_end(NULL);
     return hak__block_live(block, size, false);
+}
+
+HAK_INLINE void *hak__malloc(size_t size)
+{
+    return hak__malloc_as(size, HAK_KIND_MALLOC);
 }
 
 /*
@@ -47,7 +76,7 @@ HAK_INLINE void *hak__malloc(size_t size)
  * which are nobody's either. That the block starts here and was handed out, and the mark, are
  * checked before anything is written.
  */
-HAK_INLINE bool hak__free_cached(void *block, bool sized, size_t size)
+HAK_INLINE bool hak__free_cached(void *block, struct hak_told told)
 {
     struct hak_heap *heap = hak__heap;
     uintptr_t address = (uintptr_t)block;
@@ -61,12 +90,16 @@ HAK_INLINE bool hak__free_cached(void *block, bool sized, size_t size)
     size_t class_idx = (size_t)(uint8_t)code - 1;
     void **top = heap->top[class_idx];
     if (hak_unlikely(top == heap->limit[class_idx]) ||
-        (HAK_CHECKS && ((sized && hak_unlikely(size >= heap->too_large[class_idx])) ||
+        (HAK_CHECKS && ((told.sized && !HAK_HARDENED && hak_unlikely(told.size >= heap->too_large[class_idx])) ||
                         hak_unlikely(!hak__is_block_start(address & heap->slab_mask[class_idx],
                                                           heap->reciprocal[class_idx],
                                                           heap->bound[code - 1])))) ||
-        hak_unlikely(!hak__block_end(block, (unsigned)class_idx, heap)))
+        (HAK_HARDENED && hak_unlikely(hak__heap_rests(heap)->of[class_idx] == NULL)) ||
+        hak_unlikely(!hak__block_end(block, (unsigned)class_idx, heap, told)))
         return false;
+    if (HAK_HARDENED &&
+        (block = hak__rest_swap(hak__heap_rests(heap), hak__heap_rests(heap)->of[class_idx], block)) == NULL)
+        return true;
     *top = block;
     hak__bin_move_top(heap, class_idx, 1);
     return true;
@@ -74,14 +107,15 @@ HAK_INLINE bool hak__free_cached(void *block, bool sized, size_t size)
 
 HAK_INLINE void hak__free_unseen(void *block, const char *call)
 {
-    if (hak_unlikely(!hak__free_cached(block, false, 0)))
+    struct hak_told told = {HAK_KIND_MALLOC, false, 0};
+    if (hak_unlikely(!hak__free_cached(block, told)))
         hak__free_slow(block, call);
 }
 
 /* The same, before something else is looked at; then the rest, which alone tells a checker. */
-HAK_INLINE bool hak__free_try(void *block, bool sized, size_t size)
+HAK_INLINE bool hak__free_try(void *block, struct hak_told told)
 {
-    return !HAK_ANNOTATIONS && hak__free_cached(block, sized, size);
+    return !HAK_ANNOTATIONS && hak__free_cached(block, told);
 }
 
 HAK_INLINE void hak__free(void *block, const char *call)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "front/fast.h"
+#include "harden/blocks.h"
 
 void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char *call);
 
@@ -14,7 +15,8 @@ HAK_INLINE void hak__free_sized(void *block, size_t alignment, size_t size, cons
 {
     hak__block_gone(block);
     hak__unseen_begin();
-    if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, true, size)))
+    struct hak_told told = {HAK_KIND_MALLOC, true, size};
+    if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, told)))
         hak__free_sized_slow(block, alignment, size, call);
     hak__unseen_end(NULL);
 }

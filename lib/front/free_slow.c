@@ -11,6 +11,8 @@
 #include "cache/thread_cache.h"
 #include "core/disabled.h"
 #include "front/front.h"
+#include "harden/blocks.h"
+#include "harden/zero_size.h"
 #include "page/pagemap.h"
 #include "profile/sampler.h"
 #include "slab/slab_freelist_atomic.h"
@@ -75,8 +77,22 @@ HAK_INLINE void keep_or_send(struct hak_heap *heap, void *block, uint32_t word)
         drain_and_keep(heap, block, word);
 }
 
+/* In the hardened variant the block rests, and another one goes its way. */
+HAK_INLINE void rest_or_go(struct hak_heap *heap, void *block, uint32_t word)
+{
+    if (HAK_HARDENED && hak_likely(hak__owner_of(word) != HAK_OWNER_SAMPLED)) {
+        block = hak__rest_put(hak__heap_rests(heap), (word & 0xff) - 1, block);
+        if (block == NULL)
+            return;
+        word = hak__pagemap_word((uintptr_t)block);
+    }
+    keep_or_send(heap, block, word);
+}
+
 HAK_INLINE void mark(void *block, unsigned class_idx, uint64_t mark)
 {
+    if (HAK_HARDENED)
+        hak__harden_clear(block, hak__class_size(class_idx));
     if (HAK_CHECKS)
         *hak__block_mark(block) = mark;
     if (HAK_DEBUG)
@@ -90,7 +106,7 @@ HAK_INLINE void mark(void *block, unsigned class_idx, uint64_t mark)
  * them. In a slab with holes, which is shown as one that grows, marks may be gone, and that is
  * looked at after the mark (slab_holes.h). Never true for a thread without a heap, which has no bounds.
  */
-HAK_INLINE bool ends_in_slab(const struct hak_heap *heap, void *block, uint32_t word)
+HAK_INLINE bool ends_in_slab(const struct hak_heap *heap, void *block, uint32_t word, const char *call)
 {
     size_t class_idx = (size_t)(word & 0xff) - 1;
     if (class_idx >= HAK_CLASS_COUNT)
@@ -109,6 +125,13 @@ HAK_INLINE bool ends_in_slab(const struct hak_heap *heap, void *block, uint32_t 
         (HAK_CHECKS && hak_unlikely(*hak__block_mark(block) == freed)) ||
         hak_unlikely(hak_load_relaxed(&slab->holes) != 0))
         return false;
+    if (HAK_HARDENED) {
+        struct hak_told told = {hak__harden_kind_of(call), false, 0};
+        if (hak_unlikely(!hak__harden_end(block, hak__class_size((unsigned)class_idx), told)))
+            return false;
+        *hak__block_mark(block) = freed;
+        return true;
+    }
     mark(block, (unsigned)class_idx, freed);
     return true;
 }
@@ -122,14 +145,17 @@ static void free_class(void *block, uint32_t word)
     else if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
         hak__handback_now(hak__heap, block);
     else
-        keep_or_send(heap, block, word);
+        rest_or_go(heap, block, word);
 }
 
 static void free_foreign(void *block, uint32_t word, const char *call)
 {
     hak__init();
     int saved = errno;
-    if (word == 0 && hak__is_disabled())
+    if (hak__zero_size_covers(block)) {
+        if (!hak__zero_size_free(block))
+            hak__misuse(call, block, "double free, or not the start of a block: of no bytes", 0);
+    } else if (word == 0 && hak__is_disabled())
         hak__other_free(block);
     else if (word == 0 && hak__is_libc_block(block))
         hak__libc_free(block);
@@ -156,7 +182,10 @@ static HAK_NOINLINE void free_other(void *block, const char *call)
 {
     const void *caller = __builtin_return_address(0);
     uint32_t word = hak__pagemap_word((uintptr_t)block);
-    if (word == HAK_CODE_LARGE || word == HAK_CODE_HUGE)
+    bool large = word == HAK_CODE_LARGE || word == HAK_CODE_HUGE;
+    if (HAK_HARDENED && large)
+        hak__checked_size(block, word, call);
+    if (large)
         hak__large_free(block, word, call, caller);
     else if (block != NULL)
         free_not_large(block, word, call);
@@ -166,8 +195,8 @@ HAK_INLINE void free_any(void *block, const char *call)
 {
     uint32_t word = hak__pagemap_word((uintptr_t)block);
     struct hak_heap *heap = hak__heap;
-    if (hak_likely(ends_in_slab(heap, block, word)))
-        keep_or_send(heap, block, word);
+    if (hak_likely(ends_in_slab(heap, block, word, call)))
+        rest_or_go(heap, block, word);
     else
         free_other(block, call);
 }

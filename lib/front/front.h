@@ -12,11 +12,14 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "harden/harden.h"
 
 /* Slow ends of the fast paths in fast.h. */
 void *hak__malloc_slow(size_t size);
 /* Above HAK_SMALL_MAX; what the thread does not keep comes from hak__malloc_slow. */
 void *hak__malloc_large(size_t size);
+/* In the hardened variant: a size of none, or one that no block has. */
+void *hak__harden_odd(size_t size, enum hak_kind kind);
 /* A block of just this class, which has the alignment, for so many bytes, when libc does not serve the caller. */
 void *hak__class_malloc_slow(unsigned class_idx, size_t size, size_t alignment);
 void hak__free_slow(void *block, const char *call);

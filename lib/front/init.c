@@ -13,6 +13,7 @@
 #include "core/options.h"
 #include "core/report.h"
 #include "front/front.h"
+#include "harden/harden.h"
 #include "os/call.h"
 #include "os/os.h"
 #include "profile/leaks.h"
@@ -136,6 +137,8 @@ static void read_settings_locked(void)
         hak__options_parse(options);
     begin_profile();
     begin_guards();
+    if (HAK_HARDENED)
+        hak__harden_options();
 }
 
 /*
@@ -164,6 +167,8 @@ void hak__init(void)
     if (!hak_load_relaxed(&initialised)) {
         hak__heap_secret = hak__os_random();
         hak__slab_link_secret = hak__os_random();
+        if (HAK_HARDENED)
+            hak__harden_start();
         brk_start = hak__os_brk();
         read_settings_locked();
         hak_store_release(&initialised, true);

@@ -14,6 +14,7 @@
 #include "core/stats.h"
 #include "front/front.h"
 #include "front/large.h"
+#include "harden/harden.h"
 #include "os/os.h"
 #include "page/arena.h"
 #include "page/fill.h"
@@ -208,8 +209,8 @@ void *hak__large_alloc(size_t size, size_t alignment, bool zero)
     bool may_be_kept = alignment <= HAK_GRANULE && !(zero && size > CLEARED_MAX);
     void *kept = may_be_kept ? hak__large_take_kept(size, alignment) : NULL;
     if (kept != NULL) {
-        kept = hak__large_sample(kept, size, alignment);
-        return zero ? clear(kept, size) : kept;
+        kept = hak__large_sample(kept, size - HAK_TRAILER, alignment);
+        return zero ? clear(kept, size - HAK_TRAILER) : kept;
     }
     return hak__large_fresh(size, alignment, zero);
 }
@@ -237,7 +238,7 @@ static void *fresh(size_t size, size_t alignment, bool zero)
 void *hak__large_fresh(size_t size, size_t alignment, bool zero)
 {
     void *block = fresh(size, alignment, zero);
-    return block != NULL ? hak__large_sample(block, size, alignment) : NULL;
+    return block != NULL ? hak__large_sample(block, size - HAK_TRAILER, alignment) : NULL;
 }
 
 void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
@@ -246,7 +247,7 @@ void *hak__large_alloc_advised(size_t size, size_t alignment, bool huge_pages)
         within_soft_limit(hak__huge_alloc_advised(size, alignment, huge_pages));
     if (span == NULL)
         return NULL;
-    return hak__large_sample((void *)span->base, size, alignment);
+    return hak__large_sample((void *)span->base, size - HAK_TRAILER, alignment);
 }
 
 HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call)
@@ -280,10 +281,34 @@ HAK_NOINLINE void hak__large_release(void *block, uint32_t word, const char *cal
     hak__purger_start(caller);
 }
 
+/* What leaves the quarantine of large blocks when one is put into it; that one while the heap is barred. */
+static struct hak_span *swap_large(struct hak_heap *heap, struct hak_span *span)
+{
+    if (hak_unlikely(!hak__heap_try_enter(heap))) {
+        hak__span_cache_open(heap);
+        return span;
+    }
+    span = hak__rests_swap_large(hak__heap_rests(heap), span);
+    hak__heap_leave(heap, false);
+    return span;
+}
+
+/* In the hardened variant the span rests, inaccessible, and others go their way. */
+static void rest_large(struct hak_span *span, const char *call, const void *caller)
+{
+    for (span = swap_large(hak__heap, span); span != NULL; span = swap_large(hak__heap, NULL))
+        if (!hak__span_cache_put(hak__heap, span, hak__span_block(span)))
+            hak__large_release(hak__span_block(span), HAK_CODE_LARGE, call, caller);
+}
+
 void hak__large_free(void *block, uint32_t word, const char *call, const void *caller)
 {
     struct hak_span *span = span_of(block, word, call);
     hak__sample_end_span(span);
+    if (HAK_HARDENED && word == HAK_CODE_LARGE && hak__heap_is_real(hak__heap)) {
+        rest_large(span, call, caller);
+        return;
+    }
     if (hak_unlikely(word != HAK_CODE_LARGE) || !hak__span_cache_put(hak__heap, span, block))
         hak__large_release(block, word, call, caller);
 }
@@ -381,7 +406,7 @@ static void *alloc_to_grow(size_t size)
 void *hak__large_alloc_to_grow(size_t size)
 {
     void *block = alloc_to_grow(size);
-    return block != NULL ? hak__large_sample(block, size, HAK_ALIGNMENT) : NULL;
+    return block != NULL ? hak__large_sample(block, size - HAK_TRAILER, HAK_ALIGNMENT) : NULL;
 }
 
 static bool resize_or_move(struct hak_span *span, uint32_t word, size_t size)
@@ -413,7 +438,7 @@ void *hak__large_resize(void *block, uint32_t word, size_t size)
         hak__profile_rename(span, now);
     if (!resized)
         return NULL;
-    hak__sample_resize_span(span, block, old, size);
+    hak__sample_resize_span(span, block, old, size - HAK_TRAILER);
     if (span->size < old)
         hak__heap_poll(hak__heap);
     return now;
@@ -444,7 +469,7 @@ size_t hak__large_resize_in_place(void *block, uint32_t word, size_t min, size_t
     }
     size_t now = span->size;
     if (now != old)
-        hak__sample_resize_span(span, block, old, now < max ? now : max);
+        hak__sample_resize_span(span, block, old, (now < max ? now : max) - HAK_TRAILER);
     if (now < old)
         hak__heap_poll(hak__heap);
     return now;

@@ -33,7 +33,7 @@ HAK_INLINE void *hak__large_take_kept(size_t size, size_t alignment)
 /* Whether a live block of the arena has all its granules at another size, too, and no more; then it stays. */
 HAK_INLINE bool hak__large_stays(const void *block, uint32_t word, size_t size)
 {
-    if (word != HAK_CODE_LARGE || size <= HAK_SMALL_MAX)
+    if (HAK_HARDENED || word != HAK_CODE_LARGE || size <= HAK_SMALL_MAX)
         return false;
     const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     return size <= span->size && span->size - size < HAK_GRANULE && hak__span_block(span) == block &&

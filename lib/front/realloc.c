@@ -8,6 +8,8 @@
 #include "core/disabled.h"
 #include "front/fast.h"
 #include "front/large.h"
+#include "harden/blocks.h"
+#include "harden/zero_size.h"
 
 /* A block stays where it is unless less than half of it would be used. */
 static bool stays(size_t usable, size_t size)
@@ -15,9 +17,22 @@ static bool stays(size_t usable, size_t size)
     return size <= usable && (size >= usable / 2 || usable <= 2 * HAK_ALIGNMENT);
 }
 
+/* The hardened variant: a block without bytes, which has no room for any. */
+static void *grow_from_none(void *block, size_t size, const char *call)
+{
+    if (!hak__zero_size_is_live(block))
+        hak__misuse(call, block, "double free, or not the start of a block: of no bytes", 0);
+    void *fresh = size != 0 ? hak__malloc(size) : NULL;
+    if (fresh != NULL || size == 0)
+        hak__zero_size_free(block);
+    return fresh;
+}
+
 static void *foreign(void *block, size_t size, const char *call)
 {
     hak__init();
+    if (hak__zero_size_covers(block))
+        return grow_from_none(block, size, call);
     if (hak__is_disabled())
         return hak__other_realloc(block, size);
     if (!hak__is_libc_block(block))
@@ -35,8 +50,18 @@ static size_t with_room(size_t size)
     if (most > HAK_SMALL_MAX)
         most = HAK_SMALL_MAX;
     unsigned class_idx = hak__class_of(most);
+    if (HAK_HARDENED)
+        return hak__class_size(class_idx - 1) - HAK_TRAILER > size ? hak__class_size(class_idx - 1) - HAK_TRAILER : size;
     return hak__class_size(class_idx) <= most ? hak__class_size(class_idx)
                                               : hak__class_size(class_idx - 1);
+}
+
+/* In the hardened variant: of a block that has room for more, the program gets no more than it asked for. */
+HAK_INLINE void end_at(void *block, size_t size)
+{
+    uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (word != HAK_CODE_NONE)
+        hak__harden_resize(block, word, hak__harden_size(block, word), size);
 }
 
 /*
@@ -68,7 +93,7 @@ static void note_size(const void *block, uint32_t word, size_t size)
 static void *larger(const void *block, size_t size)
 {
     if (size > HAK_SMALL_MAX) {
-        void *large = hak__block_live(hak__large_alloc_to_grow(size), size, false);
+        void *large = hak__block_live(hak__large_alloc_to_grow(hak__harden_padded(size)), size, false);
         return large != NULL ? large : hak__malloc(size);
     }
     struct hak_heap *heap = hak__heap;
@@ -78,9 +103,11 @@ static void *larger(const void *block, size_t size)
     unsigned place = 0;
     bool again = find_grown(heap, block, &place);
     if (again && size > HAK_SMALL_MAX / 2)
-        fresh = hak__block_live(hak__large_alloc_to_grow(size), size, false);
+        fresh = hak__block_live(hak__large_alloc_to_grow(hak__harden_padded(size)), size, false);
     if (fresh == NULL)
         fresh = hak__malloc(again ? with_room(size) : size);
+    if (HAK_HARDENED && again)
+        end_at(fresh, size);
     note_size(fresh, hak__pagemap_word((uintptr_t)fresh), size);
     if (!again)
         heap->grown_place = (place + 1) % HAK_GROWN_PLACES;
@@ -95,7 +122,7 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
         return NULL;
     hak__annotate_rest(block, usable);
     memcpy(fresh, block, usable < size ? usable : size);
-    if (usable > HAK_SMALL_MAX) {
+    if (usable > HAK_SMALL_MAX && !HAK_HARDENED) {
         hak__block_gone(block);
         hak__large_release(block, word, call, NULL);
     } else {
@@ -129,11 +156,17 @@ static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t usable, size
         return NULL;
     }
     if ((word & 0xff) > HAK_CODE_STARTER && !hak__is_watched()) {
-        void *moved = hak__large_resize(block, word, size);
-        if (moved != NULL)
+        void *moved = hak__large_resize(block, word, hak__harden_padded(size));
+        if (moved != NULL) {
+            if (HAK_HARDENED)
+                hak__harden_resize(moved, word, usable, size);
             return moved;
+        }
     }
-    if (stays(usable, size) && !hak__is_watched() && !ends_exactly(block, word, usable, size)) {
+    if (stays(HAK_HARDENED ? hak__harden_room(block, word) : usable, size) && !hak__is_watched() &&
+        !ends_exactly(block, word, usable, size)) {
+        if (HAK_HARDENED)
+            hak__harden_resize(block, word, usable, size);
         note_size(block, word, size);
         return block;
     }
@@ -146,6 +179,28 @@ static HAK_NOINLINE void *resize(void *block, uint32_t word, size_t usable, size
     return fresh;
 }
 
+/*
+ * HOT: the same in the hardened variant: whether a block of this thread's heap that is live, and as the
+ * program may leave it, has got another size where it is.
+ */
+HAK_INLINE bool resized_hardened(void *block, uint32_t word, size_t size)
+{
+    const struct hak_heap *heap = hak__heap;
+    size_t code = word ^ heap->owner_tag, old = 0;
+    if (hak_unlikely(code > HAK_GROWING + HAK_CLASS_COUNT) || size == 0 || !hak__harden.canary)
+        return false;
+    size_t class_idx = (size_t)(uint8_t)code - 1, room = hak__class_size((unsigned)class_idx) - HAK_TRAILER;
+    if (hak_unlikely(!hak__is_block_start((uintptr_t)block & heap->slab_mask[class_idx], heap->reciprocal[class_idx],
+                                          heap->bound[code - 1])) ||
+        hak_unlikely(*hak__block_mark(block) == hak__mark_of(heap->secret, block)) || !stays(room, size) ||
+        !hak__canary_size(block, room, hak__harden.trailer_bits, HAK_KIND_MALLOC, &old) ||
+        !hak__canary_is_whole(block, room, old))
+        return false;
+    if (size != old)
+        hak__harden_set_end(block, room, old, size, HAK_KIND_MALLOC);
+    return true;
+}
+
 /* HOT: what grows by small steps most often has room for the next one. */
 void *hak__realloc(void *block, size_t size, const char *call)
 {
@@ -153,11 +208,27 @@ void *hak__realloc(void *block, size_t size, const char *call)
         return hak__malloc(size);
     HAK_UNSEEN;
     uint32_t word = hak__pagemap_word((uintptr_t)block);
+    if (HAK_HARDENED && hak_likely(resized_hardened(block, word, size)))
+        return block;
     size_t usable = hak__own_size(block, word);
-    if (hak_likely(!hak__is_watched()) && hak_likely(size != 0) &&
+    if (!HAK_HARDENED && hak_likely(!hak__is_watched()) && hak_likely(size != 0) &&
         (stays(usable, size) || hak__large_stays(block, word, size)))
         return block;
     return resize(block, word, usable, size, call);
+}
+
+/* Exactly max, or as near as there is room. */
+static size_t resize_hardened(void *block, uint32_t word, size_t usable, size_t min, size_t max)
+{
+    if ((word & 0xff) > HAK_CODE_STARTER && max <= PTRDIFF_MAX)
+        hak__large_resize_in_place(block, word, hak__harden_padded(min), hak__harden_padded(max));
+    size_t room = hak__harden_room(block, word);
+    if (room < min)
+        return 0;
+    size_t size = max < room ? max : room;
+    hak__harden_resize(block, word, usable, size);
+    note_size(block, word, size);
+    return size;
 }
 
 size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *call)
@@ -169,6 +240,8 @@ size_t hak__resize_in_place(void *block, size_t min, size_t max, const char *cal
     }
     HAK_UNSEEN;
     size_t usable = hak__checked_size(block, word, call);
+    if (HAK_HARDENED)
+        return resize_hardened(block, word, usable, min, max);
     if (hak__is_watched() && max < usable)
         max = usable; /* what it gave up would be another's before the checker was told */
     if ((word & 0xff) > HAK_CODE_STARTER && max <= PTRDIFF_MAX)
@@ -201,6 +274,11 @@ size_t hak__usable_size(const void *block, const char *call)
         return usable;
     }
     hak__init();
+    if (hak__zero_size_covers(block)) {
+        if (!hak__zero_size_is_live(block))
+            hak__misuse(call, block, "double free, or not the start of a block: of no bytes", 0);
+        return 0;
+    }
     if (hak__is_disabled())
         return hak__other_usable_size((void *)(uintptr_t)block);
     if (!hak__is_libc_block(block))

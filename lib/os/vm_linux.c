@@ -136,6 +136,11 @@ bool hak__os_protect(void *address, size_t size, bool writable)
     return !hak__call_failed(hak__call(SYS_mprotect, address, size, protection));
 }
 
+bool hak__os_forbid(void *address, size_t size)
+{
+    return !hak__call_failed(hak__call(SYS_mprotect, address, size, PROT_NONE));
+}
+
 /* Whoever maps something there next may use it. */
 bool hak__os_unmap(void *address, size_t size)
 {

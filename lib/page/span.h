@@ -29,7 +29,11 @@ enum hak_span_state { HAK_SPAN_UNUSED, HAK_SPAN_FREE, HAK_SPAN_LIVE };
  * under the lock of the arena, or of the cache of huge mappings for those.
  */
 struct hak_span {
-    struct hak_span *next, *prev;
+    struct hak_span *next;
+    union {
+        struct hak_span *prev;
+        size_t requested; /* of a live one, in the hardened variant: bytes of its block; by whoever has that */
+    };
     uintptr_t base;
     size_t units;         /* granules */
     size_t size;          /* usable bytes of a live block; as offset */
@@ -57,6 +61,7 @@ struct hak_span {
     _Atomic bool sampled; /* a live one: the profiler has a record of its block; by whoever has the block */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
     bool guarded;         /* a guarded block's, and part of a record of its own (guarded.h) */
+    uint8_t kind;         /* enum hak_kind of a live one, in the hardened variant; as requested */
 };
 
 HAK_INLINE void *hak__span_block(const struct hak_span *span)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "slab/slab_pages.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "core/options.h"
 #include "os/os.h"
@@ -123,6 +125,24 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
         hak__os_populate((void *)(slab->base + start), (end < all ? end : all) - start);
     return step;
 }
+
+#if HAK_HARDENED
+/* What has memory may have been another life's. */
+void hak__pages_clear(TinySlabMeta *slab, uint32_t carved, uint32_t want)
+{
+    size_t end = (carved + want) * (size_t)slab->size, all = slab->units * HAK_GRANULE;
+    unsigned shift = hak__page_shift();
+    if (end > all)
+        end = all;
+    for (size_t at = carved * (size_t)slab->size, next; at < end; at = next) {
+        next = hak__align_up(at + 1, (size_t)1 << shift);
+        if (next > end)
+            next = end;
+        if (!slab->cold || missing_in(slab, (unsigned)(at / HAK_GRANULE), at, next, shift) == 0)
+            memset((char *)slab->base + at, 0, next - at);
+    }
+}
+#endif
 
 /* One system call costs less than one for each step, and that less than a fault a page. */
 void hak__pages_for_filled(TinySlabMeta *slab)

@@ -58,4 +58,10 @@ uint32_t hak__pages_for_blocks(TinySlabMeta *slab, uint32_t carved, uint32_t mos
  */
 void hak__pages_for_filled(TinySlabMeta *slab);
 
+/*
+ * Clears what has memory of so many blocks that will be handed out first, as far as there are so many: it
+ * may have been another life's. Of the hardened variant; the same.
+ */
+void hak__pages_clear(TinySlabMeta *slab, uint32_t carved, uint32_t want);
+
 #endif

@@ -41,6 +41,9 @@ cache=--cache-file=$work/cache
 refused 'the shared library is always built' "$cache" --disable-shared
 refused 'the shared library is always built' "$cache" --disable-shared --disable-static
 refused '--disable-checks: the debug variant' "$cache" --enable-debug --disable-checks
+refused 'the debug variant of --enable-debug is another one' "$cache" --enable-hardened --enable-debug
+refused '--disable-checks: the hardened variant' "$cache" --enable-hardened --disable-checks
+refused 'the hardened variant uses all bytes' "$cache" --enable-hardened --with-annotations
 refused 'is for one thread' "$cache" --with-freelist=plain --with-sanitizer=thread
 refused '--with-freelist takes' "$cache" --with-freelist=other
 refused '--with-sanitizer takes' "$cache" --with-sanitizer=memory

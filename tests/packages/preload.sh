@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/root" "$work/root/etc"
 file=$work/root/etc/ld.so.preload
 fail() { echo "$*"; od -c "$file" | head -n 20; exit 1; }
-for variant in '' -debug; do
+for variant in '' -debug -hardened; do
     sed -e "s/@LIBRARY@/libhakmem$variant.so/" -e "s|\"/etc/ld.so.preload\"|\"$file\"|" \
         "$srcdir/rpm/preload.lua" > "$work/script$variant.lua"
     grep -q "$file.*libhakmem$variant.so" "$work/script$variant.lua" || fail "preload.lua changed"

@@ -12,9 +12,10 @@ file=$work/etc/ld.so.preload
 sed "s/#PACKAGE#/libhakmem1/; s/#DEB_HOST_MULTIARCH#/$triplet/" "$srcdir/debian/libhakmem1.prerm" |
     sed 's/#PACKAGE#/libhakmem1/g' > "$work/release"
 sed 's/libhakmem1/libhakmem1-debug/g' "$work/release" > "$work/debug"
+sed 's/libhakmem1/libhakmem1-hardened/g' "$work/release" > "$work/hardened"
 mkdir -p "$work/etc" "$work/usr/lib/$triplet" "$work/usr/lib/i386-linux-gnu"
 ln -s usr/lib "$work/lib"
-for library in libhakmem libhakmem-debug; do
+for library in libhakmem libhakmem-debug libhakmem-hardened; do
     : > "$work/usr/lib/$triplet/$library.so.1.0.0"
     ln -s $library.so.1.0.0 "$work/usr/lib/$triplet/$library.so.1"
 done
@@ -45,6 +46,8 @@ before='/usr/local/lib/libhakmem.so.1\n/my/libhakmem.so.1\n' && becomes "$before
 before="/usr/lib/$triplet/libhakmem.so.10\n/usr/lib/$triplet/libhakmem-so.1\n" && becomes "$before"
 before="/usr/lib/$triplet/libhakmem-debug.so.1\n" && becomes "$before"
 variant=debug && becomes ''
+before="/usr/lib/$triplet/libhakmem-hardened.so.1\n" && becomes "$before"
+variant=hardened && becomes ''
 before="/usr/lib/$triplet/libhakmem.so.1\n" && becomes "$before"
 variant=release && becomes "$before" upgrade
 

@@ -19,7 +19,7 @@ done
 interface='s/.*-version-info \([0-9]*\):[0-9]*:\([0-9]*\).*/\1 \2/p'
 major=$(sed -n "$interface" "$srcdir/lib/Makemodule.am" | awk '{ print $1 - $2 }')
 [ -n "$major" ] || fail "lib/Makemodule.am: no interface version found"
-for variant in '' -debug; do
+for variant in '' -debug -hardened; do
     grep -q "^%{_libdir}/libhakmem$variant\\.so\\.$major\$" "$spec" ||
         fail "$spec: libhakmem$variant has the soname libhakmem$variant.so.$major"
 done

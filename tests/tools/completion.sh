@@ -33,6 +33,7 @@ offers 'hakmem ' 'run stat top profile heap leaks snapshot map conf preload self
 offers 'hakmem r' 'run'
 offers 'hakmem conf --d' '--debug'
 offers 'hakmem run --de' '--debug'
+offers 'hakmem run --har' '--hardened'
 offers 'hakmem run --stats=' 'text json'
 offers 'hakmem run --stats=j' 'json'
 offers 'hakmem run --leaks=t' 'text'

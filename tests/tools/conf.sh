@@ -72,6 +72,13 @@ said=$("$hakmem" conf 2>&1 > /dev/null) || true
 [ "$said" = "hakmem: HAKMEM_CONF: option trace has no effect in this build (it needs the debug variant); ignored" ] ||
     fail "trace without the debug variant: $said"
 "$hakmem" conf --debug > /dev/null || fail "trace with the debug variant is a fault"
+export HAKMEM_CONF=harden_zero=0
+said=$("$hakmem" conf 2>&1 > /dev/null) || true
+[ "$said" = "hakmem: HAKMEM_CONF: option harden_zero has no effect in this build (it needs the hardened variant); ignored" ] ||
+    fail "harden_zero without the hardened variant: $said"
+"$hakmem" conf --hardened > /dev/null || fail "harden_zero with the hardened variant is a fault"
+said=$("$hakmem" conf --hardened --debug 2>&1) && fail "two variants at once"
+[ "$said" = "hakmem: --debug and --hardened exclude each other" ] || fail "two variants: $said"
 unset HAKMEM_CONF
 awk 'BEGIN { for (i = 0; i < 3000; i++) print "# 0123456789" }' > "$file"
 [ "$("$hakmem" conf 2>&1 > /dev/null)" = "hakmem: $file: longer than 32 KiB; ignored" ] || fail "wrong about a long file"

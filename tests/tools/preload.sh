@@ -72,6 +72,8 @@ becomes '/opt/libhakmem.so.0 # ours\n' "$lib # ours\n" '# ours\n'
 becomes '/x/libhakmem.so.1\r\n/a.so\r\n' "$lib\n/a.so\r\n" '/a.so\r\n'
 # shellcheck disable=SC2016
 becomes '/usr/$LIB/libhakmem-debug.so.1\n' "$lib\n" ''
+# shellcheck disable=SC2016
+becomes '/usr/$LIB/libhakmem-hardened.so.1\n' "$lib\n" ''
 becomes "/x/libhakmem.so.0\n/a.so\n$lib\n" "/a.so\n$lib\n" '/a.so\n'
 # of others, though it sounds alike
 becomes '/a/libhakmem.so/b.so\n/libhakmem.sox\n' "/a/libhakmem.so/b.so\n/libhakmem.sox\n$lib\n" \

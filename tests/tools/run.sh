@@ -159,8 +159,10 @@ says "$complaints" numberless env HAKMEM_CONF=other=1,trace LD_PRELOAD="$HAK_LIB
 # options of one variant, wherever in the line that is named
 case $HAK_LIBRARY in
 *-debug.so*) ends 0 "$hakmem" run --conf trace=1 --debug true ;;
+*-hardened.so*) ends 0 "$hakmem" run --conf harden_zero=0 --hardened true ;;
 *)
     ends 125 "$hakmem" run --conf trace=1 true
+    says "hakmem: --debug and --hardened exclude each other" "$hakmem" run --debug --hardened true
     says "hakmem: --conf: option trace has no effect in this build (it needs the debug variant)" \
         "$hakmem" run --conf trace=1 true ;;
 esac

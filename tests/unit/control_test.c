@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "os/os.h"
 #include "base/params.h"
+#include "slab/size_class.h"
 #include "statistics.h"
 
 /* ---- control --------------------------------------------------------------- */
@@ -347,8 +348,8 @@ START_TEST(statistics_add_up)
     uint64_t small = 0, large = 0, live = 0;
     for (size_t i = 0; i < BLOCKS; i++) {
         block[i] = hak_malloc(i * 100);
-        if (i * 100 <= HAK_SMALL_MAX)
-            small += hak_usable_size(block[i]);
+        if (hak__harden_padded(i * 100) <= HAK_SMALL_MAX)
+            small += HAK_HARDENED && i == 0 ? 0 : hak__class_size(hak__class_of(hak__harden_padded(i * 100)));
         else
             large += pages_of(block[i]);
     }

@@ -7,6 +7,8 @@
 
 #include <hakmem/hakmem.h>
 
+#include "harden/blocks.h"
+#include "page/pagemap.h"
 #include "statistics.h"
 #include "unit.h"
 
@@ -110,6 +112,10 @@ START_TEST(ends_of_granules)
         compare("filled");
         for (int j = 0; j < COUNT; j += 2) {
             block[j] = hak_realloc(block[j], sizes[i] + 20000);
+#if HAK_HARDENED
+            size_t room = hak__harden_room(block[j], hak__pagemap_word((uintptr_t)block[j]));
+            ck_assert_uint_eq(hak_resize_in_place(block[j], 1, room), room);
+#endif
             memset(block[j], 1, hak_usable_size(block[j])); /* of what grows all counts */
         }
         compare("every second one larger");

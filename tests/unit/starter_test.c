@@ -321,7 +321,7 @@ END_TEST
 static void add(TCase *tests)
 {
     enum { MISUSES = 6 };
-    if (HAK_DEBUG)
+    if (HAK_DEBUG || HAK_HARDENED)
         return;
     tcase_add_test(tests, classes_share_pages);
     tcase_add_loop_test(tests, a_class_that_is_used_gets_a_slab, 0, HAK_CLASS_COUNT);

@@ -7,6 +7,9 @@
 #include <hakmem/hakmem.h>
 #include <stdlib.h>
 
+#include "config.h"
+#include "front/front.h"
+
 /* A sanitizer has memory of its own, so what is resident tells nothing. */
 #if defined(__has_feature)
 #define UNIT_FEATURE(name) __has_feature(name)
@@ -27,12 +30,23 @@ static inline void unit_end_starter(void)
     hak_thread_flush();
 }
 
+/* Which block comes next shall not be up to chance: harden_test.c looks at that. */
+static inline void unit_without_chance(void)
+{
+#if HAK_HARDENED
+    hak__init();
+    hak__harden.rests = hak__harden.large_rests = 0;
+    hak__harden.random = 0;
+#endif
+}
+
 /* Runs the tests that add puts into a case; the exit status. */
 static inline int unit_run(const char *name, void (*add)(TCase *tests))
 {
     Suite *suite = suite_create(name);
     TCase *tests = tcase_create(name);
     tcase_set_timeout(tests, 120);
+    unit_without_chance();
     add(tests);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

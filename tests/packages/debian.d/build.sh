@@ -3,7 +3,7 @@
 # The packages are built, looked at, and built for other machines.
 
 release=$version-1
-names="libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools"
+names="libhakmem1 libhakmem1-debug libhakmem1-hardened libhakmem-dev hakmem-tools"
 
 apt_get() {
     in_tree apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@"
@@ -124,7 +124,7 @@ test_programs="semantics contents stages signals"
 # unpack_foreign ARCHITECTURE TRIPLET: the libraries and the command, and test programs, in /root
 unpack_foreign() {
     in_tree mkdir -p "/root/$1/tests"
-    for package in libhakmem1 libhakmem1-debug hakmem-tools; do
+    for package in libhakmem1 libhakmem1-debug libhakmem1-hardened hakmem-tools; do
         in_tree dpkg-deb -x "/home/builder/${package}_${release}_$1.deb" "/root/$1"
     done
     for program in $test_programs; do
@@ -141,7 +141,7 @@ unpack_foreign() {
 run_foreign() {
     architecture=$1 folder=/root/$1/usr/lib/$2
     shift 2
-    for variant in '' -debug; do
+    for variant in '' -debug -hardened; do
         preload=LD_PRELOAD=$folder/libhakmem$variant.so.1
         for program in $test_programs; do
             in_tree "$@" "$preload" "/root/$architecture/tests/$program"

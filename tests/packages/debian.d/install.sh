@@ -63,6 +63,7 @@ use_command() {
     in_tree hakmem selftest
     in_tree hakmem run --stats perl -e 1 2>&1 | grep 'live_bytes'
     in_tree hakmem run --debug perl -e 1
+    in_tree hakmem run --hardened perl -e 1
     in_tree hakmem conf
 }
 
@@ -107,7 +108,7 @@ remove_while_enabled() {
     echo $others >> "$tree/etc/ld.so.preload"
     in_tree dpkg -i "/srv/repository/apt/libhakmem1_${release}_amd64.deb" > "$work/log/again" 2>&1
     grep -q libhakmem "$tree/etc/ld.so.preload" || fail "an upgrade took the line out"
-    said=$(in_tree apt-get -q -y purge --autoremove libhakmem1 libhakmem1-debug libhakmem-dev hakmem-tools 2>&1)
+    said=$(in_tree apt-get -q -y purge --autoremove libhakmem1 libhakmem1-debug libhakmem1-hardened libhakmem-dev hakmem-tools 2>&1)
     printf '%s\n' "$said"
     printf '%s\n' "$said" | grep -q '^libhakmem1: removed .*libhakmem.so.1 from /etc/ld.so.preload'
     [ "$(cat "$tree/etc/ld.so.preload")" = $others ] || fail "another's line is not the same"

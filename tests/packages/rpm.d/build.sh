@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The packages are built and looked at.
 
-packages='libs debug-libs devel static tools'
+packages='libs debug-libs hardened-libs devel static tools'
 
 # package NAME RELEASE: its file
 package() {
@@ -104,6 +104,7 @@ dependencies() {
     this="$(cat "$work/version")-1\\.1"
     asks devel --requires "hakmem-libs$isa = $this"
     asks devel --requires "hakmem-debug-libs$isa = $this"
+    asks devel --requires "hakmem-hardened-libs$isa = $this"
     asks static --requires "hakmem-devel$isa = $this"
     asks tools --requires "hakmem-libs$isa = $this"
     # for hakmem profile: names of functions, and compression
@@ -113,16 +114,19 @@ dependencies() {
     asks tools --requires 'libncursesw\.so\.6\(.*'
     asks libs --provides 'libhakmem\.so\.1\(\).*'
     asks debug-libs --provides 'libhakmem-debug\.so\.1\(\).*'
-    asks_not libs --provides 'libhakmem-debug'
+    asks hardened-libs --provides 'libhakmem-hardened\.so\.1\(\).*'
+    asks_not libs --provides 'libhakmem-(debug|hardened)'
     asks_not debug-libs --provides 'libhakmem\.so'
+    asks_not hardened-libs --provides 'libhakmem\.so'
     asks devel --provides 'pkgconfig\(hakmem\) = .*'
     asks devel --provides 'pkgconfig\(hakmem-debug\) = .*'
+    asks devel --provides 'pkgconfig\(hakmem-hardened\) = .*'
     for name in $packages; do
         asks_not "$name" --requires '/usr/bin/env|/usr/lib/libhakmem|libcheck|perl|python'
         asks_not "$name" --list '\.la$|/lib64/.*/rpath'
         [ "$(rpm -qp --qf '%{LICENSE}' "$(package "$name" 1)")" = MIT ]
     done
-    for name in libs debug-libs; do
+    for name in libs debug-libs hardened-libs; do
         # nothing but the C library, so that it can be under every program
         others=$(rpm -qp --requires "$(package $name 1)" |
             grep -vE '^(libc\.so|rtld\(|rpmlib\(|ld-linux)') || :
@@ -148,7 +152,7 @@ files() {
         if grep -E 'R(UN)?PATH' "$work/dynamic"; then fail "$file has a path to libraries"; fi
         if grep -a -l "$work" "$file"; then fail "$file names the folder where it was built"; fi
     done
-    for variant in '' -debug; do
+    for variant in '' -debug -hardened; do
         readelf -d "$libdir/libhakmem$variant.so.1" | grep "SONAME.*\[libhakmem$variant\.so\.1\]"
         [ -L "$libdir/libhakmem$variant.so" ]
         ar t "$libdir/libhakmem$variant.a"
@@ -156,7 +160,7 @@ files() {
     done
     if readelf -l usr/sbin/hakmem-static | grep INTERP; then fail "hakmem-static is dynamic"; fi
     for page in man1/hakmem.1 man1/hakmem-map.1 man1/hakmem-profile.1 man1/hakmem-heap.1 man1/hakmem-leaks.1 man1/hakmem-snapshot.1 man3/hakmem.3 man5/hakmem.conf.5 \
-        man7/hakmem.7 man7/hakmem-messages.7 man8/hakmem-preload.8 man8/hakmem-static.8; do
+        man7/hakmem.7 man7/hakmem-hardening.7 man7/hakmem-messages.7 man8/hakmem-preload.8 man8/hakmem-static.8; do
         [ -s usr/share/man/$page.gz ] || fail "no $page.gz"
     done
 }

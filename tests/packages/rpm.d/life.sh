@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The packages are installed, used, upgraded and removed.
 
-all_names='hakmem-libs hakmem-debug-libs hakmem-devel hakmem-static hakmem-tools'
+all_names='hakmem-libs hakmem-debug-libs hakmem-hardened-libs hakmem-devel hakmem-static hakmem-tools'
 others=/usr/lib64/libm.so.6
 preload=$tree/etc/ld.so.preload
 
@@ -36,12 +36,13 @@ owned() {
 
 run_programs() {
     in_tree hakmem --version
-    for variant in '' -debug; do
+    for variant in '' -debug -hardened; do
         in_tree env "LD_PRELOAD=/usr/lib64/libhakmem$variant.so.1" cat /proc/self/maps |
             grep "/libhakmem$variant\.so\.1"
     done
     in_tree hakmem run cat /proc/self/maps | grep '/libhakmem\.so\.1'
     in_tree hakmem run --debug cat /proc/self/maps | grep '/libhakmem-debug\.so\.1'
+    in_tree hakmem run --hardened cat /proc/self/maps | grep '/libhakmem-hardened\.so\.1'
     in_tree hakmem-static conf > /dev/null
 }
 
