@@ -261,27 +261,27 @@ bool hak__sized_delete_is_ours(void)
     return delete_is_ours() && delete_array_is_ours();
 }
 
-#define DELETE_SIZED(name, base, is_ours, kind)                                                          \
+#define DELETE_SIZED(name, base, is_ours, kind)                                                    \
     static HAK_NOINLINE void base##_sized_slow(void *block, size_t size)                           \
     {                                                                                              \
         if (is_ours)                                                                               \
-            delete_sized(block, HAK_ALIGNMENT, size, kind);                                              \
+            delete_sized(block, HAK_ALIGNMENT, size, kind);                                        \
         else                                                                                       \
             base(block);                                                                           \
     }                                                                                              \
     HAK_EXPORT HAK_HOT void name(void *block, size_t size);                                        \
     void name(void *block, size_t size)                                                            \
     {                                                                                              \
-        if (hak_unlikely(!hak__free_try(block, (struct hak_told){kind, true, size})))                                       \
+        if (hak_unlikely(!hak__free_try(block, (struct hak_told){kind, true, size})))              \
             base##_sized_slow(block, size);                                                        \
     }
 
-#define DELETE_SIZED_ALIGNED(name, base, is_ours, kind)                                                  \
+#define DELETE_SIZED_ALIGNED(name, base, is_ours, kind)                                            \
     HAK_EXPORT void name(void *block, size_t size, size_t alignment);                              \
     void name(void *block, size_t size, size_t alignment)                                          \
     {                                                                                              \
         if (is_ours)                                                                               \
-            delete_sized(block, alignment, size, kind);                                                  \
+            delete_sized(block, alignment, size, kind);                                            \
         else                                                                                       \
             base(block, alignment);                                                                \
     }

@@ -84,6 +84,11 @@ static void say_starter(struct hak_text *text, uintptr_t address)
         hak__text_string(text, "in memory of small blocks that was never used");
 }
 
+HAK_INLINE size_t large_size(const struct hak_span *span)
+{
+    return HAK_HARDENED ? span->requested : span->size;
+}
+
 /* first is the first granule of what covers the address, and code that granule's. */
 static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first, uint32_t code)
 {
@@ -94,15 +99,14 @@ static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first,
         return;
     }
     uintptr_t block = (uintptr_t)hak__span_block(span);
-    size_t size = HAK_HARDENED ? span->requested : span->size;
     if (address < block) {
         hak__text_string(text, "in front of a large block of ");
-        hak__text_unsigned(text, size);
+        hak__text_unsigned(text, large_size(span));
         hak__text_string(text, " bytes at ");
         hak__text_pointer(text, (void *)block);
         return;
     }
-    say_block(text, hak__span_is_kept(span) ? "freed " : "live ", "large block of ", size,
+    say_block(text, hak__span_is_kept(span) ? "freed " : "live ", "large block of ", large_size(span),
               block, address);
 }
 

@@ -36,7 +36,7 @@ void *hak__os_reserve(size_t size, size_t alignment);
 bool hak__os_commit(void *address, size_t size);
 /* Makes pages that may only be read writable, or so again; they are the program's, not ours. */
 bool hak__os_protect(void *address, size_t size, bool writable);
-/* Makes a range inaccessible, with what is in it, until hak__os_commit. */
+/* Makes a range inaccessible, with what is in it, until hak__os_commit. Of the hardened variant. */
 bool hak__os_forbid(void *address, size_t size);
 /* Gives address space back; false leaves it mapped. Told. */
 bool hak__os_unmap(void *address, size_t size);

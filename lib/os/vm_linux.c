@@ -136,10 +136,12 @@ bool hak__os_protect(void *address, size_t size, bool writable)
     return !hak__call_failed(hak__call(SYS_mprotect, address, size, protection));
 }
 
+#if HAK_HARDENED
 bool hak__os_forbid(void *address, size_t size)
 {
     return !hak__call_failed(hak__call(SYS_mprotect, address, size, PROT_NONE));
 }
+#endif
 
 /* Whoever maps something there next may use it. */
 bool hak__os_unmap(void *address, size_t size)

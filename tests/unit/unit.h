@@ -30,7 +30,7 @@ static inline void unit_end_starter(void)
     hak_thread_flush();
 }
 
-/* Which block comes next shall not be up to chance: harden_test.c looks at that. */
+/* Which block comes next shall not be up to chance: tests/misuse/hardened.c looks at that. */
 static inline void unit_without_chance(void)
 {
 #if HAK_HARDENED
