@@ -47,7 +47,7 @@ prints_well() {
         says '^the reserve is given back for 52428800 bytes$' ' under a limit of 64 MiB: served$' \
             '^log: hakmem\[[a-z-]*:[0-9]*\]: hak_free(0x[0-9a-f]*): not allocated' '^the child was ended by: Aborted'
         ;;
-    walk) says '^   112 bytes: [1-9]' '^larger: [1-9]' ' 50 bytes into a block of 112, live,' ;;
+    walk) says "^   $usable bytes: [1-9]" '^larger: [1-9]' " 50 bytes into a block of $usable, live," ;;
     options)
         says '^retain_min = 4194304$'
         [ "$(grep -c '^[a-z_]* = ' out)" -eq "$(grep -c '^HAK_OPTION' "$srcdir/lib/core/options.def")" ] ||

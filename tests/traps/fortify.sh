@@ -7,7 +7,8 @@ compile fortify fortify.c -O2 -I"$srcdir/include" -U_FORTIFY_SOURCE -D_FORTIFY_S
     -Wl,-rpath,"${HAK_LIBRARY%/*}"
 passes 'all of each block' '' "$WORK/fortify" 10 100 5000 100000 5000000
 
-# with the sizes it is seen
+# with the sizes it is seen; in the hardened variant nothing can be, for it allows no more than was asked for
+case $HAK_LIBRARY in *-hardened.so*) exit 0 ;; esac
 mkdir -p "$WORK/hakmem"
 sed 's/^\(HAK_API void \*hak_malloc(size_t size)\)/\1 __attribute__((__alloc_size__(1)))/' \
     "$srcdir/include/hakmem/hakmem.h" > "$WORK/hakmem/hakmem.h"

@@ -24,6 +24,9 @@ enum { MIB = 1 << 20, SLOTS = 64, LIVE_MOST = SLOTS - SLOTS / 4 };
 static void guard_each(uint64_t bytes)
 {
     hak_free(hak_malloc(1)); /* options are read now, and not later */
+#if HAK_HARDENED
+    hak__harden.zero_size = 0; /* or blocks of no bytes are none that could be guarded */
+#endif
     hak_store_relaxed(&hak__guard_interval, bytes);
 }
 
