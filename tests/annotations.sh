@@ -26,9 +26,15 @@ compile() {
         -I"$srcdir/lib" "$@"
 }
 mkdir "$work/core"
-sources=$(find "$srcdir/lib" -name '*.c' ! -name one_thread.c)
-# shellcheck disable=SC2086
-(cd "$work/core" && compile -O1 -fPIC -fvisibility=hidden -c $sources)
+variant=$(sed -n 's/^#define HAK_HARDENED //p' "$builddir/config.h")
+find "$srcdir/lib" -name '*.c' ! -name one_thread.c | while read -r source; do
+    layer=${source%/*} layer=${layer##*/}
+    [ "$layer" != harden ] || [ "$variant" -eq 1 ] || continue
+    # two layers may have files of one name
+    object=${source##*/} object=${object%.c}.o
+    [ "$layer" = api ] || object=$layer-$object
+    compile -O1 -fPIC -fvisibility=hidden -c "$source" -o "$work/core/$object" || exit 1
+done
 $CC -shared -pthread "$work"/core/*.o -o "$work/libhakmem.so"
 for name in libc libc_info cxx dlopen deepbind atfork mlockall prctl audit; do rm "$work/core/$name.o"; done
 link="-L$work -lhakmem -Wl,-rpath,$work"

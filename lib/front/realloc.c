@@ -217,9 +217,12 @@ void *hak__realloc(void *block, size_t size, const char *call)
     return resize(block, word, usable, size, call);
 }
 
-/* Exactly max, or as near as there is room. */
+/* Exactly max, or as near as there is room; a guarded block stays as it is. */
 static size_t resize_hardened(void *block, uint32_t word, size_t usable, size_t min, size_t max)
 {
+    const struct hak_span *span = word == HAK_CODE_HUGE ? hak__pagemap_record((uintptr_t)block) : NULL;
+    if (span != NULL && span->guarded)
+        return min <= usable ? usable : 0;
     if ((word & 0xff) > HAK_CODE_STARTER && max <= PTRDIFF_MAX)
         hak__large_resize_in_place(block, word, hak__harden_padded(min), hak__harden_padded(max));
     size_t room = hak__harden_room(block, word);

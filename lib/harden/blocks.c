@@ -85,6 +85,13 @@ void hak__harden_resize(void *block, uint32_t word, size_t old, size_t size)
     }
 }
 
+/* A guarded block has no canary: its end is the end of its pages, or a pattern that is looked at when it is freed. */
+static bool ends_whole(const void *block, uint32_t word, size_t room, size_t size)
+{
+    const struct hak_span *span = is_small(word) ? NULL : hak__pagemap_record((uintptr_t)block);
+    return (span != NULL && span->guarded) || hak__canary_is_whole(block, room, size);
+}
+
 /* Whether a call may have any block, as one that asks for its size may. */
 static bool takes_any_kind(const char *call)
 {
@@ -101,7 +108,7 @@ const char *hak__harden_fault(const void *block, uint32_t word, const char *call
         right = read_trailer(block, room, size);
     else
         *size = hak__harden_size(block, word);
-    if (!right || !hak__canary_is_whole(block, room, *size)) {
+    if (!right || !ends_whole(block, word, room, *size)) {
         *size = right ? *size : room;
         return "written behind its end: a block";
     }

@@ -338,7 +338,7 @@ END_TEST
 static size_t pages_of(void *block)
 {
     uintptr_t start = (uintptr_t)block, page = hak__os_page_size();
-    return hak__align_up(start + hak_usable_size(block), page) - hak__align_down(start, page);
+    return hak__align_up(start + hak_usable_size(block) + HAK_TRAILER, page) - hak__align_down(start, page);
 }
 
 START_TEST(statistics_add_up)
