@@ -85,11 +85,16 @@ void hak__harden_resize(void *block, uint32_t word, size_t old, size_t size)
     }
 }
 
-/* A guarded block has no canary: its end is the end of its pages, or a pattern that is looked at when it is freed. */
+/*
+ * The canary of a large block has no trailer behind it. A guarded block has none: its end is that of its pages, or a
+ * pattern that is looked at when it is freed.
+ */
 static bool ends_whole(const void *block, uint32_t word, size_t room, size_t size)
 {
-    const struct hak_span *span = is_small(word) ? NULL : hak__pagemap_record((uintptr_t)block);
-    return (span != NULL && span->guarded) || hak__canary_is_whole(block, room, size);
+    if (is_small(word))
+        return hak__canary_is_whole(block, room, size);
+    const struct hak_span *span = hak__pagemap_record((uintptr_t)block);
+    return span->guarded || hak__canary_is_whole(block, size + HAK_TRAILER, size);
 }
 
 /* Whether a call may have any block, as one that asks for its size may. */

@@ -86,6 +86,11 @@ static void overflow_of_large(void)
     overflow(100001, 1);
 }
 
+static void overflow_of_full_large(void)
+{
+    overflow(8 * 65536 - 8, 1);
+}
+
 static void overflow_of_huge(void)
 {
     overflow(((size_t)40 << 20) + 1, 1);
@@ -255,6 +260,7 @@ static const struct {
     {"overflow-by-8", overflow_by_8, "harden_canary"},
     {"overflow-of-full", overflow_of_full, "harden_canary"},
     {"overflow-of-large", overflow_of_large, "harden_canary"},
+    {"overflow-of-full-large", overflow_of_full_large, "harden_canary"},
     {"overflow-of-huge", overflow_of_huge, "harden_canary"},
     {"overflow-before-realloc", overflow_before_realloc, "harden_canary"},
     {"write-after-free-to-start", write_after_free_to_start, "none"},

@@ -388,7 +388,7 @@ START_TEST(what_is_kept_is_used_before_fresh_memory)
     hak_purge(HAK_PURGE_PROCESS, 0);
     char *block[COUNT];
     for (int i = 0; i < COUNT; i++)
-        memset(block[i] = hak_malloc(8 * HAK_GRANULE - HAK_TRAILER), 1, 8 * HAK_GRANULE);
+        memset(block[i] = hak_malloc(8 * HAK_GRANULE - HAK_TRAILER), 1, 8 * HAK_GRANULE - HAK_TRAILER);
     for (int i = 0; i < COUNT; i++)
         hak_free(block[i]);
     ck_assert_uint_eq(kept_units(), COUNT * 8);

@@ -172,7 +172,7 @@ static void knows(char *block, hak_block_kind_t kind)
 
 START_TEST(a_block_is_known_by_any_of_its_bytes)
 {
-    char *small = hak_malloc(5000), *large = hak_malloc(MIB), *huge = hak_malloc(100 * MIB);
+    char *small = hak_malloc(5000), *large = hak_malloc(MIB - HAK_TRAILER), *huge = hak_malloc(100 * MIB);
     knows(small, HAK_BLOCK_SMALL);
     knows(large, HAK_BLOCK_LARGE);
     knows(huge, HAK_BLOCK_HUGE);
