@@ -139,8 +139,10 @@ else
     programs=program
 fi
 
-# in the hardened variant blocks of no bytes are none that could be guarded, unless that is switched off
-case $HAK_LIBRARY in *-hardened.so*) guard=guard=1,harden_zero_size=0 ;; *) guard=guard=1 ;; esac
+# in the hardened variant blocks of no bytes are none that could be guarded, unless that is switched off; and the array
+# operators are told apart
+guard=guard=1 delete='operator delete'
+case $HAK_LIBRARY in *-hardened.so*) guard=guard=1,harden_zero_size=0 delete='operator delete\[\]' ;; esac
 
 # try OPTIONS CASE SIZE ALIGNMENT AT_END STATUS: what was said in err; where the block is, and what was touched
 try() {
@@ -177,7 +179,7 @@ for program in $programs; do
         }
         try crash_report=0 twice "$size" 0 1 134
         of=$([ "$size" -eq 0 ] || echo " of $size bytes")
-        says "(free|operator delete)\($block\): double free or use after free of a guarded block$of"
+        says "(free|$delete)\($block\): double free or use after free of a guarded block$of"
         [ "$(grep -c '^hakmem' err)" -eq 1 ] || fail "$size: more than one line"
         try crash_report=0 usable "$size" 0 1 0
     done

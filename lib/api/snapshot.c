@@ -231,7 +231,8 @@ static bool add_rests(struct reader *reader, const struct hak_heap *heap, struct
             continue;
         if (!peek(reader, (uintptr_t)copy.of[i], &rest, sizeof rest))
             return false;
-        reader->cached[i] += rest.used;
+        if (rest.used <= HAK_REST_PLACES_MAX)
+            reader->cached[i] += rest.used;
     }
     add(&found->cached_bytes, copy.large_bytes);
     return true;

@@ -20,6 +20,9 @@ struct hak_rest {
     void *place[];
 };
 
+/* The most places of a class that the option harden_quarantine gives. */
+enum { HAK_REST_PLACES_MAX = (16 << 20) / 128 };
+
 enum { HAK_LARGE_RESTS = 32 };
 
 /* A heap's; zeroed before its first use. */
