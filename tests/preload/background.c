@@ -13,14 +13,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "config.h"
 #include "test.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024, WORKERS = 4, TOTAL = 96 * MIB, BLOCKS_MAX = 1 << 20, DECAY_MS = 300,
        PERIODS_MAX = 60 /* two are enough, if nothing else runs and no thread has come in vain before */ };
-
-/* A block of whole granules, with what the hardened variant has behind it. */
-enum { HUGE_BLOCK = 6 * MIB - (HAK_HARDENED ? 8 : 0) };
 
 static pthread_barrier_t done, over;
 static char **block; /* mapped: nothing but the blocks is allocated */
@@ -174,11 +170,11 @@ static const struct way {
     {"small blocks, freed by their owner", by_owner, 200, 0},
     {"larger ones", by_owner, 9000, 0},
     {"large ones", by_owner, 200 * KIB, 0},
-    {"huge ones", by_owner, HUGE_BLOCK, 0},
+    {"huge ones", by_owner, 6 * MIB, 0},
     {"all sizes", by_owner, 0, 0},
     {"small blocks, freed by another thread", by_another_thread, 300, 0},
     {"large blocks, freed by a thread that does nothing else", by_one_that_only_frees, 200 * KIB, 0},
-    {"huge ones", by_one_that_only_frees, HUGE_BLOCK, 0},
+    {"huge ones", by_one_that_only_frees, 6 * MIB, 0},
     {"all sizes, freed by another thread", by_another_thread, 0, 0},
     {"all sizes, by threads that sleep", by_threads_that_sleep, 0, 0},
     {"all sizes, by threads that end", by_threads_that_end, 0, 0},
