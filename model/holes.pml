@@ -49,7 +49,7 @@ inline claim()
     od
 }
 
-/* C: lib/slab/shared_pool.c hak__pool_let_go */
+/* C: lib/slab/shared_pool.c hak__pool_abandon */
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_let_go */
 inline let_go()
 {

@@ -66,7 +66,7 @@ inline push()
     fi
 }
 
-/* C: lib/cache/enter.c let_down hak__heap_pass */
+/* C: lib/cache/enter.c let_down hak__heap_enter_slow */
 /* C: lib/cache/enter.h hak__heap_enter hak__heap_leave */
 inline slow()
 {
@@ -109,7 +109,7 @@ end:
     od
 }
 
-/* C: lib/cache/idle.c bar take give_back */
+/* C: lib/cache/idle.c bar take flush_to_owner */
 /* C: lib/cache/enter.c hak__heap_bar hak__heap_is_barred hak__bin_close hak__bin_lift hak__heap_unbar */
 proctype other()
 {

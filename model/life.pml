@@ -46,7 +46,7 @@ inline release()
 }
 
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_push_chain */
-/* C: lib/cache/handback.c push */
+/* C: lib/cache/flush.c push */
 inline push_one(when_full)
 {
     emptied = false; was_full = false;
@@ -156,8 +156,8 @@ inline take_block()
 }
 
 /* C: lib/slab/slab_freelist_atomic.h slab_freelist_let_go */
-/* C: lib/slab/shared_pool.c hak__pool_let_go */
-/* C: lib/cache/heap_flush.c let_go_all let_go_spare */
+/* C: lib/slab/shared_pool.c hak__pool_abandon */
+/* C: lib/cache/heap_flush.c abandon_all abandon_spare */
 inline let_go()
 {
     emptied = false;

@@ -104,7 +104,7 @@ proctype freer(byte rounds)
     od
 }
 
-/* C: lib/cache/mail.c fetch hak__mail_take hak__mail_done */
+/* C: lib/cache/mail.c fetch hak__mail_take hak__mail_release_parcel */
 inline take()
 {
     if

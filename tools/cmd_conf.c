@@ -70,7 +70,7 @@ static void complain(struct reading *reading, const char *where, unsigned line,
     fflush(stdout);
     hak__text_begin(&text, STDERR_FILENO);
     hak__text_string(&text, "hakmem: ");
-    hak__options_complain(&text, where, line, result, setting);
+    hak__options_report_error(&text, where, line, result, setting);
     reading->mistaken = true;
 }
 

@@ -5,8 +5,8 @@
 #include "api/sized.h"
 #include "base/bits.h"
 #include "base/params.h"
-#include "cache/account.h"
-#include "cache/look.h"
+#include "cache/heap_check.h"
+#include "cache/inspect.h"
 #include "front/front.h"
 #include "harden/blocks.h"
 #include "harden/zero_size.h"
@@ -26,57 +26,57 @@ static hak_block_kind_t kind_of(uint32_t code)
                                    : HAK_BLOCK_SMALL;
 }
 
-static hak_block_info_t describe(const struct hak_look *look, uint32_t index)
+static hak_block_info_t describe(const struct hak_inspected *inspected, uint32_t index)
 {
-    struct hak_starter_block block = {look->base + index * look->block_size, look->code - 1,
-                                      hak__look_is_live(look, index)};
-    if (look->code == HAK_CODE_STARTER && !hak__starter_find(block.start, &block))
+    struct hak_starter_block block = {inspected->base + index * inspected->block_size, inspected->code - 1,
+                                      hak__inspected_is_live(inspected, index)};
+    if (inspected->code == HAK_CODE_STARTER && !hak__starter_find(block.start, &block))
         block.class_idx = 0;
     hak_block_info_t info = {.struct_size = sizeof info,
                              .start = (void *)block.start,
-                             .usable_size = look->block_size,
-                             .kind = kind_of(look->code),
+                             .usable_size = inspected->block_size,
+                             .kind = kind_of(inspected->code),
                              .class_index = -1};
     if (block.live)
         info.state = HAK_CHECKS || info.kind == HAK_BLOCK_HUGE ? HAK_BLOCK_LIVE : HAK_BLOCK_UNKNOWN;
     else
         info.state = HAK_BLOCK_FREE;
     if (HAK_HARDENED && block.live)
-        info.usable_size = hak__harden_size(info.start, look->code);
+        info.usable_size = hak__harden_size(info.start, inspected->code);
     if (info.kind == HAK_BLOCK_SMALL) {
         info.class_index = (int)block.class_idx;
         if (!HAK_HARDENED || !block.live)
             info.usable_size = hak__class_size(block.class_idx) - HAK_TRAILER;
-        info.owner = look->owner;
-        info.owner_alive = look->owner_alive;
-        info.slab = (void *)look->base;
-        info.slab_size = look->size;
+        info.owner = inspected->owner;
+        info.owner_alive = inspected->owner_alive;
+        info.slab = (void *)inspected->base;
+        info.slab_size = inspected->size;
     }
     return info;
 }
 
 int hak_block_info(const void *address, hak_block_info_t *info)
 {
-    struct hak_look look;
+    struct hak_inspected inspected;
     if (!hak__sized_is_known(info->struct_size, sizeof *info))
         return -1;
-    if (!hak__look((uintptr_t)address, &look) ||
-        ((uintptr_t)address - look.base) / look.block_size >= look.carved) {
+    if (!hak__inspect((uintptr_t)address, &inspected) ||
+        ((uintptr_t)address - inspected.base) / inspected.block_size >= inspected.carved) {
         errno = ENOENT;
         return -1;
     }
     hak_block_info_t found =
-        describe(&look, (uint32_t)(((uintptr_t)address - look.base) / look.block_size));
+        describe(&inspected, (uint32_t)(((uintptr_t)address - inspected.base) / inspected.block_size));
     hak__sized_fill(info, info->struct_size, &found, sizeof found);
     return 0;
 }
 
-static bool visit_blocks(const struct hak_look *look, hak_block_visitor_t *visit, void *context)
+static bool visit_blocks(const struct hak_inspected *inspected, hak_block_visitor_t *visit, void *context)
 {
-    for (uint32_t i = 0; i < look->carved; i++) {
-        if (!hak__look_is_live(look, i))
+    for (uint32_t i = 0; i < inspected->carved; i++) {
+        if (!hak__inspected_is_live(inspected, i))
             continue;
-        hak_block_info_t info = describe(look, i);
+        hak_block_info_t info = describe(inspected, i);
         if (!visit(&info, context))
             return false;
     }
@@ -85,21 +85,21 @@ static bool visit_blocks(const struct hak_look *look, hak_block_visitor_t *visit
 
 int hak_heap_walk(hak_block_visitor_t *visit, void *context)
 {
-    struct hak_look look;
+    struct hak_inspected inspected;
     uintptr_t end = 0; /* of what was visited */
     if (!HAK_CHECKS) {
         errno = ENOTSUP;
         return -1;
     }
     for (uintptr_t address = 0; hak__pagemap_find(&address);) {
-        bool found = hak__look_at(address, &look);
-        bool seen = !found || look.base < end; /* it has grown meanwhile */
-        if (!seen && !visit_blocks(&look, visit, context))
+        bool found = hak__look_at(address, &inspected);
+        bool seen = !found || inspected.base < end; /* it has grown meanwhile */
+        if (!seen && !visit_blocks(&inspected, visit, context))
             break;
         address += HAK_GRANULE;
-        if (!found || look.base + look.size < address)
+        if (!found || inspected.base + inspected.size < address)
             continue;
-        end = look.base + look.size;
+        end = inspected.base + inspected.size;
         address = hak__align_up(end, HAK_GRANULE); /* what ends within a granule has it to itself */
     }
     return 0;
@@ -107,9 +107,9 @@ int hak_heap_walk(hak_block_visitor_t *visit, void *context)
 
 const char *hak_check(const void **where)
 {
-    struct hak_account account;
-    hak__account(&account);
+    struct hak_heap_check check;
+    hak__heap_check(&check);
     if (where != NULL)
-        *where = account.where;
-    return account.wrong;
+        *where = check.where;
+    return check.wrong;
 }

@@ -266,14 +266,14 @@ static bool add_parcels(struct reader *reader, const struct hak_parcel *parcel)
     return true;
 }
 
-static bool add_gathers(struct reader *reader, const struct hak_heap *heap)
+static bool add_outboxes(struct reader *reader, const struct hak_heap *heap)
 {
-    uintptr_t gathers;
-    struct hak_gather copy;
-    if (!PEEK(reader, heap, gathers, &gathers))
+    uintptr_t outboxes;
+    struct hak_outbox copy;
+    if (!PEEK(reader, heap, outboxes, &outboxes))
         return false;
-    for (unsigned i = 0; gathers != 0 && i < HAK_ALL_GATHERS; i++)
-        if (!peek(reader, gathers + i * sizeof copy, &copy, sizeof copy) || !add_parcels(reader, copy.parcel))
+    for (unsigned i = 0; outboxes != 0 && i < HAK_ALL_OUTBOXES; i++)
+        if (!peek(reader, outboxes + i * sizeof copy, &copy, sizeof copy) || !add_parcels(reader, copy.parcel))
             return false;
     return true;
 }
@@ -282,7 +282,7 @@ static bool add_mail(struct reader *reader, const struct hak_heap *heap)
 {
     const struct hak_parcel *inbox;
     uintptr_t full;
-    if (!add_gathers(reader, heap) || !PEEK(reader, heap, inbox, &inbox) ||
+    if (!add_outboxes(reader, heap) || !PEEK(reader, heap, inbox, &inbox) ||
         !PEEK(reader, heap, mailbox.full, &full))
         return false;
     return add_parcels(reader, inbox) &&
@@ -338,11 +338,11 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap, struct
 {
     void **top[HAK_CLASS_COUNT], **base[HAK_CLASS_COUNT];
     struct hak_chain chains[HAK_CHAINS];
-    struct hak_kept kept[HAK_SPAN_PLACES];
+    struct hak_cached_span cached_spans[HAK_CACHED_SPANS];
     memset(found, 0, sizeof *found);
     memset(reader->cached, 0, sizeof reader->cached);
     if (!PEEK(reader, heap, top, &top) || !PEEK(reader, heap, base, &base) ||
-        !PEEK(reader, heap, chains, &chains) || !PEEK(reader, heap, kept, &kept))
+        !PEEK(reader, heap, chains, &chains) || !PEEK(reader, heap, cached_spans, &cached_spans))
         return false;
     add_bins(reader, top, base);
     if (HAK_HARDENED && !add_rests(reader, heap, found))
@@ -352,11 +352,11 @@ static bool read_heap(struct reader *reader, const struct hak_heap *heap, struct
             return false;
     if (!add_mail(reader, heap))
         return false;
-    for (int i = 0; i < HAK_SPAN_PLACES; i++) {
+    for (int i = 0; i < HAK_CACHED_SPANS; i++) {
         size_t uncounted;
-        if (kept[i].units == 0 || !PEEK(reader, kept[i].span, uncounted, &uncounted))
+        if (cached_spans[i].units == 0 || !PEEK(reader, cached_spans[i].span, uncounted, &uncounted))
             uncounted = 0;
-        add(&found->cached_bytes, above(times(kept[i].units, HAK_GRANULE), uncounted));
+        add(&found->cached_bytes, above(times(cached_spans[i].units, HAK_GRANULE), uncounted));
     }
     if (!read_owner(reader, heap, found))
         return false;

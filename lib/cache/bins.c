@@ -6,7 +6,7 @@
 
 #include "base/bits.h"
 #include "cache/enter.h"
-#include "cache/handback.h"
+#include "cache/flush.h"
 #include "cache/heap_list.h"
 #include "cache/heap_poll.h"
 #include "cache/mail.h"
@@ -131,10 +131,10 @@ static void send(struct hak_heap *heap, unsigned class_idx, void *const *block, 
         uint32_t word = hak__pagemap_word((uintptr_t)block[i]);
         if (hak__owner_of(word) == heap->id || !hak__mail_try_add(heap, block[i], word))
             continue;
-        hak__handback_add(heap, block + sent, i - sent);
+        hak__flush_add(heap, block + sent, i - sent);
         sent = i + 1;
     }
-    hak__handback_add(heap, block + sent, count - sent);
+    hak__flush_add(heap, block + sent, count - sent);
 }
 
 static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count)
@@ -148,10 +148,10 @@ static void flush_bottom(struct hak_heap *heap, unsigned class_idx, size_t count
 
 void hak__cache_empty_bin(struct hak_heap *heap, unsigned class_idx)
 {
-    hak__handback_add(heap, heap->base[class_idx], held_in(heap, class_idx));
+    hak__flush_add(heap, heap->base[class_idx], held_in(heap, class_idx));
     heap->top[class_idx] = heap->base[class_idx];
     for (void *block; HAK_HARDENED && (block = hak__rest_take(hak__heap_rests(heap), class_idx)) != NULL;)
-        hak__handback_add(heap, &block, 1);
+        hak__flush_add(heap, &block, 1);
 }
 
 /* Empties a bin that has grown, and gives it the capacity that a new one has; false if it has that. */
@@ -164,7 +164,7 @@ static bool reset_bin(struct hak_heap *heap, unsigned class_idx)
     return resize_bin(heap, class_idx, first);
 }
 
-void hak__cache_start_anew(struct hak_heap *heap)
+void hak__cache_reset_bins(struct hak_heap *heap)
 {
     bool busy = hak__heap_enter(heap);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
@@ -184,7 +184,7 @@ static bool reclaim_capacity(struct hak_heap *heap, size_t needed, size_t bound)
             reset_bin(heap, i);
         heap->used_lately[i] = false;
     }
-    hak__handback_flush(heap);
+    hak__flush_chains(heap);
     return heap->capacity_bytes + needed <= bound;
 }
 
@@ -210,7 +210,7 @@ static void cut_capacity(struct hak_heap *heap, size_t bound)
         if (!reset_bin(heap, largest))
             drop_bin(heap, largest);
     }
-    hak__handback_flush(heap);
+    hak__flush_chains(heap);
 }
 
 /* The first bin of a class, for which others make room where the thread's bound is small. */
@@ -378,7 +378,7 @@ void hak__bin_make_room(struct hak_heap *heap, unsigned class_idx)
     } else {
         flush_bottom(heap, class_idx, half);
     }
-    hak__handback_flush(heap);
+    hak__flush_chains(heap);
     hak__mail_post_surplus(heap);
     hak__heap_poll(heap);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks of one slab on their way back to it (handback.h). */
+/* Blocks of one slab on their way back to it (flush.h). */
 #ifndef HAK_CACHE_CHAIN_H
 #define HAK_CACHE_CHAIN_H
 

@@ -9,7 +9,7 @@
 void hak__cache_drain(struct hak_heap *heap, unsigned class_idx)
 {
     bool busy = hak__heap_enter(heap);
-    hak__heap_heed(heap);
+    hak__heap_handle_requests(heap);
     hak__bin_make_room(heap, class_idx);
     hak__heap_leave(heap, busy);
 }

@@ -25,7 +25,7 @@ static void let_down(struct hak_heap *heap)
  * The heap may be barred anew while its bins are let down: whoever does that finds it busy, and gives
  * up without having touched anything.
  */
-HAK_NOINLINE void hak__heap_pass(struct hak_heap *heap)
+HAK_NOINLINE void hak__heap_enter_slow(struct hak_heap *heap)
 {
     enum { LOOK_US = 1000 };
     for (;;) {
@@ -99,12 +99,12 @@ void hak__bin_reopen(struct hak_heap *heap, unsigned class_idx, void **from)
     set_base(heap, class_idx, from);
 }
 
-bool hak__heap_is_in_disorder(struct hak_heap *heap)
+bool hak__heap_is_inconsistent(struct hak_heap *heap)
 {
     return hak_load_relaxed(&heap->busy) || hak_load_relaxed(&heap->bar) == HAK_BARRED;
 }
 
-void hak__heap_begin_anew(struct hak_heap *heap)
+void hak__heap_reset(struct hak_heap *heap)
 {
     memset(heap->lifted, 0, sizeof heap->lifted);
     hak_store_relaxed(&heap->bar, HAK_OPEN);

@@ -8,7 +8,7 @@
  *
  *     owner                                     other thread, under hak__idle_lock
  *     enter: busy = true                        1. bar = BARRED
- *            bar != OPEN: hak__heap_pass        2. barrier in all threads; busy: gives up
+ *            bar != OPEN: hak__heap_enter_slow  2. barrier in all threads; busy: gives up
  *     ...                                       3. base = top, of each bin that it takes from
  *     leave: busy = false                       4. barrier in all threads
  *                                               5. takes what is below min(base, top) - 1
@@ -36,7 +36,7 @@
 enum hak_bar { HAK_OPEN, HAK_BARRED, HAK_LIFTED };
 
 /* Waits until the heap is no longer barred and lets its bins down. By who has entered it. */
-void hak__heap_pass(struct hak_heap *heap);
+void hak__heap_enter_slow(struct hak_heap *heap);
 
 /*
  * Around what leaves a heap in disorder for a while, or must find it in order. Who finds it in disorder
@@ -50,7 +50,7 @@ HAK_INLINE bool hak__heap_enter(struct hak_heap *heap)
     hak_store_relaxed(&heap->entered, hak_load_relaxed(&heap->entered) + 1);
     hak_fence_compiler();
     if (hak_unlikely(hak_load_acquire(&heap->bar) != HAK_OPEN))
-        hak__heap_pass(heap);
+        hak__heap_enter_slow(heap);
     return busy;
 }
 
@@ -89,8 +89,8 @@ void hak__bin_reopen(struct hak_heap *heap, unsigned class_idx, void **from);
 void hak__heap_unbar(struct hak_heap *heap);
 
 /* In the child of a fork: whether something was going on in the calling thread's heap. */
-bool hak__heap_is_in_disorder(struct hak_heap *heap);
+bool hak__heap_is_inconsistent(struct hak_heap *heap);
 /* A heap without owner whose bins are gone; who calls is alone with it. */
-void hak__heap_begin_anew(struct hak_heap *heap);
+void hak__heap_reset(struct hak_heap *heap);
 
 #endif

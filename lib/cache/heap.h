@@ -31,7 +31,7 @@ enum {
     HAK_HEAP_NONE = 1,         /* the id of what threads without a heap have */
     HAK_HEAP_FIRST = 2,        /* the id of the process's first heap */
     HAK_L0_SLABS = 2,          /* further slabs that a heap keeps of a class */
-    HAK_SPAN_PLACES = 32,      /* of the span cache */
+    HAK_CACHED_SPANS = 32,     /* of the span cache */
     HAK_GROWN_PLACES = 8,      /* for blocks that realloc has made larger */
     HAK_POLLS_A_CLOCK = 64,    /* looks at the bound, of which one is at the time, too */
     HAK_BIN_CAPACITY_MAX = 16384 /* blocks */
@@ -47,7 +47,7 @@ struct hak_l0 {
  * A place of the span cache; without units it is empty. The block, its span's units and its size
  * stand here, too: looking for one does not touch the records.
  */
-struct hak_kept {
+struct hak_cached_span {
     void *block;
     size_t units;
     size_t size;
@@ -76,7 +76,7 @@ struct hak_heap {
             /* slow paths */
             void *spare_slots[16]; /* arrays of 2^k pointers, linked through their first */
             const void *grown[HAK_GROWN_PLACES]; /* by realloc, and may do so again; perhaps freed since */
-            uint32_t kept_of[HAK_SPAN_CACHE_UNITS]; /* by granules less one; bit i: kept[i] is such a span */
+            uint32_t cached_by_units[HAK_SPAN_CACHE_UNITS]; /* by granules less one; bit i: cached_spans[i] is one */
         };
     };
     uint64_t reciprocal[HAK_CLASS_COUNT]; /* of the block size; at hand for free */
@@ -97,20 +97,20 @@ struct hak_heap {
     struct hak_chain chains[HAK_CHAINS];
     uint32_t chains_used; /* bit i: chains[i] may have a slab */
     uint32_t chains_begun; /* wraps */
-    struct hak_gather (*gathers)[HAK_ALL_GATHERS]; /* mail.h; NULL until the thread frees another's block */
-    uint64_t gathers_used; /* bit i: the one at i has ever had a parcel */
-    size_t gathered_bytes; /* in all gathers */
-    size_t gathered_most;  /* of these, as the options were when the last parcel was begun */
+    struct hak_outbox (*outboxes)[HAK_ALL_OUTBOXES]; /* mail.h; NULL until the thread frees another's block */
+    uint64_t outboxes_used; /* bit i: the one at i has ever had a parcel */
+    size_t outbox_bytes; /* in all outboxes */
+    size_t outbox_bytes_max; /* of these, as the options were when the last parcel was begun */
     struct hak_parcel *inbox; /* a list; the first may be unpacked in part */
     bool mail_idle; /* nothing was unpacked since the last look */
     struct hak_parcel *spare_parcels;
     uint32_t spare_parcel_count;
     uint32_t samples_drawn; /* distances of the profiler's so far; wraps */
-    struct hak_kept kept[HAK_SPAN_PLACES]; /* span_cache.h */
-    uint32_t kept_places;              /* bit i: kept[i] has a span */
+    struct hak_cached_span cached_spans[HAK_CACHED_SPANS]; /* span_cache.h */
+    uint32_t cached_places;            /* bit i: cached_spans[i] has a span */
     unsigned span_place;               /* the last of these that was filled or emptied */
-    _Atomic size_t kept_bytes;         /* in all places but the newest's; by who has entered the heap or barred it */
-    size_t kept_most;                  /* the bound on these, as of the last look */
+    _Atomic size_t cached_span_bytes;  /* in all places but the newest's; by who has entered the heap or barred it */
+    size_t cached_span_bytes_max;      /* the bound on these, as of the last look */
     bool granted;                      /* it may keep a span, though its share is less (span_cache.c) */
     unsigned grown_place;              /* of grown[], the next */
     bool used_lately[HAK_CLASS_COUNT]; /* refilled or drained since the last look */
@@ -139,10 +139,10 @@ struct hak_heap {
     struct hak_heap *far_older; /* one further on, so that few steps lead to any; constant */
     bool attached;              /* to a thread; under hak__heap_lock */
     uintptr_t holder;           /* the thread that has it in hand, if it is attached and not that one's hak__heap */
-    bool left;                  /* free, and holds what its thread has left; the same */
+    bool orphaned;              /* free, and holds what its thread has left; the same */
     uint32_t thread;            /* the one that has it, as gettid(2) says; 0: none */
-    int64_t left_ms;            /* since then; the same */
-    uint64_t left_cpu;          /* as a bit, if that is much; the same */
+    int64_t orphaned_ms;        /* since then; the same */
+    uint64_t orphaned_cpu;      /* as a bit, if that is much; the same */
     /*
      * Two ways are counted down at once, to the next sample and to the next guarded block, of which until_sample
      * is the shorter one: how much longer each is, and the mean it was drawn for, 0: off.
@@ -161,7 +161,7 @@ struct hak_heap {
     struct hak_mailbox mailbox; /* any thread; on a cache line of its own */
 };
 
-static_assert(offsetof(struct hak_heap, kept_of) + sizeof(((struct hak_heap *)0)->kept_of) <=
+static_assert(offsetof(struct hak_heap, cached_by_units) + sizeof(((struct hak_heap *)0)->cached_by_units) <=
                   offsetof(struct hak_heap, bound) + HAK_GROWING * sizeof(uint64_t),
               "what is between stands in the gap");
 

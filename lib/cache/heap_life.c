@@ -36,20 +36,20 @@ HAK_NORETURN static void refuse_second_thread(void)
     hak__text_abort(&text);
 }
 
-void hak__heap_heed(struct hak_heap *heap)
+void hak__heap_handle_requests(struct hak_heap *heap)
 {
-    uint32_t wanted = hak_load_relaxed(&hak__flushes_wanted);
+    uint32_t wanted = hak_load_relaxed(&hak__flushes_requested);
     if (hak_unlikely(heap->flushes != wanted)) {
         heap->flushes = wanted;
         size_t before = hak_load_relaxed(&hak__retained_bytes);
         hak__heap_flush(heap);
-        hak__heap_flush_left(HAK_NEVER);
+        hak__heap_flush_orphans(HAK_NEVER);
         size_t now = hak_load_relaxed(&hak__retained_bytes);
         if (now > before && heap == hak__heap) /* somebody wants it for the system */
             hak__reclaim(now - before, HAK_NEVER, false);
     }
     if (heap->polls % HAK_POLLS_A_CLOCK == 0)
-        hak__mail_look(heap);
+        hak__mail_tick(heap);
     hak__cache_keep_bound(heap);
 }
 
@@ -122,7 +122,7 @@ struct hak_heap *hak__heap_attach(void)
     hak__race_point("attach");
     heap->ending = false;
     hak__mail_open(heap);
-    heap->flushes = hak_load_relaxed(&hak__flushes_wanted);
+    heap->flushes = hak_load_relaxed(&hak__flushes_requested);
     heap->requested_before = hak__heap_requested(heap);
     hak__heap = heap;
     note_thread(heap);
@@ -155,22 +155,22 @@ static void go_on_in_child(struct hak_heap *heap)
     if (hak_load_relaxed(&heap->bar) != HAK_BARRED)
         return;
     hak__heap_salvage(heap);
-    hak__heap_begin_anew(heap);
+    hak__heap_reset(heap);
 }
 
 void hak__heap_fork_child(void)
 {
-    if (hak__heap_is_real(hak__heap) && hak__heap_is_in_disorder(hak__heap))
+    if (hak__heap_is_real(hak__heap) && hak__heap_is_inconsistent(hak__heap))
         abandon(hak__heap);
     hak__heap_pool_fork_child();
     hak_store_relaxed(&forks, hak_load_relaxed(&forks) + 1);
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older) {
         hak__life_forget(&heap->life);
         heap->thread = 0;
-        if (hak__heap_is_in_disorder(heap) && !heap->attached) {
-            if (heap->left)
+        if (hak__heap_is_inconsistent(heap) && !heap->attached) {
+            if (heap->orphaned)
                 hak__heap_salvage(heap);
-            hak__heap_begin_anew(heap); /* it holds nothing now */
+            hak__heap_reset(heap); /* it holds nothing now */
         }
         if (!heap->attached || heap == hak__heap)
             continue;
@@ -178,7 +178,7 @@ void hak__heap_fork_child(void)
             go_on_in_child(heap);
         } else {
             hak__heap_salvage(heap);
-            hak__heap_begin_anew(heap);
+            hak__heap_reset(heap);
             hak__heap_give_up(heap);
         }
     }

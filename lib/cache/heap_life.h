@@ -30,7 +30,7 @@ void hak__heap_prepare(void);
 void hak__heap_fork_child(void);
 
 /* Before a slow path: does what other threads or options ask of the heap. */
-void hak__heap_heed(struct hak_heap *heap);
+void hak__heap_handle_requests(struct hak_heap *heap);
 
 /* For threads without a heap: one that all of them share, under hak__heap_shared_lock. */
 struct hak_heap *hak__heap_shared_locked(void);

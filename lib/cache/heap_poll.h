@@ -18,8 +18,8 @@
 HAK_INLINE void hak__heap_poll(struct hak_heap *heap)
 {
     bool look_at_time = hak__heap_is_real(heap) && ++heap->polls % HAK_POLLS_A_CLOCK == 0;
-    hak__reclaim_poll(look_at_time, hak_load_relaxed(&heap->kept_bytes) + heap->taken_down_bytes);
-    hak__reclaim_wish(hak__heap_count(), look_at_time);
+    hak__reclaim_poll(look_at_time, hak_load_relaxed(&heap->cached_span_bytes) + heap->taken_down_bytes);
+    hak__reclaim_request_purger(hak__heap_count(), look_at_time);
 }
 
 #endif

@@ -27,13 +27,13 @@ HAK_WRITTEN_OFTEN struct hak_lock hak__heap_lock;
 #pragma weak hak__sized_delete_is_ours
 
 static struct hak_heap *free_heaps;           /* under hak__heap_lock */
-static struct hak_heap *left_heaps;           /* free ones that hold something, the last first; the same */
+static struct hak_heap *orphan_heaps;         /* free ones that hold something, the last first; the same */
 static uint32_t next_id = HAK_HEAP_FIRST;     /* under hak__heap_lock */
 static uint32_t threads_to_look = LOOK_LEAST; /* before ended ones are looked for; the same */
 static bool looking;                          /* somebody does; the same */
-static _Atomic uint32_t heaps_left;           /* how many these are, or will be; written under the same */
-static uint64_t cpus_left;                    /* bit i: processor i has one that holds much; the same */
-static _Atomic int64_t left_since;            /* ms, of the first of these; the same */
+static _Atomic uint32_t orphan_count;         /* how many these are, or will be; written under the same */
+static uint64_t orphan_cpus;                  /* bit i: processor i has one that holds much; the same */
+static _Atomic int64_t orphaned_since;        /* ms, of the first of these; the same */
 
 /* Once limit_hard is reached threads that begin get no heap of their own; the shared one they do. */
 static struct hak_heap *create_locked(bool for_thread)
@@ -72,7 +72,7 @@ static struct hak_heap *create_locked(bool for_thread)
  * are, no more of them run at a time. What no thread has come for in a decay period is handed back by
  * whoever looks at the time (or by idle.c), and before that by all that empties caches.
  */
-enum { LEFT_HEAPS = 8, LITTLE_BYTES = 256 << 10, LITTLE_BLOCKS = 1024, MUCH_BYTES = 2 << 20,
+enum { ORPHAN_HEAPS = 8, LITTLE_BYTES = 256 << 10, LITTLE_BLOCKS = 1024, MUCH_BYTES = 2 << 20,
        MUCH_BLOCKS = 1536 };
 
 /* What is in the bins. */
@@ -104,40 +104,40 @@ bool hak__heap_may_keep(struct hak_heap *heap)
     int64_t now = hak__os_now_ms();
     uint64_t cpu = little ? 0 : (uint64_t)1 << hak__os_cpu() % 64;
     hak__lock_acquire(&hak__heap_lock);
-    uint32_t heaps = hak_load_relaxed(&heaps_left);
-    heap->left = heaps < LEFT_HEAPS && (cpus_left & cpu) == 0;
-    heap->left_ms = now;
-    if (heap->left) {
-        heap->left_cpu = cpu;
-        cpus_left |= cpu;
-        hak_store_relaxed(&heaps_left, heaps + 1);
+    uint32_t heaps = hak_load_relaxed(&orphan_count);
+    heap->orphaned = heaps < ORPHAN_HEAPS && (orphan_cpus & cpu) == 0;
+    heap->orphaned_ms = now;
+    if (heap->orphaned) {
+        heap->orphaned_cpu = cpu;
+        orphan_cpus |= cpu;
+        hak_store_relaxed(&orphan_count, heaps + 1);
     }
     hak__lock_release(&hak__heap_lock);
-    return heap->left;
+    return heap->orphaned;
 }
 
-static void uncount_left_locked(struct hak_heap *heap)
+static void uncount_orphan_locked(struct hak_heap *heap)
 {
-    if (heap->left) {
-        cpus_left &= ~heap->left_cpu;
-        hak_store_relaxed(&heaps_left, hak_load_relaxed(&heaps_left) - 1);
+    if (heap->orphaned) {
+        orphan_cpus &= ~heap->orphaned_cpu;
+        hak_store_relaxed(&orphan_count, hak_load_relaxed(&orphan_count) - 1);
     }
-    heap->left = false;
+    heap->orphaned = false;
 }
 
 /* The one that was left first, if that was before a time; attached and counted like others, for a fork. */
-static struct hak_heap *take_left(int64_t before)
+static struct hak_heap *take_orphan(int64_t before)
 {
     hak__lock_acquire(&hak__heap_lock);
-    struct hak_heap **at = &left_heaps, *heap, *next = NULL;
+    struct hak_heap **at = &orphan_heaps, *heap, *next = NULL;
     while ((heap = *at) != NULL && heap->next_free != NULL) {
         next = heap;
         at = &heap->next_free;
     }
-    if (heap != NULL && heap->left_ms <= before) {
+    if (heap != NULL && heap->orphaned_ms <= before) {
         *at = NULL;
-        uncount_left_locked(heap);
-        hak_store_relaxed(&left_since, next != NULL ? next->left_ms : INT64_MAX);
+        uncount_orphan_locked(heap);
+        hak_store_relaxed(&orphaned_since, next != NULL ? next->orphaned_ms : INT64_MAX);
         heap->attached = true;
         heap->holder = hak__thread_self();
         hak_add_relaxed(&hak__heaps_in_use, 1);
@@ -156,33 +156,33 @@ void hak__heap_give_up(struct hak_heap *heap)
     heap->holder = 0;
     heap->thread = 0;
     bool last = hak_sub_relaxed(&hak__heaps_in_use, 1) == 1;
-    struct hak_heap **list = heap->left ? &left_heaps : &free_heaps;
-    if (heap->left && left_heaps == NULL)
-        hak_store_relaxed(&left_since, heap->left_ms);
+    struct hak_heap **list = heap->orphaned ? &orphan_heaps : &free_heaps;
+    if (heap->orphaned && orphan_heaps == NULL)
+        hak_store_relaxed(&orphaned_since, heap->orphaned_ms);
     heap->next_free = *list;
     *list = heap;
     hak__lock_release(&hak__heap_lock);
     if (last)
-        hak__reclaim_alone();
+        hak__reclaim_no_heaps();
 }
 
-void hak__heap_flush_left(int64_t before)
+void hak__heap_flush_orphans(int64_t before)
 {
     struct hak_heap *heap;
-    while (hak_load_relaxed(&heaps_left) != 0 && (heap = take_left(before)) != NULL) {
+    while (hak_load_relaxed(&orphan_count) != 0 && (heap = take_orphan(before)) != NULL) {
         hak__heap_close(heap);
         hak__heap_give_up(heap);
     }
 }
 
-void hak__heap_look_at_left(void)
+void hak__heap_decay_orphans(void)
 {
-    int64_t decay = hak__option(HAK_OPTION_DECAY_MS), since = hak_load_relaxed(&left_since);
-    if (hak_load_relaxed(&heaps_left) == 0 || decay < 0)
+    int64_t decay = hak__option(HAK_OPTION_DECAY_MS), since = hak_load_relaxed(&orphaned_since);
+    if (hak_load_relaxed(&orphan_count) == 0 || decay < 0)
         return;
     int64_t before = hak__os_now_ms() - decay;
     if (since <= before)
-        hak__heap_flush_left(before);
+        hak__heap_flush_orphans(before);
 }
 
 /*
@@ -212,7 +212,7 @@ static void bury(struct hak_heap *heap)
     heap->holder = hak__thread_self();
     hak__count(HAK_COUNTER_THREADS_ENDED, 1);
     if (hak_load_relaxed(&heap->busy)) {
-        hak__heap_pass(heap); /* from then on whoever bars it finds it busy */
+        hak__heap_enter_slow(heap); /* from then on whoever bars it finds it busy */
         hak__heap_salvage(heap);
         hak__heap_leave(heap, false);
     } else {
@@ -250,16 +250,16 @@ void hak__heap_find_ended(void)
 struct hak_heap *hak__heap_acquire(bool for_thread)
 {
     hak__lock_acquire(&hak__heap_lock);
-    struct hak_heap **list = for_thread && left_heaps != NULL ? &left_heaps : &free_heaps;
+    struct hak_heap **list = for_thread && orphan_heaps != NULL ? &orphan_heaps : &free_heaps;
     struct hak_heap *heap = *list;
     if (heap != NULL)
         *list = heap->next_free;
     else
         heap = create_locked(for_thread);
     if (heap != NULL)
-        uncount_left_locked(heap);
-    if (left_heaps == NULL)
-        hak_store_relaxed(&left_since, INT64_MAX);
+        uncount_orphan_locked(heap);
+    if (orphan_heaps == NULL)
+        hak_store_relaxed(&orphaned_since, INT64_MAX);
     if (heap != NULL && for_thread) {
         heap->attached = true;
         heap->holder = hak__thread_self();

@@ -27,9 +27,9 @@ void hak__heap_give_up(struct hak_heap *heap);
 void hak__heap_find_ended(void);
 
 /* Empties the heaps that threads have left as they were before a time; HAK_NEVER: all. */
-void hak__heap_flush_left(int64_t before);
+void hak__heap_flush_orphans(int64_t before);
 /* The same of those that are older than a decay period. Takes the time: bins are in order. */
-void hak__heap_look_at_left(void);
+void hak__heap_decay_orphans(void);
 
 /* Whether all that a sized delete comes down to is this library's; only where it has operators. */
 bool hak__sized_delete_is_ours(void);

@@ -4,7 +4,7 @@
 #include "base/annotate.h"
 #include "base/bits.h"
 #include "cache/enter.h"
-#include "cache/handback.h"
+#include "cache/flush.h"
 #include "cache/heap_flush.h"
 #include "cache/heap_list.h"
 #include "cache/mail.h"
@@ -54,10 +54,10 @@ __attribute__((no_sanitize("thread"))) static bool look(struct find *find, struc
             find->bins |= (uint64_t)1 << i;
     }
     if (find->rest) {
-        bool holds = heap->chains_used != 0 || heap->gathered_bytes != 0 || heap->inbox != NULL ||
-                     hak__mail_waiting(heap) != NULL;
-        for (int i = 0; i < HAK_SPAN_PLACES; i++)
-            holds |= heap->kept[i].units != 0;
+        bool holds = heap->chains_used != 0 || heap->outbox_bytes != 0 || heap->inbox != NULL ||
+                     hak__mail_pending(heap) != NULL;
+        for (int i = 0; i < HAK_CACHED_SPANS; i++)
+            holds |= heap->cached_spans[i].units != 0;
         for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
             holds |= heap->current[i] != NULL;
         find->rest = holds;
@@ -65,20 +65,20 @@ __attribute__((no_sanitize("thread"))) static bool look(struct find *find, struc
     return find->bins != 0 || find->rest;
 }
 
-static void give_back(struct find *find)
+static void flush_to_owner(struct find *find)
 {
     struct hak_heap *heap = find->heap;
     for (uint64_t bins = find->bins; bins != 0; bins &= bins - 1) {
         unsigned class_idx = hak__lowest_bit(bins);
         void **from = find->from[class_idx];
         size_t count = hak__bin_lift(heap, class_idx, from);
-        hak__handback_add(heap, from, count);
+        hak__flush_add(heap, from, count);
         hak__count(HAK_COUNTER_IDLE_BLOCKS, count);
     }
     if (find->rest)
         hak__heap_flush_rest(heap);
     else
-        hak__handback_flush(heap);
+        hak__flush_chains(heap);
 }
 
 static void reopen(struct find *find)
@@ -123,7 +123,7 @@ static bool take(struct find *find, unsigned count)
     bool ordered = hak__os_barrier();
     for (unsigned i = 0; i < count; i++) {
         if (ordered)
-            give_back(&find[i]);
+            flush_to_owner(&find[i]);
         else
             reopen(&find[i]);
         hak__heap_unbar(find[i].heap);
@@ -131,7 +131,7 @@ static bool take(struct find *find, unsigned count)
     return ordered && count > 0;
 }
 
-bool hak__idle_look(unsigned looks)
+bool hak__idle_scan(unsigned looks)
 {
     HAK_UNSEEN;
     struct find find[GROUP];

@@ -18,6 +18,6 @@ extern struct hak_lock hak__idle_lock;
  * Looks at all heaps and gives back what nobody has used in so many looks, this one included; whether
  * there was any. The caller has prepared barriers (os.h). Without locks held.
  */
-bool hak__idle_look(unsigned looks);
+bool hak__idle_scan(unsigned looks);
 
 #endif

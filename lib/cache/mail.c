@@ -5,7 +5,7 @@
 
 #include "base/bits.h"
 #include "cache/enter.h"
-#include "cache/handback.h"
+#include "cache/flush.h"
 #include "cache/heap.h"
 #include "cache/heap_list.h"
 #include "cache/heap_poll.h"
@@ -73,7 +73,7 @@ static void keep_empty(struct hak_heap *heap, struct hak_parcel *parcel)
 }
 
 /* An empty parcel that this heap or others keep; NULL when there is none. */
-static struct hak_parcel *take_kept(struct hak_heap *heap)
+static struct hak_parcel *take_cached(struct hak_heap *heap)
 {
     if (heap->spare_parcels == NULL)
         take_spares(heap);
@@ -85,9 +85,9 @@ static struct hak_parcel *take_kept(struct hak_heap *heap)
     return parcel;
 }
 
-struct hak_parcel *hak__mail_empty(struct hak_heap *heap)
+struct hak_parcel *hak__mail_new_parcel(struct hak_heap *heap)
 {
-    struct hak_parcel *parcel = take_kept(heap);
+    struct hak_parcel *parcel = take_cached(heap);
     return parcel != NULL ? parcel : hak__record_alloc(sizeof *parcel, HAK_CACHE_LINE);
 }
 
@@ -109,7 +109,7 @@ static void sort(struct hak_parcel *parcel, uint8_t *end)
  * Class by class through all parcels of a list, so that blocks of one slab come together. Where the
  * classes of a parcel end is kept in place of the blocks' classes.
  */
-void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list)
+void hak__mail_flush_parcels(struct hak_heap *heap, struct hak_parcel *list)
 {
     if (list == NULL)
         return;
@@ -122,61 +122,61 @@ void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         for (parcel = list; parcel != NULL; parcel = parcel->next) {
             unsigned from = i > 0 ? parcel->class_idx[i - 1] : 0;
-            hak__handback_add(heap, parcel->block + from, parcel->class_idx[i] - from);
+            hak__flush_add(heap, parcel->block + from, parcel->class_idx[i] - from);
         }
     for (parcel = list; parcel != NULL; parcel = next) {
         next = parcel->next;
         keep_empty(heap, parcel);
     }
-    hak__handback_flush(heap);
+    hak__flush_chains(heap);
 }
 
-/* ---- gathers ----------------------------------------------------------- */
+/* ---- outboxes ---------------------------------------------------------- */
 
 /* Calls visit for each gather that may have a parcel, and for the one for any owners. */
-static void visit_gathers(struct hak_heap *heap,
-                          void (*visit)(struct hak_heap *heap, struct hak_gather *gather))
+static void visit_outboxes(struct hak_heap *heap,
+                           void (*visit)(struct hak_heap *heap, struct hak_outbox *outbox))
 {
-    if (heap->gathers == NULL)
+    if (heap->outboxes == NULL)
         return;
-    for (uint64_t used = heap->gathers_used; used != 0; used &= used - 1)
-        visit(heap, &(*heap->gathers)[hak__lowest_bit(used)]);
-    visit(heap, &(*heap->gathers)[HAK_GATHERS]);
+    for (uint64_t used = heap->outboxes_used; used != 0; used &= used - 1)
+        visit(heap, &(*heap->outboxes)[hak__lowest_bit(used)]);
+    visit(heap, &(*heap->outboxes)[HAK_OUTBOXES]);
 }
 
 /* A process of one thread never needs them. False without memory. */
-static bool have_gathers(struct hak_heap *heap)
+static bool have_outboxes(struct hak_heap *heap)
 {
-    if (heap->gathers == NULL)
-        heap->gathers = hak__record_alloc(sizeof *heap->gathers, HAK_CACHE_LINE);
-    return heap->gathers != NULL;
+    if (heap->outboxes == NULL)
+        heap->outboxes = hak__record_alloc(sizeof *heap->outboxes, HAK_CACHE_LINE);
+    return heap->outboxes != NULL;
 }
 
-static struct hak_gather *gather_for(struct hak_heap *heap, uint32_t owner)
+static struct hak_outbox *gather_for(struct hak_heap *heap, uint32_t owner)
 {
-    return &(*heap->gathers)[owner % HAK_GATHERS];
+    return &(*heap->outboxes)[owner % HAK_OUTBOXES];
 }
 
 /* Whether the gather is another owner's, with less in it than is worth a parcel of its own. */
-static bool is_taken(const struct hak_gather *gather, uint32_t owner)
+static bool is_taken(const struct hak_outbox *outbox, uint32_t owner)
 {
     enum { WORTH_POSTING = 32 };
-    return gather->owner != owner && gather->parcel != NULL && gather->parcel->count < WORTH_POSTING;
+    return outbox->owner != owner && outbox->parcel != NULL && outbox->parcel->count < WORTH_POSTING;
 }
 
-static struct hak_gather *larger(struct hak_gather *gather, struct hak_gather *than)
+static struct hak_outbox *larger(struct hak_outbox *outbox, struct hak_outbox *than)
 {
-    bool is_larger = gather->parcel != NULL &&
-                     (than->parcel == NULL || gather->parcel->bytes > than->parcel->bytes);
-    return is_larger ? gather : than;
+    bool is_larger = outbox->parcel != NULL &&
+                     (than->parcel == NULL || outbox->parcel->bytes > than->parcel->bytes);
+    return is_larger ? outbox : than;
 }
 
 /* The gather with most bytes in it, which has some if any has. */
-static struct hak_gather *largest(struct hak_heap *heap)
+static struct hak_outbox *largest(struct hak_heap *heap)
 {
-    struct hak_gather *most = &(*heap->gathers)[HAK_GATHERS];
-    for (uint64_t used = heap->gathers_used; used != 0; used &= used - 1)
-        most = larger(&(*heap->gathers)[hak__lowest_bit(used)], most);
+    struct hak_outbox *most = &(*heap->outboxes)[HAK_OUTBOXES];
+    for (uint64_t used = heap->outboxes_used; used != 0; used &= used - 1)
+        most = larger(&(*heap->outboxes)[hak__lowest_bit(used)], most);
     return most;
 }
 
@@ -216,26 +216,26 @@ static struct hak_parcel *put(struct hak_mailbox *box, struct hak_parcel *parcel
     return parcel;
 }
 
-static void post(struct hak_heap *heap, struct hak_gather *gather)
+static void post(struct hak_heap *heap, struct hak_outbox *outbox)
 {
-    struct hak_parcel *parcel = gather->parcel;
-    struct hak_heap *to = gather->heap;
-    gather->parcel = NULL;
-    heap->gathered_bytes -= parcel->bytes;
+    struct hak_parcel *parcel = outbox->parcel;
+    struct hak_heap *to = outbox->heap;
+    outbox->parcel = NULL;
+    heap->outbox_bytes -= parcel->bytes;
     if (to != NULL)
         parcel = put(&to->mailbox, parcel);
     if (parcel != NULL) {
-        hak__mail_hand_back(heap, parcel);
+        hak__mail_flush_parcels(heap, parcel);
         hak__heap_poll(heap);
     }
 }
 
-static void give_parcel(struct hak_heap *heap, struct hak_gather *gather, struct hak_parcel *parcel,
+static void give_parcel(struct hak_heap *heap, struct hak_outbox *outbox, struct hak_parcel *parcel,
                         uint32_t owner, struct hak_heap *to)
 {
-    *gather = (struct hak_gather){.owner = owner, .heap = to, .parcel = parcel};
-    if (gather != &(*heap->gathers)[HAK_GATHERS])
-        heap->gathers_used |= (uint64_t)1 << owner % HAK_GATHERS;
+    *outbox = (struct hak_outbox){.owner = owner, .heap = to, .parcel = parcel};
+    if (outbox != &(*heap->outboxes)[HAK_OUTBOXES])
+        heap->outboxes_used |= (uint64_t)1 << owner % HAK_OUTBOXES;
     parcel->next = NULL;
 }
 
@@ -243,34 +243,34 @@ static void give_parcel(struct hak_heap *heap, struct hak_gather *gather, struct
  * A parcel for blocks of an owner, in place of the one that is there; NULL where there is no memory
  * for one, or the thread shall not keep as much as the block.
  */
-static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_gather *gather,
+static HAK_NOINLINE struct hak_parcel *begin(struct hak_heap *heap, struct hak_outbox *outbox,
                                              uint32_t owner, size_t size)
 {
     if (size > HAK_MAIL_LARGEST)
         return NULL;
-    if (gather->parcel != NULL)
-        post(heap, gather);
-    heap->gathered_most = least(HAK_GATHERED_BYTES);
-    if (size > heap->gathered_most)
+    if (outbox->parcel != NULL)
+        post(heap, outbox);
+    heap->outbox_bytes_max = least(HAK_OUTBOX_BYTES);
+    if (size > heap->outbox_bytes_max)
         return NULL;
-    struct hak_heap *to = owner == gather->owner ? gather->heap : hak__heap_by_id(owner);
-    struct hak_parcel *parcel = hak__mail_empty(heap);
+    struct hak_heap *to = owner == outbox->owner ? outbox->heap : hak__heap_by_id(owner);
+    struct hak_parcel *parcel = hak__mail_new_parcel(heap);
     if (parcel == NULL)
         return NULL;
-    if (hak_unlikely(gather->parcel != NULL)) { /* by who is told of memory that comes or goes */
+    if (hak_unlikely(outbox->parcel != NULL)) { /* by who is told of memory that comes or goes */
         keep_empty(heap, parcel);
-        return gather->owner == owner ? gather->parcel : NULL;
+        return outbox->owner == owner ? outbox->parcel : NULL;
     }
-    give_parcel(heap, gather, parcel, owner, to);
+    give_parcel(heap, outbox, parcel, owner, to);
     return parcel;
 }
 
 /* What has become too much for the heap to keep. */
-static void post_some(struct hak_heap *heap, struct hak_gather *gather)
+static void post_some(struct hak_heap *heap, struct hak_outbox *outbox)
 {
-    if (gather->parcel->count == HAK_PARCEL_BLOCKS)
-        post(heap, gather);
-    else if (heap->gathered_bytes >= heap->gathered_most)
+    if (outbox->parcel->count == HAK_PARCEL_BLOCKS)
+        post(heap, outbox);
+    else if (heap->outbox_bytes >= heap->outbox_bytes_max)
         post(heap, largest(heap));
 }
 
@@ -283,9 +283,9 @@ HAK_INLINE bool put_in(struct hak_heap *heap, struct hak_parcel *parcel, void *b
     parcel->class_idx[count] = (uint8_t)class_idx;
     parcel->count = ++count;
     parcel->bytes += size;
-    heap->gathered_bytes += size;
+    heap->outbox_bytes += size;
     return hak_unlikely(count == HAK_PARCEL_BLOCKS) ||
-           hak_unlikely(heap->gathered_bytes >= heap->gathered_most);
+           hak_unlikely(heap->outbox_bytes >= heap->outbox_bytes_max);
 }
 
 /* False where there is no memory for a parcel, or the thread shall not keep the block. */
@@ -294,30 +294,30 @@ static bool gather_block(struct hak_heap *heap, void *block, uint32_t word)
     unsigned class_idx = (word & 0xff) - 1;
     size_t size = hak__class_size(class_idx);
     uint32_t owner = hak__owner_of(word);
-    struct hak_gather *gather = gather_for(heap, owner);
-    if (is_taken(gather, owner)) {
-        gather = &(*heap->gathers)[HAK_GATHERS];
+    struct hak_outbox *outbox = gather_for(heap, owner);
+    if (is_taken(outbox, owner)) {
+        outbox = &(*heap->outboxes)[HAK_OUTBOXES];
         owner = 0;
     }
-    struct hak_parcel *parcel = gather->parcel;
-    if (parcel == NULL || gather->owner != owner || size > HAK_MAIL_LARGEST)
-        parcel = begin(heap, gather, owner, size);
+    struct hak_parcel *parcel = outbox->parcel;
+    if (parcel == NULL || outbox->owner != owner || size > HAK_MAIL_LARGEST)
+        parcel = begin(heap, outbox, owner, size);
     if (parcel != NULL && put_in(heap, parcel, block, class_idx, size))
-        post_some(heap, gather);
+        post_some(heap, outbox);
     return parcel != NULL;
 }
 
 static HAK_NOINLINE void add_slow(struct hak_heap *heap, void *block, uint32_t word)
 {
     bool busy = hak__heap_enter(heap);
-    if (!have_gathers(heap) || !gather_block(heap, block, word))
-        hak__handback_now(heap, block);
+    if (!have_outboxes(heap) || !gather_block(heap, block, word))
+        hak__flush_block(heap, block);
     hak__heap_leave(heap, busy);
 }
 
-static HAK_NOINLINE void post_and_leave(struct hak_heap *heap, struct hak_gather *gather)
+static HAK_NOINLINE void post_and_leave(struct hak_heap *heap, struct hak_outbox *outbox)
 {
-    post_some(heap, gather);
+    post_some(heap, outbox);
     hak__heap_leave(heap, false);
 }
 
@@ -326,16 +326,16 @@ void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
 {
     unsigned class_idx = (word & 0xff) - 1;
     size_t size = hak__class_size(class_idx);
-    if (hak_unlikely(heap->gathers == NULL) || hak_unlikely(!hak__heap_try_enter(heap))) {
+    if (hak_unlikely(heap->outboxes == NULL) || hak_unlikely(!hak__heap_try_enter(heap))) {
         add_slow(heap, block, word);
         return;
     }
-    struct hak_gather *gather = gather_for(heap, hak__owner_of(word));
-    struct hak_parcel *parcel = gather->parcel;
-    if (hak_likely(parcel != NULL) && hak_likely(gather->owner == hak__owner_of(word)) &&
+    struct hak_outbox *outbox = gather_for(heap, hak__owner_of(word));
+    struct hak_parcel *parcel = outbox->parcel;
+    if (hak_likely(parcel != NULL) && hak_likely(outbox->owner == hak__owner_of(word)) &&
         hak_likely(size <= HAK_MAIL_LARGEST)) {
         if (put_in(heap, parcel, block, class_idx, size))
-            post_and_leave(heap, gather);
+            post_and_leave(heap, outbox);
         else
             hak__heap_leave(heap, false);
     } else {
@@ -345,12 +345,12 @@ void hak__mail_add(struct hak_heap *heap, void *block, uint32_t word)
 }
 
 /* A parcel for an owner whose gather has none, of those that heaps keep; NULL where there is none. */
-static struct hak_parcel *begin_with_kept(struct hak_heap *heap, struct hak_gather *gather, uint32_t owner)
+static struct hak_parcel *begin_with_cached(struct hak_heap *heap, struct hak_outbox *outbox, uint32_t owner)
 {
-    struct hak_parcel *parcel = take_kept(heap);
+    struct hak_parcel *parcel = take_cached(heap);
     if (parcel == NULL)
         return NULL;
-    give_parcel(heap, gather, parcel, owner, owner == gather->owner ? gather->heap : hak__heap_by_id(owner));
+    give_parcel(heap, outbox, parcel, owner, owner == outbox->owner ? outbox->heap : hak__heap_by_id(owner));
     return parcel;
 }
 
@@ -359,13 +359,13 @@ bool hak__mail_try_add(struct hak_heap *heap, void *block, uint32_t word)
 {
     unsigned class_idx = (word & 0xff) - 1;
     uint32_t owner = hak__owner_of(word);
-    if (heap->gathers == NULL || owner == heap->id || owner == 0)
+    if (heap->outboxes == NULL || owner == heap->id || owner == 0)
         return false;
-    struct hak_gather *gather = gather_for(heap, owner);
-    struct hak_parcel *parcel = gather->parcel;
+    struct hak_outbox *outbox = gather_for(heap, owner);
+    struct hak_parcel *parcel = outbox->parcel;
     if (parcel == NULL)
-        parcel = begin_with_kept(heap, gather, owner);
-    if (parcel == NULL || gather->owner != owner || parcel->count + 1 >= HAK_PARCEL_BLOCKS)
+        parcel = begin_with_cached(heap, outbox, owner);
+    if (parcel == NULL || outbox->owner != owner || parcel->count + 1 >= HAK_PARCEL_BLOCKS)
         return false;
     put_in(heap, parcel, block, class_idx, hak__class_size(class_idx));
     return true;
@@ -373,7 +373,7 @@ bool hak__mail_try_add(struct hak_heap *heap, void *block, uint32_t word)
 
 void hak__mail_post_surplus(struct hak_heap *heap)
 {
-    while (heap->gathered_bytes >= heap->gathered_most && heap->gathered_bytes != 0)
+    while (heap->outbox_bytes >= heap->outbox_bytes_max && heap->outbox_bytes != 0)
         post(heap, largest(heap));
 }
 
@@ -383,7 +383,7 @@ void hak__mail_post_surplus(struct hak_heap *heap)
 static struct hak_parcel *fetch(struct hak_heap *heap)
 {
     struct hak_mailbox *box = &heap->mailbox;
-    if (hak__mail_waiting(heap) == NULL)
+    if (hak__mail_pending(heap) == NULL)
         return NULL;
     hak_store_relaxed(&box->taken_ms, hak__os_now_ms());
     hak__race_point("take mail");
@@ -400,7 +400,7 @@ struct hak_parcel *hak__mail_take(struct hak_heap *heap)
     return parcel;
 }
 
-void hak__mail_done(struct hak_heap *heap, struct hak_parcel *parcel)
+void hak__mail_release_parcel(struct hak_heap *heap, struct hak_parcel *parcel)
 {
     heap->mail_idle = false;
     if (parcel->count == 0) {
@@ -415,23 +415,23 @@ static void hand_back_inbox(struct hak_heap *heap)
 {
     struct hak_parcel *list = heap->inbox;
     heap->inbox = NULL;
-    hak__mail_hand_back(heap, list);
+    hak__mail_flush_parcels(heap, list);
 }
 
 /* A parcel that grows is posted when it is full. */
-static void post_if_idle(struct hak_heap *heap, struct hak_gather *gather)
+static void post_if_idle(struct hak_heap *heap, struct hak_outbox *outbox)
 {
-    if (gather->parcel == NULL)
+    if (outbox->parcel == NULL)
         return;
-    if (gather->seen == gather->parcel->count)
-        post(heap, gather);
+    if (outbox->seen == outbox->parcel->count)
+        post(heap, outbox);
     else
-        gather->seen = gather->parcel->count;
+        outbox->seen = outbox->parcel->count;
 }
 
-void hak__mail_look(struct hak_heap *heap)
+void hak__mail_tick(struct hak_heap *heap)
 {
-    visit_gathers(heap, post_if_idle);
+    visit_outboxes(heap, post_if_idle);
     if (heap->mail_idle)
         hand_back_inbox(heap);
     heap->mail_idle = true;
@@ -446,25 +446,25 @@ static void empty_box(struct hak_heap *heap, struct hak_mailbox *box)
     hak__race_point("empty mailbox");
     while (word != 0 && word != HAK_MAIL_CLOSED)
         if (hak__shared_cas(hak_cas_acquire(&box->full, &word, 0)))
-            hak__mail_hand_back(heap, (struct hak_parcel *)word);
+            hak__mail_flush_parcels(heap, (struct hak_parcel *)word);
 }
 
 /* Hands back what is gathered for an owner, and what that has not taken of its mail. */
-static void flush_gather(struct hak_heap *heap, struct hak_gather *gather)
+static void flush_outbox(struct hak_heap *heap, struct hak_outbox *outbox)
 {
-    struct hak_parcel *parcel = gather->parcel;
-    gather->parcel = NULL;
-    heap->gathered_bytes -= parcel != NULL ? parcel->bytes : 0;
-    hak__mail_hand_back(heap, parcel);
-    if (gather->heap != NULL)
-        empty_box(heap, &gather->heap->mailbox);
-    gather->heap = NULL;
-    gather->owner = 0;
+    struct hak_parcel *parcel = outbox->parcel;
+    outbox->parcel = NULL;
+    heap->outbox_bytes -= parcel != NULL ? parcel->bytes : 0;
+    hak__mail_flush_parcels(heap, parcel);
+    if (outbox->heap != NULL)
+        empty_box(heap, &outbox->heap->mailbox);
+    outbox->heap = NULL;
+    outbox->owner = 0;
 }
 
 void hak__mail_flush(struct hak_heap *heap)
 {
-    visit_gathers(heap, flush_gather);
+    visit_outboxes(heap, flush_outbox);
     hand_back_inbox(heap);
     empty_box(heap, &heap->mailbox);
 }
@@ -479,33 +479,33 @@ void hak__mail_close(struct hak_heap *heap)
     hak__race_point("close mailbox");
     uintptr_t word = HAK_SHARED(hak_swap_acquire(&heap->mailbox.full, HAK_MAIL_CLOSED));
     if (word != HAK_MAIL_CLOSED) /* as it is before it is opened */
-        hak__mail_hand_back(heap, (struct hak_parcel *)word);
+        hak__mail_flush_parcels(heap, (struct hak_parcel *)word);
 }
 
-static void post_rest(struct hak_heap *heap, struct hak_gather *gather)
+static void post_rest(struct hak_heap *heap, struct hak_outbox *outbox)
 {
-    if (gather->parcel != NULL)
-        post(heap, gather);
+    if (outbox->parcel != NULL)
+        post(heap, outbox);
 }
 
 void hak__mail_leave(struct hak_heap *heap)
 {
-    visit_gathers(heap, post_rest);
+    visit_outboxes(heap, post_rest);
     hand_back_inbox(heap);
     hak__mail_close(heap);
 }
 
-void hak__mail_forget(struct hak_heap *heap)
+void hak__mail_reset(struct hak_heap *heap)
 {
-    if (heap->gathers != NULL)
-        memset(heap->gathers, 0, sizeof *heap->gathers);
-    heap->gathers_used = 0;
-    heap->gathered_bytes = 0;
+    if (heap->outboxes != NULL)
+        memset(heap->outboxes, 0, sizeof *heap->outboxes);
+    heap->outboxes_used = 0;
+    heap->outbox_bytes = 0;
     heap->inbox = heap->spare_parcels = NULL;
     heap->spare_parcel_count = 0;
 }
 
-const struct hak_parcel *hak__mail_waiting(const struct hak_heap *heap)
+const struct hak_parcel *hak__mail_pending(const struct hak_heap *heap)
 {
     uintptr_t word = hak_load_relaxed(&heap->mailbox.full);
     return word != HAK_MAIL_CLOSED ? (const struct hak_parcel *)word : NULL;

@@ -2,7 +2,7 @@
 /*
  * Mail: freed blocks of other heaps, on their way to the heap that allocates from their slabs.
  *
- *     a thread that frees      gathers ── one parcel for each owner, which it fills
+ *     a thread that frees      outboxes ─ one parcel for each owner, which it fills
  *                                 │ post: one CAS a parcel
  *                                 ▼
  *     the owner's mailbox      full ── a list of parcels
@@ -16,10 +16,10 @@
  *
  * Nothing waits for an owner. A mailbox holds more than one parcel only while its owner takes mail,
  * and no more than cache_max: otherwise whoever posts takes all out of it and hands the blocks back
- * to their slabs (cache/handback.h). The mailbox of a heap without a thread is closed, and blocks
+ * to their slabs (cache/flush.h). The mailbox of a heap without a thread is closed, and blocks
  * of slabs without an owner are gathered, too, and handed back a parcel at a time.
  *
- * A thread gathers for HAK_GATHERS owners at a time. Where two would displace each other, what is freed
+ * A thread gathers for HAK_OUTBOXES owners at a time. Where two would displace each other, what is freed
  * for the second goes to one more parcel, with blocks of any owners, which is handed back when it is
  * full: parcels with a few blocks in each would take more memory than these.
  *
@@ -28,7 +28,7 @@
  * Empty parcels stay with who emptied them, up to a few; others take what is more from a list that all
  * share. There are no more than were ever full at a time, and these few a heap.
  *
- * What a sleeping thread can pin: HAK_GATHERED_BYTES in its gathers, a parcel in its mailbox, and
+ * What a sleeping thread can pin: HAK_OUTBOX_BYTES in its outboxes, a parcel in its mailbox, and
  * the mail that it has taken, or that was posted since, if it took mail before and nobody posts any
  * more.
  */
@@ -57,22 +57,22 @@ void hak__mail_post_surplus(struct hak_heap *heap);
  * Now and then: posts what is gathered where nothing was added since the last time, and hands back
  * what has arrived and was not used since then. Polls.
  */
-void hak__mail_look(struct hak_heap *heap);
+void hak__mail_tick(struct hak_heap *heap);
 
 /* Takes a parcel out of the mail; NULL when there is none. */
 struct hak_parcel *hak__mail_take(struct hak_heap *heap);
 
 /* Puts it back if blocks are left in it, in front of the others; keeps it to be filled if not. */
-void hak__mail_done(struct hak_heap *heap, struct hak_parcel *parcel);
+void hak__mail_release_parcel(struct hak_heap *heap, struct hak_parcel *parcel);
 
 /*
  * A parcel to fill: one of the few that the heap keeps, or of those that others had too many of, or a
  * new one; NULL without memory.
  */
-struct hak_parcel *hak__mail_empty(struct hak_heap *heap);
+struct hak_parcel *hak__mail_new_parcel(struct hak_heap *heap);
 
 /* Hands the blocks of all parcels of a list back to their slabs, and keeps the parcels. */
-void hak__mail_hand_back(struct hak_heap *heap, struct hak_parcel *list);
+void hak__mail_flush_parcels(struct hak_heap *heap, struct hak_parcel *list);
 
 /*
  * Hands back to the slabs what is gathered, what has arrived, and what others have not taken of the
@@ -91,9 +91,9 @@ void hak__mail_close(struct hak_heap *heap);
 void hak__mail_leave(struct hak_heap *heap);
 
 /* Forgets what the heap has beside its mailbox, where its thread has stopped anywhere. */
-void hak__mail_forget(struct hak_heap *heap);
+void hak__mail_reset(struct hak_heap *heap);
 
 /* The first parcel in a heap's mailbox, or NULL; at rest. */
-const struct hak_parcel *hak__mail_waiting(const struct hak_heap *heap);
+const struct hak_parcel *hak__mail_pending(const struct hak_heap *heap);
 
 #endif

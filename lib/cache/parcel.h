@@ -11,9 +11,9 @@
 struct hak_heap;
 
 enum {
-    HAK_GATHERS = 64,
-    HAK_ALL_GATHERS = HAK_GATHERS + 1, /* the last one is for blocks of any owners */
-    HAK_GATHERED_BYTES = 131072,
+    HAK_OUTBOXES = 64,
+    HAK_ALL_OUTBOXES = HAK_OUTBOXES + 1, /* the last one is for blocks of any owners */
+    HAK_OUTBOX_BYTES = 131072,
     HAK_PARCEL_BLOCKS = 224,
     HAK_MAIL_LARGEST = 16384 /* larger blocks are handed back to their slabs one by one */
 };
@@ -29,7 +29,7 @@ struct hak_parcel {
 };
 
 /* Blocks of one owner. Owner thread only. */
-struct hak_gather {
+struct hak_outbox {
     uint32_t owner;            /* id of the heap, or 0: to be handed back when it is full */
     uint32_t seen;             /* of the parcel's blocks, by the last look */
     struct hak_heap *heap;     /* that heap, or NULL */

@@ -14,8 +14,8 @@
 #include "cache/purger.h"
 
 #include "base/annotate.h"
-#include "cache/account.h"
 #include "cache/enter.h"
+#include "cache/heap_check.h"
 #include "cache/heap_life.h"
 #include "cache/heap_list.h"
 #include "cache/heap_pool.h"
@@ -77,7 +77,7 @@ static void take_from_idle(void)
 {
     enum { HOLES_MS = 20 };
     size_t before = hak_load_relaxed(&hak__retained_bytes);
-    if (!hak__idle_look(LOOKS + 1))
+    if (!hak__idle_scan(LOOKS + 1))
         return;
     size_t now = hak_load_relaxed(&hak__retained_bytes);
     if (now > before)
@@ -91,14 +91,14 @@ static void take_from_idle(void)
  */
 static uint64_t look(bool barriers)
 {
-    if (!hak__lock_try(&hak__account_lock))
+    if (!hak__lock_try(&hak__heap_check_lock))
         return 0;
     uint64_t before = hak_load_relaxed(&counters.value[HAK_COUNTER_PURGED_BYTES]);
-    hak__heap_look_at_left();
+    hak__heap_decay_orphans();
     if (barriers)
         take_from_idle();
     hak__reclaim_poll(true, 0);
-    hak__lock_release(&hak__account_lock);
+    hak__lock_release(&hak__heap_check_lock);
     uint64_t gone = hak_load_relaxed(&counters.value[HAK_COUNTER_PURGED_BYTES]) - before;
     hak__count(HAK_COUNTER_PURGER_BYTES, gone);
     return gone;
@@ -123,7 +123,7 @@ static void note_life(uint64_t gone)
     lives_in_vain = gone != 0 ? 0 : lives_in_vain + 1;
     unsigned shift = lives_in_vain < VAIN_SHIFT_MAX ? lives_in_vain : VAIN_SHIFT_MAX;
     int64_t pause = lives_in_vain == 0 ? 0 : (between_looks() * LOOKS) << shift;
-    hak__reclaim_wish_not_before(0, hak__os_now_ms() + pause);
+    hak__reclaim_no_purger_before(0, hak__os_now_ms() + pause);
 }
 
 /*
@@ -194,7 +194,7 @@ HAK_NOINLINE void hak__purger_start_slow(const void *caller)
     uint32_t wanted = HAK_PURGER_WANTED;
     if (!is_wanted() || hak__os_is_secure() || hak__is_watched()) { /* first: sandboxes know few calls */
         int64_t later = hak__os_now_ms() + between_looks() * LOOKS;
-        hak__reclaim_wish_not_before(later, later);
+        hak__reclaim_no_purger_before(later, later);
         hak_cas_relaxed(&hak__purger, &wanted, HAK_PURGER_NONE);
         return;
     }
@@ -207,7 +207,7 @@ HAK_NOINLINE void hak__purger_start_slow(const void *caller)
         return;
     }
     int64_t later = hak__os_now_ms() + REFUSED_MS;
-    hak__reclaim_wish_not_before(later, later);
+    hak__reclaim_no_purger_before(later, later);
     hak_store_release(&hak__purger, HAK_PURGER_NONE);
 }
 
@@ -218,9 +218,9 @@ void hak__purger_prepare(void)
 
 void hak__purger_fork_child(void)
 {
-    hak__lock_reset(&hak__account_lock);
+    hak__lock_reset(&hak__heap_check_lock);
     hak__purger_prepare();
     hak_store_relaxed(&hak__purger, HAK_PURGER_NONE);
-    hak__reclaim_wish_not_before(0, 0);
+    hak__reclaim_no_purger_before(0, 0);
     lives_in_vain = 0;
 }

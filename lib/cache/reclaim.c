@@ -54,11 +54,11 @@ static size_t purge_unless_refused(purge_t *purge, size_t bytes, bool pinned_too
     return gone;
 }
 
-HAK_READ_MOSTLY _Atomic uint32_t hak__flushes_wanted;
+HAK_READ_MOSTLY _Atomic uint32_t hak__flushes_requested;
 
-void hak__reclaim_ask_for_flush(void)
+void hak__reclaim_request_flush(void)
 {
-    hak_add_relaxed(&hak__flushes_wanted, 1);
+    hak_add_relaxed(&hak__flushes_requested, 1);
 }
 
 /* What other threads keep is asked for now and then, since they lose by it. */
@@ -72,7 +72,7 @@ void hak__reclaim_make_room(size_t bytes)
     int64_t now = hak__os_now_ms();
     if (now - hak_load_relaxed(&asked) >= ASK_MS) {
         hak_store_relaxed(&asked, now);
-        hak__reclaim_ask_for_flush();
+        hak__reclaim_request_flush();
     }
     purge_unless_refused(hak__reclaim, over, false);
 }
@@ -130,7 +130,7 @@ void hak__reclaim_poll(bool look_at_time, size_t kept)
 HAK_READ_MOSTLY _Atomic uint32_t hak__purger;
 static _Atomic int64_t not_before, not_in_vain_before; /* ms; any thread, only steer */
 
-void hak__reclaim_wish_not_before(int64_t time, int64_t time_in_vain)
+void hak__reclaim_no_purger_before(int64_t time, int64_t time_in_vain)
 {
     hak_store_relaxed(&not_before, time);
     hak_store_relaxed(&not_in_vain_before, time_in_vain);
@@ -143,7 +143,7 @@ static size_t kept_anyway(int64_t background)
     return background == HAK_BACKGROUND_ALWAYS ? ALWAYS : AUTO;
 }
 
-HAK_NOINLINE void hak__reclaim_wish_slow(size_t heaps, bool in_vain)
+HAK_NOINLINE void hak__reclaim_request_purger_slow(size_t heaps, bool in_vain)
 {
     int64_t background = hak__option(HAK_OPTION_BACKGROUND);
     if (background == HAK_BACKGROUND_NEVER || hak__option(HAK_OPTION_DECAY_MS) < 0 ||
@@ -158,7 +158,7 @@ HAK_NOINLINE void hak__reclaim_wish_slow(size_t heaps, bool in_vain)
     hak_cas_relaxed(&hak__purger, &none, HAK_PURGER_WANTED);
 }
 
-void hak__reclaim_alone(void)
+void hak__reclaim_no_heaps(void)
 {
     if (hak_load_relaxed(&hak__purger) == HAK_PURGER_THERE)
         hak__os_wake(&hak__purger);

@@ -22,10 +22,10 @@
 extern struct hak_lock hak__purge_lock;
 
 /* How often all heaps were asked to flush; any thread adds, wraps. */
-extern _Atomic uint32_t hak__flushes_wanted;
+extern _Atomic uint32_t hak__flushes_requested;
 
 /* Asks all heaps to flush: each does when it is refilled the next time. Any thread. */
-void hak__reclaim_ask_for_flush(void);
+void hak__reclaim_request_flush(void);
 
 /*
  * Purges if the bound is crossed; with look_at_time also if a decay period is over. So many bytes are kept by
@@ -44,23 +44,23 @@ extern _Atomic uint32_t hak__purger;
 enum { HAK_PURGER_LEAST = 1 << 20 };
 
 /* The last thread that had a heap has ended: the thread is not what keeps the process. */
-void hak__reclaim_alone(void);
+void hak__reclaim_no_heaps(void);
 
-void hak__reclaim_wish_slow(size_t heaps, bool in_vain);
+void hak__reclaim_request_purger_slow(size_t heaps, bool in_vain);
 /* Times, in ms of hak__os_now_ms, before which no thread is wanted, and none that may come in vain. */
-void hak__reclaim_wish_not_before(int64_t time, int64_t time_in_vain);
+void hak__reclaim_no_purger_before(int64_t time, int64_t time_in_vain);
 
 /*
  * With every poll of a heap: wants a thread where there may be something for it to do. It finds what
  * idle threads keep, too, of which nobody knows: so it is wanted now and then in any case.
  */
-HAK_INLINE void hak__reclaim_wish(size_t heaps, bool in_any_case)
+HAK_INLINE void hak__reclaim_request_purger(size_t heaps, bool in_any_case)
 {
     if (hak_load_relaxed(&hak__purger) != HAK_PURGER_NONE)
         return;
     bool is_much = hak_load_relaxed(&hak__retained_bytes) >= HAK_PURGER_LEAST;
     if (hak_unlikely(is_much) || hak_unlikely(in_any_case))
-        hak__reclaim_wish_slow(heaps, !is_much);
+        hak__reclaim_request_purger_slow(heaps, !is_much);
 }
 
 /* Before so many bytes are taken: purges what limit_soft wants, without locks held. */

@@ -249,7 +249,7 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
     if (own)
         make_room(heap, class_idx);
     hak__count(HAK_COUNTER_REFILLS, 1);
-    hak__heap_heed(heap);
+    hak__heap_handle_requests(heap);
     bool first = heap->limit[class_idx] == NULL;
     hak__cache_grow_for_refill(heap, class_idx);
     /* half of the bin stays free for what comes back, but the first page is dirty anyway */
@@ -269,7 +269,7 @@ static bool refill(struct hak_heap *heap, unsigned class_idx)
     if (own) {
         hak__heap_poll(heap);
         if (heap->polls % HAK_POLLS_A_CLOCK == 0)
-            hak__heap_look_at_left();
+            hak__heap_decay_orphans();
     }
     return true;
 }

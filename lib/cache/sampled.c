@@ -56,7 +56,7 @@ static void give_back_empty(struct known *known, unsigned class_idx)
     struct known kept = {.serving = known->serving};
     for (TinySlabMeta *slab; (slab = unlist(known)) != NULL;)
         if (is_empty(slab))
-            hak__pool_let_go(slab, class_idx);
+            hak__pool_abandon(slab, class_idx);
         else
             list(&kept, slab);
     *known = kept;
@@ -83,7 +83,7 @@ static void *take_from_next(struct known *known, unsigned class_idx)
     if (block != NULL)
         known->serving = slab;
     else if (slab != NULL && is_empty(slab))
-        hak__pool_let_go(slab, class_idx);
+        hak__pool_abandon(slab, class_idx);
     return block;
 }
 
@@ -140,7 +140,7 @@ void hak__sampled_flush(void)
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         struct known *known = &of_class[i];
         if (known->serving != NULL && is_empty(known->serving)) {
-            hak__pool_let_go(known->serving, i);
+            hak__pool_abandon(known->serving, i);
             known->serving = NULL;
         }
         if (known->empty != 0)

@@ -13,7 +13,7 @@
 
 void hak__span_free(struct hak_span *span)
 {
-    hak__fill_look(span);
+    hak__fill_observe(span);
     hak__pagemap_set_words(span->base, span->units, HAK_CODE_SPAN_INSIDE);
     hak__live_sub(hak__span_counted(span));
     span->dirty = true;
@@ -35,23 +35,23 @@ bool hak__span_count(struct hak_span *span, size_t bytes)
 /* Wraps as intended when it falls. */
 static void add_kept(struct hak_heap *heap, size_t bytes)
 {
-    hak_store_relaxed(&heap->kept_bytes, hak_load_relaxed(&heap->kept_bytes) + bytes);
+    hak_store_relaxed(&heap->cached_span_bytes, hak_load_relaxed(&heap->cached_span_bytes) + bytes);
 }
 
 /* Empties a place that has a span; this is live again. */
-static struct hak_kept *take_out(struct hak_heap *heap, unsigned place)
+static struct hak_cached_span *take_out(struct hak_heap *heap, unsigned place)
 {
-    struct hak_kept *kept = &heap->kept[place];
+    struct hak_cached_span *cached = &heap->cached_spans[place];
     if (place != HAK_SPAN_NEWEST) {
         uint32_t bit = (uint32_t)1 << place;
-        heap->kept_of[kept->units - 1] &= ~bit;
-        heap->kept_places &= ~bit;
-        add_kept(heap, -(kept->units * HAK_GRANULE));
+        heap->cached_by_units[cached->units - 1] &= ~bit;
+        heap->cached_places &= ~bit;
+        add_kept(heap, -(cached->units * HAK_GRANULE));
         heap->span_place = place;
     }
-    kept->units = 0;
-    hak_store_relaxed(&kept->span->kept, false);
-    return kept;
+    cached->units = 0;
+    hak_store_relaxed(&cached->span->cached, false);
+    return cached;
 }
 
 static void evict(struct hak_heap *heap, unsigned place)
@@ -92,11 +92,11 @@ static void look_at_bound(struct hak_heap *heap)
     size_t share = hak_load_relaxed(&hak__live_bytes) / SHARE / (heaps != 0 ? heaps : 1);
     if (share < HAK_SPAN_CACHE_LEAST)
         share = HAK_SPAN_CACHE_LEAST;
-    heap->kept_most = share < most ? share : most;
-    if (heap->kept_most >= GRANT)
+    heap->cached_span_bytes_max = share < most ? share : most;
+    if (heap->cached_span_bytes_max >= GRANT)
         give_grant(heap);
     else if (heap->granted)
-        heap->kept_most = GRANT;
+        heap->cached_span_bytes_max = GRANT;
 }
 
 /* The next place of some, in turn: which span that has says nothing about its age. */
@@ -108,22 +108,22 @@ static unsigned next_of(uint32_t places, unsigned place)
 
 static void keep_within(struct hak_heap *heap, size_t most)
 {
-    while (hak_load_relaxed(&heap->kept_bytes) > most)
-        evict(heap, next_of(heap->kept_places, heap->span_place));
+    while (hak_load_relaxed(&heap->cached_span_bytes) > most)
+        evict(heap, next_of(heap->cached_places, heap->span_place));
 }
 
 /* Out of the place of the newest into an empty one, or one that is emptied, in turn. */
 static void move_newest(struct hak_heap *heap)
 {
-    struct hak_kept *newest = &heap->kept[HAK_SPAN_NEWEST];
-    uint32_t empty = ~heap->kept_places & ~((uint32_t)1 << HAK_SPAN_NEWEST);
+    struct hak_cached_span *newest = &heap->cached_spans[HAK_SPAN_NEWEST];
+    uint32_t empty = ~heap->cached_places & ~((uint32_t)1 << HAK_SPAN_NEWEST);
     if (empty == 0)
-        evict(heap, next_of(heap->kept_places, heap->span_place));
+        evict(heap, next_of(heap->cached_places, heap->span_place));
     unsigned place = empty == 0 ? heap->span_place : next_of(empty, heap->span_place);
     uint32_t bit = (uint32_t)1 << place;
-    heap->kept[place] = *newest;
-    heap->kept_of[newest->units - 1] |= bit;
-    heap->kept_places |= bit;
+    heap->cached_spans[place] = *newest;
+    heap->cached_by_units[newest->units - 1] |= bit;
+    heap->cached_places |= bit;
     add_kept(heap, newest->units * HAK_GRANULE);
     heap->span_place = place;
     newest->units = 0;
@@ -131,18 +131,18 @@ static void move_newest(struct hak_heap *heap)
 
 HAK_NOINLINE bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes)
 {
-    size_t newest = heap->kept[HAK_SPAN_NEWEST].units * HAK_GRANULE;
-    size_t before = hak_load_relaxed(&heap->kept_bytes) + newest;
-    if (before + bytes > heap->kept_most)
+    size_t newest = heap->cached_spans[HAK_SPAN_NEWEST].units * HAK_GRANULE;
+    size_t before = hak_load_relaxed(&heap->cached_span_bytes) + newest;
+    if (before + bytes > heap->cached_span_bytes_max)
         look_at_bound(heap);
-    if (bytes > heap->kept_most && take_grant(heap))
-        heap->kept_most = GRANT;
-    if (bytes > heap->kept_most)
+    if (bytes > heap->cached_span_bytes_max && take_grant(heap))
+        heap->cached_span_bytes_max = GRANT;
+    if (bytes > heap->cached_span_bytes_max)
         return false;
     if (newest != 0)
         move_newest(heap);
-    keep_within(heap, heap->kept_most - bytes);
-    if (hak_load_relaxed(&heap->kept_bytes) != before)
+    keep_within(heap, heap->cached_span_bytes_max - bytes);
+    if (hak_load_relaxed(&heap->cached_span_bytes) != before)
         hak__heap_poll(heap);
     return true;
 }
@@ -150,35 +150,35 @@ HAK_NOINLINE bool hak__span_cache_make_room(struct hak_heap *heap, size_t bytes)
 void hak__span_cache_keep_bound(struct hak_heap *heap)
 {
     look_at_bound(heap);
-    keep_within(heap, heap->kept_most);
-    if (heap->kept[HAK_SPAN_NEWEST].units * HAK_GRANULE > heap->kept_most)
+    keep_within(heap, heap->cached_span_bytes_max);
+    if (heap->cached_spans[HAK_SPAN_NEWEST].units * HAK_GRANULE > heap->cached_span_bytes_max)
         evict(heap, HAK_SPAN_NEWEST);
 }
 
-HAK_NOINLINE const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units)
+HAK_NOINLINE const struct hak_cached_span *hak__span_cache_take_other(struct hak_heap *heap, size_t units)
 {
     enum { WASTE = 4 };
     size_t most = hak_load_relaxed(&hak__arena_keeps_whole) ? 2 * units : units + units / WASTE;
     if (most > HAK_SPAN_CACHE_UNITS)
         most = HAK_SPAN_CACHE_UNITS;
     for (; units <= most; units++)
-        if (heap->kept_of[units - 1] != 0)
-            return take_out(heap, hak__lowest_bit(heap->kept_of[units - 1]));
+        if (heap->cached_by_units[units - 1] != 0)
+            return take_out(heap, hak__lowest_bit(heap->cached_by_units[units - 1]));
     return NULL;
 }
 
 struct hak_span *hak__span_cache_take_largest(struct hak_heap *heap, size_t units)
 {
-    const struct hak_kept *largest = NULL;
+    const struct hak_cached_span *largest = NULL;
     if (!hak__heap_is_real(heap) || !hak__heap_try_enter(heap))
         return NULL;
-    for (unsigned i = 0; i < HAK_SPAN_PLACES; i++) {
-        const struct hak_kept *kept = &heap->kept[i];
-        if (kept->units >= units && (largest == NULL || kept->units > largest->units))
-            largest = kept;
+    for (unsigned i = 0; i < HAK_CACHED_SPANS; i++) {
+        const struct hak_cached_span *cached = &heap->cached_spans[i];
+        if (cached->units >= units && (largest == NULL || cached->units > largest->units))
+            largest = cached;
     }
     if (largest != NULL)
-        take_out(heap, (unsigned)(largest - heap->kept));
+        take_out(heap, (unsigned)(largest - heap->cached_spans));
     hak__heap_leave(heap, false);
     return largest != NULL ? largest->span : NULL;
 }
@@ -193,20 +193,20 @@ void hak__span_cache_flush(struct hak_heap *heap)
 {
     for (struct hak_span *span; HAK_HARDENED && (span = hak__rests_take_large(hak__heap_rests(heap))) != NULL;)
         hak__span_free(span);
-    if (heap->kept[HAK_SPAN_NEWEST].units != 0)
+    if (heap->cached_spans[HAK_SPAN_NEWEST].units != 0)
         evict(heap, HAK_SPAN_NEWEST);
     keep_within(heap, 0);
-    heap->kept_most = 0;
+    heap->cached_span_bytes_max = 0;
     give_grant(heap);
 }
 
-void hak__span_cache_forget(struct hak_heap *heap)
+void hak__span_cache_reset(struct hak_heap *heap)
 {
-    memset(heap->kept, 0, sizeof heap->kept);
-    memset(heap->kept_of, 0, sizeof heap->kept_of);
-    heap->kept_places = 0;
-    hak_store_relaxed(&heap->kept_bytes, 0);
-    heap->kept_most = 0;
+    memset(heap->cached_spans, 0, sizeof heap->cached_spans);
+    memset(heap->cached_by_units, 0, sizeof heap->cached_by_units);
+    heap->cached_places = 0;
+    hak_store_relaxed(&heap->cached_span_bytes, 0);
+    heap->cached_span_bytes_max = 0;
     give_grant(heap);
 }
 
@@ -215,7 +215,7 @@ bool hak__span_cache_empty(struct hak_heap *heap, size_t least)
 {
     if (!hak__heap_is_real(heap) || !hak__heap_try_enter(heap))
         return false;
-    bool enough = hak_load_relaxed(&heap->kept_bytes) >= least;
+    bool enough = hak_load_relaxed(&heap->cached_span_bytes) >= least;
     if (enough)
         hak__span_cache_flush(heap);
     hak__heap_leave(heap, false);

@@ -27,9 +27,9 @@ static_assert((size_t)HAK_SPAN_CACHE_UNITS < (size_t)HAK_ADVISED_UNITS,
               "no advice of the program stays on what is kept (arena.h)");
 
 /* Of a span that the page map shows as live. */
-HAK_INLINE bool hak__span_is_kept(const struct hak_span *span)
+HAK_INLINE bool hak__span_is_cached(const struct hak_span *span)
 {
-    return hak_load_relaxed(&span->kept);
+    return hak_load_relaxed(&span->cached);
 }
 
 /* The block that was freed last is in a place of its own, which the others are moved out of. */
@@ -41,26 +41,26 @@ enum { HAK_SPAN_CACHE_LEAST = 4 << 20 };
  * Of the other places; up to a quarter larger, or twice as large where spans are kept whole. Owner thread
  * only, which has entered the heap.
  */
-const struct hak_kept *hak__span_cache_take_other(struct hak_heap *heap, size_t units);
+const struct hak_cached_span *hak__span_cache_take_other(struct hak_heap *heap, size_t units);
 
 /*
  * Takes a block of 1 to HAK_SPAN_CACHE_UNITS granules or little more, live again and with anything in
  * it; what was known of it, or NULL. Owner thread only.
  */
-HAK_INLINE const struct hak_kept *hak__span_cache_take(struct hak_heap *heap, size_t units)
+HAK_INLINE const struct hak_cached_span *hak__span_cache_take(struct hak_heap *heap, size_t units)
 {
     if (hak_unlikely(!hak__heap_is_real(heap)) || hak_unlikely(!hak__heap_try_enter(heap)))
         return NULL;
-    struct hak_kept *newest = &heap->kept[HAK_SPAN_NEWEST];
-    const struct hak_kept *kept = newest;
+    struct hak_cached_span *newest = &heap->cached_spans[HAK_SPAN_NEWEST];
+    const struct hak_cached_span *cached = newest;
     if (hak_likely(newest->units == units)) {
         newest->units = 0;
-        hak_store_relaxed(&newest->span->kept, false);
+        hak_store_relaxed(&newest->span->cached, false);
     } else {
-        kept = hak__span_cache_take_other(heap, units);
+        cached = hak__span_cache_take_other(heap, units);
     }
     hak__heap_leave(heap, false);
-    return kept;
+    return cached;
 }
 
 /* The same of the largest that has so many granules, or NULL; its span. Owner thread only. */
@@ -88,13 +88,13 @@ HAK_INLINE bool hak__span_cache_put(struct hak_heap *heap, struct hak_span *span
         hak__span_cache_open(heap);
         return false;
     }
-    struct hak_kept *newest = &heap->kept[HAK_SPAN_NEWEST];
-    bool room = newest->units == 0 && bytes <= heap->kept_most;
+    struct hak_cached_span *newest = &heap->cached_spans[HAK_SPAN_NEWEST];
+    bool room = newest->units == 0 && bytes <= heap->cached_span_bytes_max;
     if (hak_likely(room) || (room = hak__span_cache_make_room(heap, bytes))) {
         span->dirty = true;
-        *newest = (struct hak_kept){
+        *newest = (struct hak_cached_span){
             .block = block, .units = span->units, .size = span->size, .span = span};
-        hak_store_relaxed(&span->kept, true);
+        hak_store_relaxed(&span->cached, true);
     }
     hak__heap_leave(heap, false);
     return room;
@@ -106,7 +106,7 @@ void hak__span_cache_keep_bound(struct hak_heap *heap);
 /* The same once a block has gone back that was not kept, since with it less is live. Owner thread only. */
 HAK_INLINE void hak__span_cache_follow(struct hak_heap *heap)
 {
-    if (hak_unlikely(hak_load_relaxed(&heap->kept_bytes) > HAK_SPAN_CACHE_LEAST) &&
+    if (hak_unlikely(hak_load_relaxed(&heap->cached_span_bytes) > HAK_SPAN_CACHE_LEAST) &&
         hak__heap_is_real(heap) && hak__heap_try_enter(heap)) {
         hak__span_cache_keep_bound(heap);
         hak__heap_leave(heap, false);
@@ -114,7 +114,7 @@ HAK_INLINE void hak__span_cache_follow(struct hak_heap *heap)
 }
 
 /* Forgets all that is kept: of a heap whose thread has stopped anywhere. */
-void hak__span_cache_forget(struct hak_heap *heap);
+void hak__span_cache_reset(struct hak_heap *heap);
 
 /* Gives all that is kept to the arena if it is so much and the heap is not in use. Owner thread only. */
 bool hak__span_cache_empty(struct hak_heap *heap, size_t least);

@@ -37,7 +37,7 @@ HAK_INLINE bool keep(struct hak_heap *heap, void *block, unsigned class_idx, boo
 static bool set_aside(struct hak_heap *heap, struct hak_parcel **rest, void *block,
                       unsigned class_idx)
 {
-    if (*rest == NULL && (*rest = hak__mail_empty(heap)) == NULL)
+    if (*rest == NULL && (*rest = hak__mail_new_parcel(heap)) == NULL)
         return false;
     struct hak_parcel *parcel = *rest;
     if (parcel->count == HAK_PARCEL_BLOCKS)
@@ -90,12 +90,12 @@ bool hak__unpack(struct hak_heap *heap, unsigned class_idx, size_t wanted)
     bool empty = true;
     while (empty && (parcel = hak__mail_take(heap)) != NULL) {
         empty = unpack(heap, parcel, class_idx, wanted, &rest);
-        hak__mail_done(heap, parcel);
+        hak__mail_release_parcel(heap, parcel);
     }
     bool some = heap->top[class_idx] != heap->base[class_idx];
     if (rest != NULL) {
         rest->next = NULL;
-        hak__mail_hand_back(heap, rest);
+        hak__mail_flush_parcels(heap, rest);
     }
     return some;
 }

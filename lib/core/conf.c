@@ -111,7 +111,7 @@ static void apply(const struct hak_conf_line *line, void *context)
     if (result != HAK_OPTION_OK && reports_faults(reading)) {
         struct hak_text text;
         hak__text_message(&text);
-        hak__options_complain(&text, reading->path, line->number, result, &line->setting);
+        hak__options_report_error(&text, reading->path, line->number, result, &line->setting);
     }
 }
 

@@ -282,8 +282,8 @@ void hak__options_explain(struct hak_text *text, enum hak_option_result result,
     }
 }
 
-void hak__options_complain(struct hak_text *text, const char *where, unsigned line,
-                           enum hak_option_result result, const struct hak_setting *setting)
+void hak__options_report_error(struct hak_text *text, const char *where, unsigned line,
+                               enum hak_option_result result, const struct hak_setting *setting)
 {
     hak__text_printable(text, where, strlen(where));
     if (line != 0) {
@@ -329,7 +329,7 @@ static void apply(const struct hak_setting *setting, void *context)
     if (result != HAK_OPTION_OK) {
         struct hak_text text;
         hak__text_message(&text);
-        hak__options_complain(&text, "HAKMEM_CONF", 0, result, setting);
+        hak__options_report_error(&text, "HAKMEM_CONF", 0, result, setting);
     }
 }
 

@@ -128,8 +128,8 @@ void hak__options_explain(struct hak_text *text, enum hak_option_result result,
                           const struct hak_setting *setting);
 
 /* Reports that a setting in a line of where is ignored, and what is used instead; line 0: no line. */
-void hak__options_complain(struct hak_text *text, const char *where, unsigned line,
-                           enum hak_option_result result, const struct hak_setting *setting);
+void hak__options_report_error(struct hak_text *text, const char *where, unsigned line,
+                               enum hak_option_result result, const struct hak_setting *setting);
 
 /* A value as it may be written: sizes as a whole number of the largest unit, words as words. */
 void hak__options_text(struct hak_text *text, enum hak_option option, int64_t value);

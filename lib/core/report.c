@@ -146,7 +146,7 @@ HAK_NORETURN void hak__assert_failed(const char *file, int line, const char *exp
     hak__text_abort(&text);
 }
 
-HAK_NORETURN void hak__lock_never(void)
+HAK_NORETURN void hak__lock_self_deadlock(void)
 {
     struct hak_text text;
     hak__text_message(&text);

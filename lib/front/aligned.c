@@ -36,7 +36,7 @@ static void *aligned_large(size_t alignment, size_t size)
 
 static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned class_idx)
 {
-    if (hak_unlikely(hak__passes_through())) {
+    if (hak_unlikely(hak__is_passthrough())) {
         if (hak__other_has_aligned(alignment))
             return hak__other_aligned(alignment, size);
         class_idx = HAK_CLASS_COUNT; /* a block of this library that needs no heap */
@@ -45,7 +45,7 @@ static HAK_NOINLINE void *aligned_slow(size_t alignment, size_t size, unsigned c
     do {
         block = class_idx < HAK_CLASS_COUNT ? hak__class_malloc_slow(class_idx, size, alignment)
                                             : aligned_large(alignment, size);
-    } while (block == NULL && hak__try_again(size));
+    } while (block == NULL && hak__oom_retry(size));
     if (block == NULL)
         errno = ENOMEM;
     return block;
@@ -63,7 +63,7 @@ static unsigned class_of(size_t alignment, size_t size)
 static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
 {
     HAK_UNSEEN;
-    if (alignment <= HAK_ALIGNMENT && !hak__passes_through())
+    if (alignment <= HAK_ALIGNMENT && !hak__is_passthrough())
         return hak__malloc(size);
     unsigned class_idx = class_of(alignment, size);
     struct hak_heap *heap = hak__heap;
@@ -71,9 +71,9 @@ static HAK_NOINLINE void *aligned_anyhow(size_t alignment, size_t size)
     if (hak_likely(class_idx < HAK_CLASS_COUNT) && !counted) {
         void *block = hak__cache_malloc(heap, class_idx, size);
         if (hak_likely(block != NULL))
-            return hak__block_live(block, size, false);
+            return hak__block_annotate_live(block, size, false);
     }
-    return hak__block_live(aligned_slow(alignment, size, class_idx), size, false);
+    return hak__block_annotate_live(aligned_slow(alignment, size, class_idx), size, false);
 }
 
 /*
@@ -94,7 +94,7 @@ HAK_INLINE void *from_cache(size_t alignment, size_t size)
     if (hak_unlikely((hak__class_size(class_idx) & (alignment - 1)) != 0))
         return NULL;
     void *block = hak__cache_malloc(hak__heap, class_idx, size);
-    return hak_likely(block != NULL) ? hak__block_live(block, size, false) : NULL;
+    return hak_likely(block != NULL) ? hak__block_annotate_live(block, size, false) : NULL;
 }
 
 HAK_INLINE void *aligned(size_t alignment, size_t size)
@@ -114,7 +114,7 @@ static void *aligned_bypass(size_t alignment, size_t size)
     unsigned class_idx = class_of(alignment, size);
     if (class_idx == HAK_CLASS_COUNT)
         return size > HAK_SMALL_MAX && size <= PTRDIFF_MAX - alignment
-                   ? hak__large_fresh(hak__harden_padded(size), alignment, false)
+                   ? hak__large_alloc_uncached(hak__harden_padded(size), alignment, false)
                    : NULL;
     struct hak_heap *heap = hak__heap;
     if (!hak__heap_is_real(heap))
@@ -124,7 +124,7 @@ static void *aligned_bypass(size_t alignment, size_t size)
         return block;
     block = hak__cache_bypass(heap, class_idx);
     if (block != NULL)
-        hak__block_begin(block, class_idx, heap);
+        hak__block_clear_mark(block, class_idx, heap);
     else
         hak__sample_uncount(heap, size);
     return block;
@@ -137,17 +137,17 @@ void *hak__alloc_with(size_t size, size_t alignment, unsigned flags)
     if (alignment < HAK_ALIGNMENT)
         alignment = HAK_ALIGNMENT;
     if (zero && size > HAK_SMALL_MAX && !advised && (flags & HAK_WITH_NO_CACHE) == 0 &&
-        !hak__passes_through())
+        !hak__is_passthrough())
         return hak__large_zeroed(size, alignment);
     void *block = NULL;
-    if ((advised || (flags & HAK_WITH_NO_CACHE) != 0) && !hak__passes_through() &&
+    if ((advised || (flags & HAK_WITH_NO_CACHE) != 0) && !hak__is_passthrough() &&
         alignment <= PTRDIFF_MAX) {
         if (advised && size >= HAK_SUPERSLAB && size <= PTRDIFF_MAX - alignment)
             block = hak__large_alloc_advised(hak__harden_padded(size), alignment, (flags & HAK_WITH_HUGE_PAGES) != 0);
         if (block != NULL)
-            return hak__block_live(block, size, true); /* fresh from the system, so it is zero */
+            return hak__block_annotate_live(block, size, true); /* fresh from the system, so it is zero */
         if ((flags & HAK_WITH_NO_CACHE) != 0)
-            block = hak__block_live(aligned_bypass(alignment, size), size, false);
+            block = hak__block_annotate_live(aligned_bypass(alignment, size), size, false);
     }
     if (block == NULL)
         block = hak__aligned(alignment, size);

@@ -116,7 +116,7 @@ static void *alloc_small(unsigned class_idx, size_t size, size_t alignment, bool
 
 HAK_NOINLINE void *hak__malloc_slow(size_t size)
 {
-    if (hak_unlikely(hak__passes_through()))
+    if (hak_unlikely(hak__is_passthrough()))
         return hak__other_malloc(size);
     hak__purger_start(NULL);
     void *block = NULL;
@@ -125,15 +125,15 @@ HAK_NOINLINE void *hak__malloc_slow(size_t size)
         if (hak_likely(padded <= HAK_SMALL_MAX))
             block = alloc_small(hak__class_of(padded), size, HAK_ALIGNMENT, true);
         else if (size <= PTRDIFF_MAX)
-            block = hak__large_fresh(padded, HAK_ALIGNMENT, false);
-    } while (hak_unlikely(block == NULL) && hak__try_again(size));
+            block = hak__large_alloc_uncached(padded, HAK_ALIGNMENT, false);
+    } while (hak_unlikely(block == NULL) && hak__oom_retry(size));
     return hak_likely(block != NULL) ? block : out_of_memory();
 }
 
 #if HAK_HARDENED
 void *hak__harden_odd(size_t size, enum hak_kind kind)
 {
-    if (size != 0 || hak__passes_through())
+    if (size != 0 || hak__is_passthrough())
         return hak__harden_live(hak__malloc_slow(size), size, kind);
     void *block = hak__harden.zero_size ? hak__zero_size_alloc() : NULL;
     return block != NULL ? block : hak__harden_live(hak__malloc_slow(size), size, kind);
@@ -142,7 +142,7 @@ void *hak__harden_odd(size_t size, enum hak_kind kind)
 
 HAK_NOINLINE void *hak__malloc_large(size_t size)
 {
-    void *kept = hak__large_take_kept(hak__harden_padded(size), HAK_ALIGNMENT);
+    void *kept = hak__large_take_cached(hak__harden_padded(size), HAK_ALIGNMENT);
     if (hak_unlikely(kept == NULL))
         return hak__malloc_slow(size);
     if (hak__sample_counts(hak__heap, size))
@@ -161,14 +161,14 @@ void *hak__large_zeroed(size_t size, size_t alignment)
     do {
         if (alignment <= PTRDIFF_MAX && size <= PTRDIFF_MAX - alignment)
             block = hak__large_alloc(hak__harden_padded(size), alignment, true);
-    } while (block == NULL && hak__try_again(size));
-    return block != NULL ? hak__block_live(block, size, true) : out_of_memory();
+    } while (block == NULL && hak__oom_retry(size));
+    return block != NULL ? hak__block_annotate_live(block, size, true) : out_of_memory();
 }
 
 size_t hak__good_size(size_t size)
 {
     HAK_UNSEEN;
-    if (hak_unlikely(hak__passes_through()))
+    if (hak_unlikely(hak__is_passthrough()))
         return size; /* how the other allocator rounds is not known */
     if (HAK_HARDENED)
         return size; /* all that is behind it belongs to the canary */

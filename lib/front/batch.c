@@ -29,7 +29,7 @@ static size_t take(struct hak_heap *heap, size_t size, size_t count, void **bloc
     heap->until_sample -= (ptrdiff_t)(count * size);
     for (size_t i = 0; i < count; i++) {
         void *block = *--top;
-        hak__block_begin(block, class_idx, heap);
+        hak__block_clear_mark(block, class_idx, heap);
         hak__harden_begin(block, class_idx, size, HAK_KIND_MALLOC);
         blocks[i] = block;
     }
@@ -78,7 +78,7 @@ static size_t free_run(struct hak_heap *heap, void *const *blocks, size_t count)
         uintptr_t address = (uintptr_t)block;
         if (address >> HAK_GRANULE_SHIFT != granule ||
             (HAK_CHECKS && !hak__is_block_start(address & mask, reciprocal, bound)) ||
-            !hak__block_end(block, class_idx, heap, (struct hak_told){HAK_KIND_MALLOC, false, 0}))
+            !hak__block_set_mark(block, class_idx, heap, (struct hak_told){HAK_KIND_MALLOC, false, 0}))
             break;
         *at = block;
     }

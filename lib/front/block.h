@@ -20,7 +20,7 @@
 #include "slab/starter.h"
 
 /* A block that leaves the cache is live: it carries no mark any more. */
-HAK_INLINE void hak__block_begin(void *block, unsigned class_idx, const struct hak_heap *heap)
+HAK_INLINE void hak__block_clear_mark(void *block, unsigned class_idx, const struct hak_heap *heap)
 {
     if (HAK_DEBUG && (*hak__block_mark(block) != hak__mark_of(heap->secret, block) ||
                       !hak__block_is_poisoned(block, hak__class_size(class_idx))))
@@ -46,7 +46,7 @@ HAK_INLINE void *hak__cache_pop(struct hak_heap *heap, unsigned class_idx, void 
         hak__bin_move_top(heap, class_idx, -1);
         hak_fence_signal();
     }
-    hak__block_begin(block, class_idx, heap);
+    hak__block_clear_mark(block, class_idx, heap);
     if (!HAK_DEBUG)
         hak__bin_move_top(heap, class_idx, -1);
     return block;
@@ -84,7 +84,7 @@ HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size, size_t ali
         return guarded;
     void *block = hak__sample_take(heap, class_idx, size);
     if (block != NULL)
-        hak__block_begin(block, class_idx, heap);
+        hak__block_clear_mark(block, class_idx, heap);
     return block;
 }
 
@@ -92,7 +92,7 @@ HAK_INLINE void *hak__sampled_malloc(unsigned class_idx, size_t size, size_t ali
  * Marks a block as free; a block that is marked already is freed twice. The hardened variant leaves it as it
  * is, too, when it is not what the call tells of it.
  */
-HAK_INLINE bool hak__block_end(void *block, unsigned class_idx, const struct hak_heap *heap, struct hak_told told)
+HAK_INLINE bool hak__block_set_mark(void *block, unsigned class_idx, const struct hak_heap *heap, struct hak_told told)
 {
     if (!HAK_CHECKS)
         return true;
@@ -127,7 +127,7 @@ HAK_INLINE size_t hak__own_size(const void *block, uint32_t word)
 }
 
 /* What the program gets; the checker is told, unless the block is libc's. */
-HAK_INLINE void *hak__block_live(void *block, size_t size, bool zeroed)
+HAK_INLINE void *hak__block_annotate_live(void *block, size_t size, bool zeroed)
 {
     if (HAK_HARDENED)
         return hak__harden_live(block, size, HAK_KIND_MALLOC);
@@ -152,7 +152,7 @@ HAK_INLINE size_t hak__block_extent(const void *block)
 }
 
 /* What the program gives back, before anybody else can get it. */
-HAK_INLINE void hak__block_gone(void *block)
+HAK_INLINE void hak__block_annotate_free(void *block)
 {
     size_t usable = HAK_ANNOTATIONS ? hak__block_extent(block) : 0;
     if (usable != 0)
@@ -160,7 +160,7 @@ HAK_INLINE void hak__block_gone(void *block)
 }
 
 /* Whether another allocator serves the caller; only a thread without a heap can find that it does. */
-HAK_INLINE bool hak__passes_through(void)
+HAK_INLINE bool hak__is_passthrough(void)
 {
     HAK_UNSEEN;
     if (hak_likely(hak__heap_is_real(hak__heap)))

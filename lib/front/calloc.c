@@ -21,7 +21,7 @@ void *hak__calloc(size_t count, size_t size)
     size_t bytes = 0;
     if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
-    if (hak_unlikely(hak__passes_through()))
+    if (hak_unlikely(hak__is_passthrough()))
         return hak__other_calloc(count, size);
     if (hak_likely(hak__harden_padded(bytes) <= HAK_SMALL_MAX)) {
         void *block = hak__malloc(bytes);

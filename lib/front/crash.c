@@ -106,7 +106,7 @@ static void say_large(struct hak_text *text, uintptr_t address, uintptr_t first,
         hak__text_pointer(text, (void *)block);
         return;
     }
-    say_block(text, hak__span_is_kept(span) ? "freed " : "live ", "large block of ", large_size(span),
+    say_block(text, hak__span_is_cached(span) ? "freed " : "live ", "large block of ", large_size(span),
               block, address);
 }
 

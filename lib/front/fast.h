@@ -58,7 +58,7 @@ HAK_INLINE void *hak__malloc_as(size_t size, enum hak_kind kind)
     hak__unseen_begin();
     void *block = hak__malloc_unseen(size);
     hak__unseen_end(NULL);
-    return hak__block_live(block, size, false);
+    return hak__block_annotate_live(block, size, false);
 }
 
 HAK_INLINE void *hak__malloc(size_t size)
@@ -95,7 +95,7 @@ HAK_INLINE bool hak__free_cached(void *block, struct hak_told told)
                                                           heap->reciprocal[class_idx],
                                                           heap->bound[code - 1])))) ||
         (HAK_HARDENED && hak_unlikely(hak__heap_rests(heap)->of[class_idx] == NULL)) ||
-        hak_unlikely(!hak__block_end(block, (unsigned)class_idx, heap, told)))
+        hak_unlikely(!hak__block_set_mark(block, (unsigned)class_idx, heap, told)))
         return false;
     if (HAK_HARDENED &&
         (block = hak__rest_swap(hak__heap_rests(heap), hak__heap_rests(heap)->of[class_idx], block)) == NULL)
@@ -120,7 +120,7 @@ HAK_INLINE bool hak__free_try(void *block, struct hak_told told)
 
 HAK_INLINE void hak__free(void *block, const char *call)
 {
-    hak__block_gone(block);
+    hak__block_annotate_free(block);
     hak__unseen_begin();
     hak__free_unseen(block, call);
     hak__unseen_end(NULL);

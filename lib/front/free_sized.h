@@ -13,7 +13,7 @@ void hak__free_sized_slow(void *block, size_t alignment, size_t size, const char
 /* The starts of blocks have the default alignment; others are looked at apart. */
 HAK_INLINE void hak__free_sized(void *block, size_t alignment, size_t size, const char *call)
 {
-    hak__block_gone(block);
+    hak__block_annotate_free(block);
     hak__unseen_begin();
     struct hak_told told = {HAK_KIND_MALLOC, true, size};
     if (hak_unlikely(alignment != HAK_ALIGNMENT) || hak_unlikely(!hak__free_cached(block, told)))

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "cache/drain.h"
-#include "cache/handback.h"
+#include "cache/flush.h"
 #include "cache/heap_life.h"
 #include "cache/mail.h"
 #include "cache/purger.h"
@@ -55,7 +55,7 @@ static HAK_NOINLINE void drain_and_keep(struct hak_heap *heap, void *block, uint
     unsigned class_idx = (word & 0xff) - 1;
     hak__cache_drain(heap, class_idx);
     if (!hak__cache_push(heap, class_idx, block))
-        hak__handback_now(heap, block);
+        hak__flush_block(heap, block);
 }
 
 /* Once its record has gone the block may be sampled anew, at the same address. */
@@ -143,7 +143,7 @@ static void free_class(void *block, uint32_t word)
     if (hak_unlikely(hak__owner_of(word) == HAK_OWNER_SAMPLED))
         free_sampled(block, word);
     else if (hak_unlikely(!hak__heap_is_real(heap)) && (heap = heap_for_free()) == NULL)
-        hak__handback_now(hak__heap, block);
+        hak__flush_block(hak__heap, block);
     else
         rest_or_go(heap, block, word);
 }

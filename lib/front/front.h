@@ -37,7 +37,7 @@ int hak__posix_memalign(void **out, size_t alignment, size_t size);
 size_t hak__usable_size(const void *block, const char *call);
 size_t hak__good_size(size_t size);
 
-/* give_back.c */
+/* purge_all.c */
 /* Gives back all that this thread and the process keep ready; how many bytes were returned. */
 size_t hak__purge(void);
 /* The same until a time is past, and with process false only as much as this thread kept. */
@@ -50,7 +50,7 @@ void hak__thread_flush(void);
 typedef bool hak__oom_handler_fn(size_t size);
 extern _Atomic(hak__oom_handler_fn *) hak__oom_handler;
 /* An allocation has failed: whether the handler says that it may be tried again. */
-bool hak__try_again(size_t size);
+bool hak__oom_retry(size_t size);
 
 /* batch.c: as so many calls of malloc; how many blocks there were. And of free. */
 size_t hak__malloc_batch(size_t size, size_t count, void **blocks);
@@ -75,7 +75,7 @@ void *hak__large_sample(void *block, size_t size, size_t alignment);
 /* Blocks above HAK_SMALL_MAX, all bytes zero if asked for. Without errno. */
 void *hak__large_alloc(size_t size, size_t alignment, bool zero);
 /* The same, but none of those that the thread keeps. */
-void *hak__large_fresh(size_t size, size_t alignment, bool zero);
+void *hak__large_alloc_uncached(size_t size, size_t alignment, bool zero);
 /* For a block that has grown and may do so again: one whose pages can be moved, or NULL. */
 void *hak__large_alloc_to_grow(size_t size);
 /* A mapping from 2 MiB on that shall lie in huge pages, or shall not. */

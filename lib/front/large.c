@@ -65,7 +65,7 @@ HAK_INLINE void place(struct hak_span *span, size_t size, size_t alignment)
     set_usable(span, hak__span_end(span));
 }
 
-HAK_NOINLINE void *hak__large_place_kept(struct hak_span *span, size_t size, size_t alignment)
+HAK_NOINLINE void *hak__large_place_cached(struct hak_span *span, size_t size, size_t alignment)
 {
     if (hak_unlikely(!hak__span_count(span, span->uncounted))) {
         hak__span_free(span);
@@ -207,12 +207,12 @@ void *hak__large_sample(void *block, size_t size, size_t alignment)
 void *hak__large_alloc(size_t size, size_t alignment, bool zero)
 {
     bool may_be_kept = alignment <= HAK_GRANULE && !(zero && size > CLEARED_MAX);
-    void *kept = may_be_kept ? hak__large_take_kept(size, alignment) : NULL;
+    void *kept = may_be_kept ? hak__large_take_cached(size, alignment) : NULL;
     if (kept != NULL) {
         kept = hak__large_sample(kept, size - HAK_TRAILER, alignment);
         return zero ? clear(kept, size - HAK_TRAILER) : kept;
     }
-    return hak__large_fresh(size, alignment, zero);
+    return hak__large_alloc_uncached(size, alignment, zero);
 }
 
 /* Cleared by hand only where the bytes may not be zero. What cannot be is not tried. */
@@ -235,7 +235,7 @@ static void *fresh(size_t size, size_t alignment, bool zero)
     return block;
 }
 
-void *hak__large_fresh(size_t size, size_t alignment, bool zero)
+void *hak__large_alloc_uncached(size_t size, size_t alignment, bool zero)
 {
     void *block = fresh(size, alignment, zero);
     return block != NULL ? hak__large_sample(block, size - HAK_TRAILER, alignment) : NULL;
@@ -255,7 +255,7 @@ HAK_INLINE struct hak_span *span_of(void *block, uint32_t word, const char *call
     struct hak_span *span = hak__pagemap_record((uintptr_t)block);
     if (hak_unlikely(hak__span_block(span) != block))
         hak__misuse_foreign(call, block, word);
-    if (HAK_CHECKS && hak_unlikely(hak__span_is_kept(span)))
+    if (HAK_CHECKS && hak_unlikely(hak__span_is_cached(span)))
         hak__misuse_foreign(call, block, HAK_CODE_SPAN_FREE);
     return span;
 }
@@ -360,12 +360,12 @@ static bool resize_span(struct hak_span *span, size_t units)
 }
 
 /* The largest block that the thread keeps, cut to size: what is cut off is room. */
-static void *take_kept_to_grow(size_t size)
+static void *take_cached_to_grow(size_t size)
 {
     struct hak_span *span = hak__span_cache_take_largest(hak__heap, hak__units_of(size));
     if (span == NULL)
         return NULL;
-    void *block = hak__large_place_kept(span, size, HAK_GRANULE);
+    void *block = hak__large_place_cached(span, size, HAK_GRANULE);
     if (block != NULL)
         resize_span(span, hak__units_of(size));
     return block;
@@ -384,7 +384,7 @@ static void *alloc_to_grow(size_t size)
     struct hak_span *span = NULL;
     if (size >= GROWN_LEAST)
         span = hak__huge_reuse_to_grow(size, size <= HAK_GROWN_MAX ? GROWN_FAR : size);
-    void *kept = span == NULL ? take_kept_to_grow(size) : NULL;
+    void *kept = span == NULL ? take_cached_to_grow(size) : NULL;
     if (kept != NULL)
         return kept;
     if (span == NULL && size <= HAK_LARGE_MAX) {

@@ -9,7 +9,7 @@
 
 HAK_READ_MOSTLY _Atomic(hak__oom_handler_fn *) hak__oom_handler;
 
-bool hak__try_again(size_t size)
+bool hak__oom_retry(size_t size)
 {
     if (hak__option(HAK_OPTION_LIMIT_HARD) != 0 && hak__counter_sum(HAK_COUNTER_REFUSALS) != 0)
         hak__dump_at_limit();

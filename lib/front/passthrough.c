@@ -143,7 +143,7 @@ void *hak__other_malloc(size_t size)
     void *block = NULL;
     do {
         block = other.malloc(size);
-    } while (block == NULL && hak__try_again(size));
+    } while (block == NULL && hak__oom_retry(size));
     return checked(block);
 }
 
@@ -152,7 +152,7 @@ void *hak__other_calloc(size_t count, size_t size)
     void *block = NULL;
     do {
         block = other.calloc(count, size);
-    } while (block == NULL && hak__try_again(count * size));
+    } while (block == NULL && hak__oom_retry(count * size));
     return checked(block);
 }
 
@@ -165,7 +165,7 @@ void *hak__other_realloc(void *block, size_t size)
     void *moved = NULL;
     do {
         moved = other.realloc(block, size);
-    } while (moved == NULL && hak__try_again(size));
+    } while (moved == NULL && hak__oom_retry(size));
     return checked(moved);
 }
 
@@ -187,7 +187,7 @@ void *hak__other_aligned(size_t alignment, size_t size)
     void *block = NULL;
     do {
         block = aligned_once(alignment, size);
-    } while (block == NULL && hak__try_again(size));
+    } while (block == NULL && hak__oom_retry(size));
     return checked(block);
 }
 

@@ -93,7 +93,7 @@ static void note_size(const void *block, uint32_t word, size_t size)
 static void *larger(const void *block, size_t size)
 {
     if (size > HAK_SMALL_MAX) {
-        void *large = hak__block_live(hak__large_alloc_to_grow(hak__harden_padded(size)), size, false);
+        void *large = hak__block_annotate_live(hak__large_alloc_to_grow(hak__harden_padded(size)), size, false);
         return large != NULL ? large : hak__malloc(size);
     }
     struct hak_heap *heap = hak__heap;
@@ -103,7 +103,7 @@ static void *larger(const void *block, size_t size)
     unsigned place = 0;
     bool again = find_grown(heap, block, &place);
     if (again && size > HAK_SMALL_MAX / 2)
-        fresh = hak__block_live(hak__large_alloc_to_grow(hak__harden_padded(size)), size, false);
+        fresh = hak__block_annotate_live(hak__large_alloc_to_grow(hak__harden_padded(size)), size, false);
     if (fresh == NULL)
         fresh = hak__malloc(again ? with_room(size) : size);
     if (HAK_HARDENED && again)
@@ -123,7 +123,7 @@ static void *copy(void *block, uint32_t word, size_t usable, size_t size, const 
     hak__annotate_rest(block, usable);
     memcpy(fresh, block, usable < size ? usable : size);
     if (usable > HAK_SMALL_MAX && !HAK_HARDENED) {
-        hak__block_gone(block);
+        hak__block_annotate_free(block);
         hak__large_release(block, word, call, NULL);
     } else {
         hak__free(block, call);

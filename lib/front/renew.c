@@ -12,8 +12,8 @@
 #include <errno.h>
 
 #include "base/annotate.h"
-#include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_check.h"
 #include "cache/heap_list.h"
 #include "cache/reclaim.h"
 #include "cache/thread_cache.h"
@@ -92,9 +92,9 @@ int hak__secrets_renew(void)
     hak__init();
     if (hak__is_disabled())
         return 0;
-    if (!hak__lock_try(&hak__account_lock))
+    if (!hak__lock_try(&hak__heap_check_lock))
         return EBUSY;
     int error = renew_locked();
-    hak__lock_release(&hak__account_lock);
+    hak__lock_release(&hak__heap_check_lock);
     return error;
 }

@@ -63,7 +63,7 @@ struct hak_span *hak__rests_take_large(struct hak_rests *rests)
         rests->large_bytes -= hak__span_bytes(span);
         if (hak_unlikely(!hak__os_commit((void *)span->base, hak__span_bytes(span))))
             continue;
-        hak_store_relaxed(&span->kept, false);
+        hak_store_relaxed(&span->cached, false);
         return span;
     }
     return NULL;
@@ -76,7 +76,7 @@ struct hak_span *hak__rests_swap_large(struct hak_rests *rests, struct hak_span 
         if (bytes > hak__harden.large_rests || rests->large_count == HAK_LARGE_RESTS ||
             hak_unlikely(!hak__os_forbid((void *)span->base, bytes)))
             return span;
-        hak_store_relaxed(&span->kept, true);
+        hak_store_relaxed(&span->cached, true);
         rests->large[(rests->large_turn + rests->large_count++) % HAK_LARGE_RESTS] = span;
         rests->large_bytes += bytes;
     }

@@ -113,7 +113,7 @@ HAK_NOINLINE void hak__lock_acquire_slow(struct hak_lock *lock)
     if (hak_load_relaxed(&hak__lock_forker) != 0 && enters())
         return;
     if (hak__lock_is_mine(lock))
-        hak__lock_never();
+        hak__lock_self_deadlock();
     if (wait_for(lock))
         hak__lock_note(lock, 1);
 }

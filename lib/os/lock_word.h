@@ -34,7 +34,7 @@ HAK_INLINE uint32_t hak__lock_token(void)
 }
 
 /* Says that the thread waits for itself, and aborts; defined by core/report.c. */
-HAK_NORETURN void hak__lock_never(void);
+HAK_NORETURN void hak__lock_self_deadlock(void);
 
 /* Tries for a moment to take the lock. */
 bool hak__lock_spin(struct hak_lock *lock);

@@ -123,10 +123,10 @@ void hak__arena_unpin(void)
     hak__lock_release(&hak__arena_lock);
 }
 
-void hak__arena_look_at_limit(void)
+void hak__arena_read_limit(void)
 {
     hak__lock_acquire(&hak__arena_lock);
-    hak__region_look_at_limit_locked();
+    hak__region_read_limit_locked();
     hak__lock_release(&hak__arena_lock);
 }
 

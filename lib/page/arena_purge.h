@@ -29,7 +29,7 @@ void hak__arena_put_back(struct hak_span *span);
 /* What is pinned is warm again. */
 void hak__arena_unpin(void);
 /* Learns whether address space is limited; and gives up what is fresh, if others want it. */
-void hak__arena_look_at_limit(void);
+void hak__arena_read_limit(void);
 void hak__arena_give_back_fresh(void);
 
 #endif

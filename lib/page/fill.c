@@ -91,7 +91,7 @@ void hak__fill_expect_slow(const struct hak_span *span, size_t size)
  * Within the quarter of it that the program has asked for at least (arena.c), and not where another block
  * may have begun. Seldom as long as it is certain.
  */
-void hak__fill_look_slow(const struct hak_span *span)
+void hak__fill_observe_slow(const struct hak_span *span)
 {
     enum { PERIOD = 64, SHARE = 4, LEAST = 2 * SHARE };
     uintptr_t at = (uintptr_t)hak__span_block(span) + hak__align_down(span->size / SHARE, hak__os_page_size());

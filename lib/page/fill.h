@@ -34,13 +34,13 @@ HAK_INLINE void hak__fill_expect(const struct hak_span *span, size_t size)
         hak__fill_expect_slow(span, size);
 }
 
-void hak__fill_look_slow(const struct hak_span *span);
+void hak__fill_observe_slow(const struct hak_span *span);
 
 /* At a block of the arena that was freed, if the arena keeps spans whole. Its holder. */
-HAK_INLINE void hak__fill_look(const struct hak_span *span)
+HAK_INLINE void hak__fill_observe(const struct hak_span *span)
 {
     if (hak_unlikely(hak_load_relaxed(&hak__arena_keeps_whole)))
-        hak__fill_look_slow(span);
+        hak__fill_observe_slow(span);
 }
 
 #endif

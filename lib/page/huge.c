@@ -547,7 +547,7 @@ size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too)
     return done;
 }
 
-size_t hak__huge_kept(void)
+size_t hak__huge_cached_bytes(void)
 {
     size_t bytes = 0;
     hak__lock_acquire(&hak__huge_lock);

@@ -54,7 +54,7 @@ bool hak__owns(const void *address);
 size_t hak__huge_purge(size_t bytes, int64_t until, bool pinned_too);
 
 /* Bytes of kept mappings that may have memory behind them, counted anew. Any thread. */
-size_t hak__huge_kept(void);
+size_t hak__huge_cached_bytes(void);
 
 /* Bytes of live huge blocks, and their number; any thread adds, they are only reported. */
 extern _Atomic size_t hak__huge_bytes, hak__huge_blocks;

@@ -124,7 +124,7 @@ size_t hak__arena_purge(size_t bytes, int64_t until, bool pinned_too)
     bool all = bytes == SIZE_MAX && until == HAK_NEVER;
     size_t done = 0, most = until == HAK_NEVER ? SIZE_MAX : HAK_PURGE_STEP / HAK_GRANULE;
     if (all)
-        hak__arena_look_at_limit();
+        hak__arena_read_limit();
     if (pinned_too && hak_load_relaxed(&hak__pinned_bytes) != 0)
         hak__arena_unpin();
     /* not what is freed meanwhile: a function in front of mmap that allocates would never let it end */

@@ -39,7 +39,7 @@ bool hak__region_is_wanted_locked(void)
     return scarce || largest != LARGEST_REGION;
 }
 
-void hak__region_look_at_limit_locked(void)
+void hak__region_read_limit_locked(void)
 {
     size_t share = hak__align_down(hak__os_space_limit() / SHARE_OF_LIMIT, HAK_SUPERSLAB);
     if (share < HAK_SUPERSLAB)
@@ -66,7 +66,7 @@ static struct region *record(void)
 static void *reserve(size_t bytes, size_t *size)
 {
     *size = reserved > 0 ? hak__align_up(reserved, HAK_SUPERSLAB) : FIRST_REGION;
-    hak__region_look_at_limit_locked();
+    hak__region_read_limit_locked();
     if (*size > largest)
         *size = largest;
     if (scarce || *size < bytes)

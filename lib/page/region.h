@@ -46,7 +46,7 @@ bool hak__region_is_wanted_locked(void);
 /* Whether the system has refused some. */
 bool hak__region_is_scarce_locked(void);
 /* Learns whether address space is limited: that may have changed. */
-void hak__region_look_at_limit_locked(void);
+void hak__region_read_limit_locked(void);
 
 /* If it is wanted, unmaps what is fresh. */
 void hak__region_give_back_locked(void);

@@ -57,7 +57,7 @@ struct hak_span {
     bool bare;            /* free, and neither readable nor writable */
     bool room;            /* free, and the block in front of it may grow into it */
     bool lacking;         /* a live one that is dirty: parts of it had no memory when it was taken */
-    _Atomic bool kept;    /* a live one: freed, and in a thread's span cache; by whoever frees or takes it */
+    _Atomic bool cached;  /* a live one: freed, and in a thread's span cache; by whoever frees or takes it */
     _Atomic bool sampled; /* a live one: the profiler has a record of its block; by whoever has the block */
     bool advised;         /* the program may have given wishes about its pages, by madvise or mlock */
     bool guarded;         /* a guarded block's, and part of a record of its own (guarded.h) */

@@ -57,7 +57,7 @@ static bool pack(const struct hak_cfi_row *row, struct hak_cfi_usual *usual)
 }
 
 /* Word by word to where they are used: a copy of them all waits for its own stores. */
-bool hak__cfi_look(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_usual *usual)
+bool hak__cfi_cache_find(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_usual *usual)
 {
     struct entry *entry = entry_of(place);
     uint32_t version = hak_load_acquire(&entry->version);
@@ -71,7 +71,7 @@ bool hak__cfi_look(const struct hak_cfi_file *file, uintptr_t place, struct hak_
     return is_it && version % 2 == 0 && hak_load_relaxed(&entry->version) == version;
 }
 
-void hak__cfi_keep(const struct hak_cfi_file *file, uintptr_t place, const struct hak_cfi_row *row)
+void hak__cfi_cache_add(const struct hak_cfi_file *file, uintptr_t place, const struct hak_cfi_row *row)
 {
     struct entry *entry = entry_of(place);
     struct hak_cfi_usual usual = {0};

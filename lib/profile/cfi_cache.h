@@ -35,9 +35,9 @@ struct hak_cfi_usual {
 };
 
 /* The row of a place in a file, if it is kept. */
-bool hak__cfi_look(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_usual *usual);
+bool hak__cfi_cache_find(const struct hak_cfi_file *file, uintptr_t place, struct hak_cfi_usual *usual);
 
 /* Keeps a row, if it is of the usual kind, in place of another one. */
-void hak__cfi_keep(const struct hak_cfi_file *file, uintptr_t place, const struct hak_cfi_row *row);
+void hak__cfi_cache_add(const struct hak_cfi_file *file, uintptr_t place, const struct hak_cfi_row *row);
 
 #endif

@@ -360,10 +360,10 @@ bool hak__walk_step(struct hak_walk *walk)
     struct hak_cfi_row row;
     bool in_file = find_file(walk, place);
     if (in_file) {
-        if (hak__cfi_look(&walk->file, place, &usual))
+        if (hak__cfi_cache_find(&walk->file, place, &usual))
             return step_by_usual(walk, &usual);
         if (hak__cfi_find(&walk->file, place, &row)) {
-            hak__cfi_keep(&walk->file, place, &row);
+            hak__cfi_cache_add(&walk->file, place, &row);
             return step_by_table(walk, &row);
         }
         /* nothing calls, but a function begins: the end of a stack that makecontext has made */

@@ -48,7 +48,7 @@ void hak__pool_show(TinySlabMeta *slab, uint32_t owner)
     hak__pagemap_set_words(slab->base, slab->units, word_of(slab, owner));
 }
 
-void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx)
+void hak__pool_abandon(TinySlabMeta *slab, unsigned class_idx)
 {
     struct slab_view now;
     if ((word_of(slab, 0) & HAK_GROWING) != 0)
@@ -84,7 +84,7 @@ static TinySlabMeta *begin_life(TinySlabMeta *slab, unsigned class_idx, uint32_t
     slab->link_key = link_key_of(slab, hak_load_relaxed(&slab->lives));
     hak__race_point("begin");
     hak_store_release(&slab->lives, hak_load_relaxed(&slab->lives) + 1);
-    hak_fence_release(); /* who sees anything of this life sees that it is one (cache/look.h) */
+    hak_fence_release(); /* who sees anything of this life sees that it is one (cache/inspect.h) */
     hak_store_relaxed(&slab->holes, 0);
     slab_freelist_begin(slab, class_idx);
     hak__pagemap_set_run(slab->base, slab->units, word_of(slab, owner), slab);

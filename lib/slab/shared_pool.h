@@ -41,7 +41,7 @@ void hak__pool_show(TinySlabMeta *slab, uint32_t owner);
  * Lets go of a slab that the caller holds CURRENT: it is given back if it is empty, and shown to
  * others if it has free blocks. One that is growing or has holes is nobody's from then on.
  */
-void hak__pool_let_go(TinySlabMeta *slab, unsigned class_idx);
+void hak__pool_abandon(TinySlabMeta *slab, unsigned class_idx);
 
 /* Takes back an empty slab that the caller holds CLAIMED. */
 void hak__pool_release(TinySlabMeta *slab);

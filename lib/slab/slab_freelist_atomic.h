@@ -53,7 +53,7 @@ HAK_INLINE struct slab_view slab_freelist_view(TinySlabMeta *meta)
 
 /*
  * The same for who holds no block and reads blocks after it: the acquire keeps these reads behind
- * that of the word (cache/look.h).
+ * that of the word (cache/inspect.h).
  */
 HAK_INLINE struct slab_view slab_freelist_view_acquire(TinySlabMeta *meta)
 {

@@ -288,7 +288,7 @@ static size_t purge_slab(TinySlabMeta *slab, struct slab_view view, unsigned lea
         return 0;
     hak__race_point("make holes");
     size_t gone = make_holes(slab, least);
-    hak__pool_let_go(slab, view.class_idx);
+    hak__pool_abandon(slab, view.class_idx);
     if (gone != 0)
         hak__purge_count(gone);
     return gone;

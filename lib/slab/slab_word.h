@@ -133,7 +133,7 @@ HAK_INLINE void slab_freelist_lock(TinySlabMeta *meta)
         if (tries % 64 == 0)
             hak__os_yield(); /* the holder may wait for this processor */
         if (tries == FOREVER)
-            hak__lock_never();
+            hak__lock_self_deadlock();
     }
 }
 

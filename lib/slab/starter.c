@@ -68,7 +68,7 @@ static void let_go(struct hak_starter *starter, TinySlabMeta *slab)
     if (hak_sub_acq_rel(&starter->holds, 1) != 1)
         return;
     slab_freelist_uncarve(slab, slab_freelist_view(slab).carved);
-    hak__pool_let_go(slab, HAK_CLASS_STARTER);
+    hak__pool_abandon(slab, HAK_CLASS_STARTER);
 }
 
 void hak__starter_close(void)

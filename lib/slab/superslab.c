@@ -233,7 +233,7 @@ static void announce(SuperSlab *super, uint32_t used)
  * If asked for, a process that has grown gets the memory of further SuperSlabs at once,
  * as a huge page if the system has one.
  */
-static void come_whole(struct hak_span *span)
+static void populate_at_once(struct hak_span *span)
 {
     size_t least = (size_t)hak__option(HAK_OPTION_THP_MIN);
     if (hak_likely(least == 0) || span->dirty || hak_load_relaxed(&hak__live_bytes) < least ||
@@ -253,7 +253,7 @@ TinySlabMeta *hak__superslab_create_locked(struct hak_span *span, unsigned order
     SuperSlab *super = record_locked();
     if (super == NULL)
         return NULL;
-    come_whole(span);
+    populate_at_once(span);
     if (span->dirty)
         hak__retained_add(HAK_SUPERSLAB);
     super->span = span;

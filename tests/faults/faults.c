@@ -21,8 +21,8 @@
 
 #include <hakmem/hakmem.h>
 
-#include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_check.h"
 #include "cache/heap_list.h"
 #include "inject.h"
 #include "page/retain.h"
@@ -57,12 +57,12 @@ static void measure(size_t *space, size_t *resident)
 /* Everything was freed and nothing fails any more: all is there, and all goes back. */
 static void check(void)
 {
-    struct hak_account account;
+    struct hak_heap_check check;
     hak_purge(HAK_PURGE_PROCESS, 0);
-    hak__account(&account);
-    if (account.wrong != NULL)
-        workload_fail(account.wrong);
-    if (account.live != 0 || account.large_bytes != 0)
+    hak__heap_check(&check);
+    if (check.wrong != NULL)
+        workload_fail(check.wrong);
+    if (check.live != 0 || check.large_bytes != 0)
         workload_fail("blocks are left over although all were freed");
     if (hak_load_relaxed(&hak__retained_bytes) != 0)
         workload_fail("memory is kept although all was purged");

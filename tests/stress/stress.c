@@ -26,8 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_check.h"
 #include "cache/heap_list.h"
 #include "core/race.h"
 #include "core/stats.h"
@@ -281,7 +281,7 @@ static const struct {
 /* ---- running and accounting -------------------------------------------- */
 
 /* The statistics, which are read in another way, say the same as the account. */
-static const char *compare_statistics(const struct hak_account *account)
+static const char *compare_statistics(const struct hak_heap_check *check)
 {
     hak_stats_t stats = {.struct_size = sizeof stats};
     hak_class_stats_t class = {.struct_size = sizeof class};
@@ -295,37 +295,37 @@ static const char *compare_statistics(const struct hak_account *account)
         cached += class.cached_blocks;
         live += class.live_blocks;
     }
-    if (slabs != account->slabs || free_blocks != account->free || live != account->live ||
-        cached != account->cached + account->batched || carved_at_most < account->carved)
+    if (slabs != check->slabs || free_blocks != check->free || live != check->live ||
+        cached != check->cached + check->batched || carved_at_most < check->carved)
         return "the statistics of the classes are not the account's";
-    if (stats.superslabs != account->superslabs || stats.large_bytes != account->large_bytes ||
+    if (stats.superslabs != check->superslabs || stats.large_bytes != check->large_bytes ||
         stats.allocated_bytes != stats.small_bytes + stats.large_bytes || stats.small_bytes != 0)
         return "the statistics are not the account's";
     return NULL;
 }
 
-static void take_account(struct hak_account *account)
+static void check_heap(struct hak_heap_check *check)
 {
-    hak__account(account);
-    if (account->wrong != NULL) {
-        fprintf(stderr, "stress: at %p: ", account->where);
-        fail(account->wrong);
+    hak__heap_check(check);
+    if (check->wrong != NULL) {
+        fprintf(stderr, "stress: at %p: ", check->where);
+        fail(check->wrong);
     }
-    if (account->live != 0 || account->large_bytes != 0)
+    if (check->live != 0 || check->large_bytes != 0)
         fail("blocks are left over although all were freed");
 }
 
 /* The library's own thread may move something between the two: then they are compared once more. */
-static void account(void)
+static void check(void)
 {
     enum { TRIES = 50, PAUSE_US = 20000 };
     const char *wrong = NULL;
     for (int i = 0; i < TRIES; i++) {
-        struct hak_account account;
-        take_account(&account);
-        hak__lock_acquire(&hak__account_lock); /* or it may be at work while they are read */
-        wrong = compare_statistics(&account);
-        hak__lock_release(&hak__account_lock);
+        struct hak_heap_check check;
+        check_heap(&check);
+        hak__lock_acquire(&hak__heap_check_lock); /* or it may be at work while they are read */
+        wrong = compare_statistics(&check);
+        hak__lock_release(&hak__heap_check_lock);
         if (wrong == NULL)
             return;
         usleep(PAUSE_US);
@@ -344,7 +344,7 @@ static void run(void *(*function)(void *number))
         pthread_join(thread[i], NULL);
     for (size_t at = 0; at < PLACES; at++)
         destroy(swap(at, NULL));
-    account();
+    check();
 }
 
 static void run_all(const char *only)

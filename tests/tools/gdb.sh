@@ -147,7 +147,7 @@ hak stats
 print *hak__heaps->older
 print *hak__heaps->older->current[6]
 print *(struct slab_view *)&view
-print *hak__heaps->older->kept[0].span
+print *hak__heaps->older->cached_spans[0].span
 END
 block='block +0x[0-9a-f]+'
 no_block='^0x[0-9a-f]+ is in no block of libhakmem\.$'
@@ -231,7 +231,7 @@ check_printers() {
         '= slab at 0x[0-9a-f]+, 585 blocks of 112 bytes: CURRENT, class 6, [0-9]+ carved, 0 free'
     answers 'print *(struct slab_view *)&view' \
         '= FULL, class 4, 3 carved, 2 free, head none, tag 7$'
-    answers 'print *hak__heaps->older->kept[0].span' \
+    answers 'print *hak__heaps->older->cached_spans[0].span' \
         '= span 0x[0-9a-f]+ to 0x[0-9a-f]+, 2 granules, [0-9]+ bytes usable: LIVE, dirty$'
 }
 

@@ -120,7 +120,7 @@ static void spoil_numbers(const struct hak_stats_block *block)
     SuperSlab *super = *(SuperSlab *const *)&block->chunks->member[0];
     memset((void *)counters->value, 0xff, sizeof counters->value);
     memset(heap->top, 0xff, sizeof heap->top);
-    memset(heap->kept, 0xff, sizeof heap->kept);
+    memset(heap->cached_spans, 0xff, sizeof heap->cached_spans);
     memset(&heap->thread, 0xff, sizeof heap->thread);
     memset((void *)&heap->draws, 0xff, sizeof heap->draws);
     memset((void *)&heap->requested_end, 0xff, sizeof heap->requested_end);

@@ -150,8 +150,8 @@ END_TEST
 static size_t kept_units(void)
 {
     size_t units = 0;
-    for (int i = 0; i < HAK_SPAN_PLACES; i++)
-        units += hak__heap->kept[i].units;
+    for (int i = 0; i < HAK_CACHED_SPANS; i++)
+        units += hak__heap->cached_spans[i].units;
     return units;
 }
 
@@ -367,16 +367,16 @@ END_TEST
 
 START_TEST(no_more_is_kept_than_there_are_places)
 {
-    enum { MORE = HAK_SPAN_PLACES + 8 };
+    enum { MORE = HAK_CACHED_SPANS + 8 };
     hak_free(hak_malloc(1));
     char *block[MORE];
     for (int i = 0; i < MORE; i++)
         block[i] = hak_malloc(2 * HAK_GRANULE - HAK_TRAILER);
     for (int i = 0; i < MORE; i++)
         hak_free(block[i]);
-    ck_assert_uint_eq(kept_units(), HAK_SPAN_PLACES * 2);
+    ck_assert_uint_eq(kept_units(), HAK_CACHED_SPANS * 2);
     ck_assert_ptr_null(hak_check(NULL));
-    for (int i = 0; i < HAK_SPAN_PLACES; i++)
+    for (int i = 0; i < HAK_CACHED_SPANS; i++)
         ck_assert(hak_malloc(2 * HAK_GRANULE - HAK_TRAILER) != NULL);
     ck_assert_uint_eq(kept_units(), 0);
 }

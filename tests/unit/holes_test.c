@@ -9,8 +9,8 @@
 #include <hakmem/hakmem.h>
 
 #include "base/bits.h"
-#include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_check.h"
 #include "cache/heap_flush.h"
 #include "cache/reclaim.h"
 #include "core/options.h"
@@ -36,12 +36,12 @@ static unsigned random_below(unsigned n)
     return (state >> 8) % n;
 }
 
-static void account(void)
+static void check(void)
 {
-    struct hak_account account;
-    hak__account(&account);
-    if (account.wrong != NULL)
-        ck_abort_msg("%s, at %p", account.wrong, account.where);
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    if (check.wrong != NULL)
+        ck_abort_msg("%s, at %p", check.wrong, check.where);
 }
 
 static void set_option(const char *key, const char *value)
@@ -87,7 +87,7 @@ static TinySlabMeta *sparse_slab(unsigned class_idx, uint32_t carved, unsigned k
             slab_freelist_push_lockfree(slab, (int)class_idx, slab_freelist_block(slab, i));
     if (carved == slab->capacity)
         hak__pool_show(slab, OWNER);
-    hak__pool_let_go(slab, class_idx);
+    hak__pool_abandon(slab, class_idx);
     return slab;
 }
 
@@ -139,7 +139,7 @@ static void try_class(unsigned class_idx, bool whole, unsigned keep)
     bool partial = slab_freelist_view(slab).state == SLAB_PARTIAL;
     size_t before = hak__pages_bytes(slab, slab->units);
     size_t gone = hak__holes_purge(SIZE_MAX, HAK_NEVER);
-    account();
+    check();
     ck_assert_uint_ge(gone, partial ? idle : 0); /* and what was populated ahead */
     ck_assert_uint_eq(hak__pages_bytes(slab, slab->units), before - gone);
     ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken - gone);
@@ -167,15 +167,15 @@ static void try_class(unsigned class_idx, bool whole, unsigned keep)
         take_list(slab);
     take_all_holes(slab);
     hak__pool_show(slab, OWNER);
-    account();
+    check();
     take_list(slab);
     for (uint32_t i = 0; i < carved; i++) {
         ck_assert(out[i]);
         check_contents(slab, i);
         slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
     }
-    hak__pool_let_go(slab, class_idx);
-    account();
+    hak__pool_abandon(slab, class_idx);
+    check();
     ck_assert_uint_eq(slab_freelist_view(slab).state, SLAB_UNUSED);
 }
 
@@ -202,7 +202,7 @@ START_TEST(a_slab_with_holes_becomes_empty)
         }
     ck_assert_uint_eq(now.state, SLAB_CLAIMED);
     hak__pool_release(slab);
-    account();
+    check();
     ck_assert_uint_eq(hak_load_relaxed(&hak__taken_bytes), taken);
 }
 END_TEST
@@ -294,7 +294,7 @@ START_TEST(a_limit_forbids_memory_for_holes)
     for (int i = 0; i < BLOCKS; i += KEEP)
         for (int k = 0; k < SIZE; k++)
             ck_assert_int_eq(block[i][k], i % 100 + 1);
-    account();
+    check();
 }
 END_TEST
 
@@ -305,7 +305,7 @@ START_TEST(pages_that_are_refused_stay)
     if (mlock(page, 1) != 0)
         return; /* not allowed here */
     hak_purge(HAK_PURGE_PROCESS, 0);
-    account();
+    check();
     uint32_t before = (uint32_t)hak_load_relaxed(&hak__purges_refused);
     for (int i = 0; i < 200; i++)
         hak__reclaim_growth(HAK_GRANULE);
@@ -318,7 +318,7 @@ START_TEST(pages_that_are_refused_stay)
             if (i % KEEP != 0)
                 hak_free(block[i]);
         hak_purge(HAK_PURGE_PROCESS, 0);
-        account();
+        check();
     }
     munlock(page, 1);
 }
@@ -334,7 +334,7 @@ START_TEST(a_process_that_grows_makes_holes)
         memset(larger[i] = hak_malloc(1500), 1, 1500);
     /* 3 MB more are in use, and at least as much less for what was thinned out */
     ck_assert_uint_le(hak_load_relaxed(&hak__live_bytes), live);
-    account();
+    check();
     for (int i = 0; i < 2000; i++)
         hak_free(larger[i]);
 }
@@ -356,7 +356,7 @@ START_TEST(slots_of_no_use_make_way_for_a_process_that_grows)
     for (int i = 0; i < COUNT; i++)
         memset(larger[i] = hak_malloc(LARGER), 1, LARGER);
     ck_assert_uint_le(hak__footprint(), before + ((size_t)256 << 10));
-    account();
+    check();
     for (int i = 0; i < COUNT; i++)
         hak_free(larger[i]);
 }

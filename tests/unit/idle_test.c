@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "cache/account.h"
 #include "cache/enter.h"
+#include "cache/heap_check.h"
 #include "cache/idle.h"
 #include "cache/purger.h"
 #include "cache/reclaim.h"
@@ -33,11 +33,11 @@ static bool has_barriers(void)
     return hak__os_barrier_prepare();
 }
 
-static void ck_account(void)
+static void ck_heap(void)
 {
-    struct hak_account account;
-    hak__account(&account);
-    ck_assert_msg(account.wrong == NULL, "%s", account.wrong);
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    ck_assert_msg(check.wrong == NULL, "%s", check.wrong);
 }
 
 /* ---- meanwhile ----------------------------------------------------------- */
@@ -110,7 +110,7 @@ START_TEST(nothing_is_lost_or_handed_out_twice)
         pthread_create(&thread[i], NULL, work, (void *)i);
     uint64_t before = statistics().idle_blocks;
     for (int i = 0; hak_load_relaxed(&working) != 0; i++) {
-        hak__idle_look(0);
+        hak__idle_scan(0);
         hak__os_sleep_us(20);
         if (i % 16 == 0) /* so that large blocks need fresh memory */
             hak__reclaim(SIZE_MAX, HAK_NEVER, true);
@@ -118,9 +118,9 @@ START_TEST(nothing_is_lost_or_handed_out_twice)
     ck_assert_uint_gt(statistics().idle_blocks, before + 1000);
     for (int i = 0; i < WORKERS; i++)
         pthread_join(thread[i], NULL);
-    ck_account();
+    ck_heap();
     hak_thread_flush();
-    ck_account();
+    ck_heap();
 }
 END_TEST
 
@@ -163,18 +163,18 @@ START_TEST(a_sleeping_thread_keeps_a_block_of_each_size)
     uint64_t before = statistics().cached_bytes;
     for (int i = 0; i < LOOKS; i++) {
         ck_assert_uint_eq(statistics().cached_bytes, before); /* not yet */
-        hak__idle_look(LOOKS);
+        hak__idle_scan(LOOKS);
     }
     size_t each = 0;
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         each += hak__class_size(i);
     ck_assert_uint_gt(before, 2 * WORKERS * each);
     ck_assert_uint_le(statistics().cached_bytes, WORKERS * each);
-    ck_account();
+    ck_heap();
     pthread_barrier_wait(&awake);
     for (int i = 0; i < WORKERS; i++)
         pthread_join(thread[i], NULL);
-    ck_account();
+    ck_heap();
 }
 END_TEST
 
@@ -190,7 +190,7 @@ START_TEST(what_is_used_stays)
     struct hak_heap *heap = hak__heap;
     unsigned used = hak__class_of(SMALL), unused = hak__class_of(LARGE);
     for (int i = 0; i <= LOOKS; i++) {
-        hak__idle_look(LOOKS);
+        hak__idle_scan(LOOKS);
         if (i < LOOKS)
             block[i] = hak_malloc(SMALL);
     }
@@ -225,11 +225,11 @@ START_TEST(a_thread_comes_and_goes)
         hak_free(hak_malloc(300000));
         wait_for(HAK_PURGER_NONE); /* unless it has never come */
         ck_assert_uint_lt(statistics().retained_bytes, MIB);
-        ck_account();
+        ck_heap();
         pthread_barrier_wait(&awake);
         for (int i = 0; i < WORKERS; i++)
             pthread_join(thread[i], NULL);
-        ck_account();
+        ck_heap();
     }
     ck_assert_uint_gt(statistics().purger_starts, starts);
     ck_assert_uint_gt(statistics().purger_bytes, MIB);
@@ -243,7 +243,7 @@ END_TEST
 static void *look_all_the_time(void *unused)
 {
     while (hak_load_relaxed(&working) != 0) {
-        hak__idle_look(0);
+        hak__idle_scan(0);
         hak__os_sleep_us(20);
     }
     return unused;
@@ -261,9 +261,9 @@ START_TEST(a_child_of_a_fork_finds_its_heap_in_order)
         pid_t child = fork();
         if (child == 0) {
             use_all_sizes();
-            struct hak_account account;
-            hak__account(&account);
-            _exit(account.wrong != NULL);
+            struct hak_heap_check check;
+            hak__heap_check(&check);
+            _exit(check.wrong != NULL);
         }
         int status = -1;
         ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -271,7 +271,7 @@ START_TEST(a_child_of_a_fork_finds_its_heap_in_order)
     }
     hak_store_relaxed(&working, 0);
     pthread_join(thread, NULL);
-    ck_account();
+    ck_heap();
 }
 END_TEST
 

@@ -317,14 +317,14 @@ START_TEST(a_mapping_that_is_kept_serves_what_grows)
     struct hak_span *span = hak__huge_alloc(size, HAK_GRANULE);
     memset((void *)span->base, 7, size);
     hak__huge_free(span);
-    size_t kept = hak__huge_kept();
+    size_t kept = hak__huge_cached_bytes();
     ck_assert(hak__huge_has_to_grow(size) && !hak__huge_has_to_grow(size + page));
     ck_assert_ptr_null(hak__huge_reuse_to_grow(size + page, size + page));
 
     struct hak_span *again = hak__huge_reuse_to_grow(size / 8, size);
     uintptr_t base = again->base;
     ck_assert_uint_le(again->size, size / 8 + HAK_GRANULE);
-    ck_assert_uint_eq(hak__huge_kept(), kept - again->size);
+    ck_assert_uint_eq(hak__huge_cached_bytes(), kept - again->size);
     ck_assert(!hak__huge_has_to_grow(page)); /* what is left is its room */
     ck_assert(!hak__huge_covers((char *)base + again->size));
     ck_assert(hak__huge_resize(again, size / 2, false));
@@ -332,7 +332,7 @@ START_TEST(a_mapping_that_is_kept_serves_what_grows)
     ck_assert(hak__huge_covers((char *)base + size / 2 - 1));
     ck_assert(hak__huge_resize(again, size, false));
     ck_assert_uint_eq(again->size, size);
-    ck_assert_uint_eq(hak__huge_kept(), kept - size);
+    ck_assert_uint_eq(hak__huge_cached_bytes(), kept - size);
     hak__huge_free(again);
 
     again = hak__huge_reuse_to_grow(size / 8, size);
@@ -345,7 +345,7 @@ START_TEST(a_mapping_that_is_kept_serves_what_grows)
     ck_assert(hak__huge_resize(again, 2 * size, true));
     hak__huge_free(again);
     hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
-    ck_assert_uint_eq(hak__huge_kept(), kept - size);
+    ck_assert_uint_eq(hak__huge_cached_bytes(), kept - size);
 }
 END_TEST
 
@@ -354,11 +354,11 @@ START_TEST(a_mapping_that_is_too_large_to_keep_is_regretted)
     size_t size = hak__retain_limit() + HAK_GRANULE;
     for (int i = 0; i < 2; i++) {
         hak__huge_free(hak__huge_alloc(size, HAK_GRANULE));
-        ck_assert_uint_eq(hak__huge_kept(), 0);
+        ck_assert_uint_eq(hak__huge_cached_bytes(), 0);
         hak__retain_excess(0); /* learns that it was needed again */
     }
     hak__huge_free(hak__huge_alloc(size, HAK_GRANULE));
-    ck_assert_uint_eq(hak__huge_kept(), size);
+    ck_assert_uint_eq(hak__huge_cached_bytes(), size);
     hak__huge_purge(SIZE_MAX, HAK_NEVER, true);
 }
 END_TEST
@@ -375,8 +375,8 @@ START_TEST(what_is_left_of_a_large_mapping_can_be_shown)
     size_t left = piece + leaf / 2 * 3 - base;
     hak__huge_free(span);
     hak__huge_purge(size - left, hak__os_now_ms() + 600000, true);
-    ck_assert_uint_le(hak__huge_kept(), left);
-    span = hak__huge_alloc(hak__huge_kept(), HAK_GRANULE);
+    ck_assert_uint_le(hak__huge_cached_bytes(), left);
+    span = hak__huge_alloc(hak__huge_cached_bytes(), HAK_GRANULE);
     ck_assert_uint_eq(span->base, base);
     for (size_t i = 0; i < HAK_LEAF_SIZE; i++)
         ck_assert_uint_eq(hak__pagemap.none[i], 0);

@@ -8,8 +8,8 @@
 
 #include <hakmem/hakmem.h>
 
-#include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_check.h"
 #include "cache/heap_flush.h"
 #include "cache/heap_list.h"
 #include "cache/heap_pool.h"
@@ -64,14 +64,14 @@ static size_t kept_by_a_heap(void)
 }
 
 /* Nothing is live, and this thread keeps nothing. */
-static struct hak_account account_of_nothing(void)
+static struct hak_heap_check check_of_nothing(void)
 {
-    struct hak_account account;
+    struct hak_heap_check check;
     hak__heap_flush(hak__heap);
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.live, 0);
-    return account;
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
+    ck_assert_uint_eq(check.live, 0);
+    return check;
 }
 
 START_TEST(a_sleeping_owner_strands_little)
@@ -127,7 +127,7 @@ START_TEST(a_dead_owners_slabs_are_adopted)
     pthread_t owner;
     pthread_create(&owner, NULL, fill_and_end, NULL);
     pthread_join(owner, NULL);
-    hak__heap_flush_left(HAK_NEVER);
+    hak__heap_flush_orphans(HAK_NEVER);
     uint32_t dead = hak__owner_of(hak__pagemap_word((uintptr_t)block[0]));
     ck_assert_uint_ne(dead, hak__heap->id);
     free_from(0, 2);
@@ -139,7 +139,7 @@ START_TEST(a_dead_owners_slabs_are_adopted)
     ck_assert_uint_eq(hak__owner_of(hak__pagemap_word((uintptr_t)one)), hak__heap->id);
     hak_free(one);
     free_from(1, 2);
-    ck_assert_uint_eq(account_of_nothing().slabs, 0);
+    ck_assert_uint_eq(check_of_nothing().slabs, 0);
 }
 END_TEST
 
@@ -160,22 +160,22 @@ START_TEST(mixed_sizes_go_back_by_the_parcel)
     enum { WARM = 5, ROUNDS = 15 };
     int rounds = ROUNDS;
     uint64_t before = 0;
-    struct hak_account account;
+    struct hak_heap_check check;
     pthread_t owner;
     pthread_barrier_init(&filled, NULL, 2);
     pthread_barrier_init(&freed, NULL, 2);
     hak_free(hak_malloc(SIZE));
-    hak__account(&account);
-    size_t live = account.live;
+    hak__heap_check(&check);
+    size_t live = check.live;
     pthread_create(&owner, NULL, fill_in_rounds, &rounds);
     for (int round = 0; round < rounds; round++) {
         pthread_barrier_wait(&filled);
         if (round == WARM)
             before = hak__counter_sum(HAK_COUNTER_SHARED_RMWS);
         free_from(0, 1);
-        hak__account(&account); /* the owner waits */
-        ck_assert_ptr_null(account.wrong);
-        ck_assert_uint_eq(account.live, live);
+        hak__heap_check(&check); /* the owner waits */
+        ck_assert_ptr_null(check.wrong);
+        ck_assert_uint_eq(check.live, live);
         pthread_barrier_wait(&freed);
     }
     pthread_join(owner, NULL);
@@ -183,10 +183,10 @@ START_TEST(mixed_sizes_go_back_by_the_parcel)
     uint64_t changes = hak__counter_sum(HAK_COUNTER_SHARED_RMWS) - before;
     ck_assert_uint_lt(changes, (uint64_t)(ROUNDS - WARM) * BLOCKS / 4);
     hak__heap_flush(hak__heap);
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.live, live);
-    ck_assert_uint_eq(account.batched, 0);
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
+    ck_assert_uint_eq(check.live, live);
+    ck_assert_uint_eq(check.batched, 0);
 }
 END_TEST
 
@@ -232,10 +232,10 @@ START_TEST(bursts_of_kept_blocks_go_back_by_the_parcel)
         pthread_create(&thread[i], NULL, count_changes_in_turns, (void *)i);
     for (int i = 0; i < 2; i++)
         pthread_join(thread[i], NULL);
-    struct hak_account account;
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.live, 0);
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
+    ck_assert_uint_eq(check.live, 0);
 }
 END_TEST
 
@@ -265,11 +265,11 @@ static void run_and_end(void)
 
 static size_t cached_blocks(void)
 {
-    struct hak_account account;
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.live, 0);
-    return account.cached;
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
+    ck_assert_uint_eq(check.live, 0);
+    return check.cached;
 }
 
 START_TEST(a_thread_goes_on_with_what_the_last_one_left)
@@ -294,7 +294,7 @@ static size_t heaps_left(void)
 {
     size_t count = 0;
     for (struct hak_heap *heap = hak_load_acquire(&hak__heaps); heap != NULL; heap = heap->older)
-        count += heap->left;
+        count += heap->orphaned;
     return count;
 }
 
@@ -367,11 +367,11 @@ START_TEST(what_is_left_goes_by_time)
     static void *mine[ROUNDS * 100];
     ck_assert_int_eq(hak_option_set("decay_ms", "50"), 0);
     run_and_end();
-    ck_assert(heap_of_the_last->left);
+    ck_assert(heap_of_the_last->orphaned);
     usleep(2 * DECAY_MS * 1000);
     for (int i = 0; i < ROUNDS * 100; i++)
         mine[i] = hak_malloc(4096);
-    ck_assert(!heap_of_the_last->left);
+    ck_assert(!heap_of_the_last->orphaned);
     for (int i = 0; i < ROUNDS * 100; i++)
         hak_free(mine[i]);
 }
@@ -379,7 +379,7 @@ END_TEST
 
 START_TEST(mail_for_an_owner_that_ends_is_handed_back)
 {
-    struct hak_account account;
+    struct hak_heap_check check;
     pthread_t owner;
     hak_free(hak_malloc(16)); /* now this thread has a heap */
     pthread_barrier_init(&filled, NULL, 2);
@@ -390,17 +390,17 @@ START_TEST(mail_for_an_owner_that_ends_is_handed_back)
     ck_assert_ptr_nonnull(heap);
     for (int i = 0; i < HAK_PARCEL_BLOCKS; i++)
         hak_free(block[i]);
-    ck_assert_ptr_nonnull(hak__mail_waiting(heap));
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_ge(account.batched, HAK_PARCEL_BLOCKS);
+    ck_assert_ptr_nonnull(hak__mail_pending(heap));
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
+    ck_assert_uint_ge(check.batched, HAK_PARCEL_BLOCKS);
     pthread_barrier_wait(&freed);
     pthread_join(owner, NULL);
-    ck_assert_ptr_null(hak__mail_waiting(heap));
+    ck_assert_ptr_null(hak__mail_pending(heap));
     for (int i = HAK_PARCEL_BLOCKS; i < BLOCKS; i++)
         hak_free(block[i]);
-    ck_assert_ptr_null(hak__mail_waiting(heap)); /* it is closed */
-    ck_assert_uint_eq(account_of_nothing().batched, 0);
+    ck_assert_ptr_null(hak__mail_pending(heap)); /* it is closed */
+    ck_assert_uint_eq(check_of_nothing().batched, 0);
 }
 END_TEST
 
@@ -432,7 +432,7 @@ START_TEST(many_owners_take_few_parcels)
     pthread_barrier_wait(&freed);
     for (int i = 0; i < OWNERS; i++)
         pthread_join(owner[i], NULL);
-    ck_assert_uint_eq(account_of_nothing().batched, 0);
+    ck_assert_uint_eq(check_of_nothing().batched, 0);
 }
 END_TEST
 
@@ -477,7 +477,7 @@ START_TEST(many_threads_free_for_each_other_by_the_parcel)
     }
     /* 0.025 a block where 24 owners share 16 gathers, 0.007 where each has its own */
     ck_assert_uint_lt(least, (uint64_t)(ROUNDS_OF_MANY - COUNTED_FROM) * OF_ALL / 65);
-    ck_assert_uint_eq(account_of_nothing().batched, 0);
+    ck_assert_uint_eq(check_of_nothing().batched, 0);
 }
 END_TEST
 

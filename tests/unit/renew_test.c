@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/params.h"
-#include "cache/account.h"
 #include "cache/heap.h"
+#include "cache/heap_check.h"
 #include "cache/thread_cache.h"
 #include "page/pagemap.h"
 #include "slab/shared_pool.h"
@@ -51,12 +51,12 @@ static void fill(void)
         hak_free(block[i]);
 }
 
-static void account(void)
+static void check(void)
 {
-    struct hak_account account;
-    hak__account(&account);
-    if (account.wrong != NULL)
-        ck_abort_msg("%s, at %p", account.wrong, account.where);
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    if (check.wrong != NULL)
+        ck_abort_msg("%s, at %p", check.wrong, check.where);
 }
 
 /* Which signal, or status, a child ends with. */
@@ -129,7 +129,7 @@ static int use_all(void)
     for (int round = 0; round < 2; round++) {
         if (hak_secret_renew() != 0)
             return 1;
-        account();
+        check();
         for (size_t i = 0; i < BLOCKS; i++) {
             more[i] = hak_malloc(size_of(i));
             memset(more[i], 0xaa, size_of(i));
@@ -138,14 +138,14 @@ static int use_all(void)
             for (size_t at = 0; at < size_of(i); at++)
                 if (((unsigned char *)block[i])[at] != i % 255)
                     return 2;
-        account();
+        check();
         for (size_t i = 0; i < BLOCKS; i++)
             hak_free(more[i]);
     }
     for (size_t i = 0; i < BLOCKS; i += 3)
         hak_free(block[i]);
     hak_purge(HAK_PURGE_PROCESS, 0);
-    account();
+    check();
     return 0;
 }
 
@@ -153,7 +153,7 @@ START_TEST(everything_serves_again)
 {
     fill();
     ck_assert_int_eq(in_child(use_all), 0);
-    account();
+    check();
 }
 END_TEST
 

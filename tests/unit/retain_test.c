@@ -96,15 +96,15 @@ START_TEST(large_blocks_are_kept_beside_thousands_of_threads)
     hak_add_relaxed(&hak__heaps_in_use, THOUSANDS);
     for (int i = 0; i < 100; i++) {
         hak_free(hak_malloc(100000));
-        ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 2);
+        ck_assert_uint_eq(hak__heap->cached_spans[HAK_SPAN_NEWEST].units, 2);
         hak_free(hak_malloc(1000000));
-        ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 16);
+        ck_assert_uint_eq(hak__heap->cached_spans[HAK_SPAN_NEWEST].units, 16);
         hak_thread_flush(); /* or a hundred such turns would be more than there are */
-        ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 0);
+        ck_assert_uint_eq(hak__heap->cached_spans[HAK_SPAN_NEWEST].units, 0);
     }
     hak_option_set("cache_max", "64K");
     hak_free(hak_malloc(100000));
-    ck_assert_uint_eq(hak__heap->kept[HAK_SPAN_NEWEST].units, 0);
+    ck_assert_uint_eq(hak__heap->cached_spans[HAK_SPAN_NEWEST].units, 0);
     hak_option_set("cache_max", "16M");
     hak_sub_relaxed(&hak__heaps_in_use, THOUSANDS);
 }

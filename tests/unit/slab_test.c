@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/bits.h"
-#include "cache/account.h"
+#include "cache/heap_check.h"
 #include "core/options.h"
 #include "os/deadline.h"
 #include "os/lock.h"
@@ -355,14 +355,14 @@ START_TEST(there_is_no_last_superslab)
         hak__pool_release(slab[i]);
     }
     ck_assert_uint_le(hak_load_relaxed(&hak__superslabs_in_use), 1);
-    struct hak_account account;
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
-    ck_assert_uint_eq(account.slabs, 0);
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
+    ck_assert_uint_eq(check.slabs, 0);
 }
 END_TEST
 
-START_TEST(superslabs_come_whole_when_asked_to)
+START_TEST(superslabs_are_populated_at_once_when_asked_to)
 {
     enum { OTHER = 4 };
     void *page = hak__os_map(HAK_GRANULE);
@@ -378,25 +378,25 @@ START_TEST(superslabs_come_whole_when_asked_to)
         count_all(slab[i]);
         ck_assert_int_eq(!slab[i]->cold, can && i >= OTHER);
     }
-    struct hak_account account;
+    struct hak_heap_check check;
     for (int i = 0; i < 2 * OTHER; i++) {
         struct slab_view now;
         slab_freelist_let_go(slab[i], &now);
         hak__pool_release(slab[i]);
     }
-    hak__account(&account);
-    ck_assert_ptr_null(account.wrong);
+    hak__heap_check(&check);
+    ck_assert_ptr_null(check.wrong);
 }
 END_TEST
 
-static const char *account_of(void)
+static const char *contradiction(void)
 {
-    struct hak_account account;
-    hak__account(&account);
-    return account.wrong;
+    struct hak_heap_check check;
+    hak__heap_check(&check);
+    return check.wrong;
 }
 
-START_TEST(the_account_finds_contradictions)
+START_TEST(the_heap_check_finds_contradictions)
 {
     TinySlabMeta *slab = hak__pool_acquire(hak__class_of(1024), OWNER);
     uint32_t first = 0;
@@ -404,39 +404,39 @@ START_TEST(the_account_finds_contradictions)
     ck_assert_uint_eq(slab_freelist_carve(slab, 6, &first), 6);
     for (uint32_t i = 0; i < 3; i++)
         slab_freelist_push_lockfree(slab, slab->class_idx, slab_freelist_block(slab, i));
-    ck_assert_ptr_null(account_of());
+    ck_assert_ptr_null(contradiction());
     /* 2 leads to 1 and 1 to 0: let 0 lead back to 2 */
     slab_freelist_link(slab, slab_freelist_block(slab, 0), 2);
-    ck_assert_str_eq(account_of(), "a block stands twice on a free list");
+    ck_assert_str_eq(contradiction(), "a block stands twice on a free list");
     slab_freelist_link(slab, slab_freelist_block(slab, 0), HAK_SLAB_NO_BLOCK);
     slab_freelist_link(slab, slab_freelist_block(slab, 1), HAK_SLAB_NO_BLOCK);
-    ck_assert_str_eq(account_of(), "a free list is not as long as its count");
+    ck_assert_str_eq(contradiction(), "a free list is not as long as its count");
     slab_freelist_link(slab, slab_freelist_block(slab, 1), 0);
     slab->size += 16;
-    ck_assert_str_eq(account_of(), "a slab's record does not fit its class");
+    ck_assert_str_eq(contradiction(), "a slab's record does not fit its class");
     slab->size -= 16;
     hak__live_sub(16);
-    ck_assert_str_eq(account_of(), "less is live than slabs and kept spans have");
+    ck_assert_str_eq(contradiction(), "less is live than slabs and kept spans have");
     hak__live_add(16);
     hak__retained_add(HAK_GRANULE);
-    ck_assert_str_eq(account_of(), "what is retained is not what is counted");
+    ck_assert_str_eq(contradiction(), "what is retained is not what is counted");
     hak__retained_sub(HAK_GRANULE);
     hak__memory_return(HAK_GRANULE);
-    ck_assert_str_eq(account_of(), "what was taken from the system is neither live nor retained");
+    ck_assert_str_eq(contradiction(), "what was taken from the system is neither live nor retained");
     ck_assert(hak__memory_take(HAK_GRANULE));
     slab_freelist_link(slab, slab_freelist_block(slab, 1), 77);
-    ck_assert_str_eq(account_of(),
+    ck_assert_str_eq(contradiction(),
                      "a free list leads to what was never handed out: written after free");
     slab_freelist_link(slab, slab_freelist_block(slab, 1), 0);
     struct slab_view now;
     slab_freelist_let_go(slab, &now);
-    ck_assert_str_eq(account_of(), "a PARTIAL slab is not shown");
+    ck_assert_str_eq(contradiction(), "a PARTIAL slab is not shown");
     hak__superslab_show(slab, slab->class_idx);
-    ck_assert_str_eq(account_of(), "a growing slab that no heap holds is shown as one's");
+    ck_assert_str_eq(contradiction(), "a growing slab that no heap holds is shown as one's");
     hak__pool_show(slab, 0);
-    ck_assert_ptr_null(account_of());
+    ck_assert_ptr_null(contradiction());
     hak__pagemap_set_words(slab->base, slab->units, slab->class_idx + 1u);
-    ck_assert_str_eq(account_of(), "the page map is wrong about whether a slab is growing");
+    ck_assert_str_eq(contradiction(), "the page map is wrong about whether a slab is growing");
     hak__pool_show(slab, 0);
 }
 END_TEST
@@ -556,8 +556,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_limit_refuses_pages);
     tcase_add_test(tests, a_set_finds_its_members);
     tcase_add_test(tests, there_is_no_last_superslab);
-    tcase_add_test(tests, superslabs_come_whole_when_asked_to);
-    tcase_add_test(tests, the_account_finds_contradictions);
+    tcase_add_test(tests, superslabs_are_populated_at_once_when_asked_to);
+    tcase_add_test(tests, the_heap_check_finds_contradictions);
     if (HAK_DEBUG)
         tcase_add_test_raise_signal(tests, a_forbidden_move_ends_the_debug_build, SIGABRT);
     tcase_add_test(tests, two_tries_of_a_lock);

@@ -312,11 +312,11 @@ class Library:
 
     def parcels(self, heap):
         """Of all parcels with freed blocks that the heap sends or gets: what it is, and the parcel."""
-        gathers = heap["gathers"]
-        for i in range(length(gathers.dereference()) if int(gathers) != 0 else 0):
-            gather = gathers.dereference()[i]
-            if int(gather["parcel"]) != 0:
-                yield f"gathered by heap {int(heap['id'])} for heap {int(gather['owner'])}", gather["parcel"]
+        outboxes = heap["outboxes"]
+        for i in range(length(outboxes.dereference()) if int(outboxes) != 0 else 0):
+            outbox = outboxes.dereference()[i]
+            if int(outbox["parcel"]) != 0:
+                yield f"gathered by heap {int(heap['id'])} for heap {int(outbox['owner'])}", outbox["parcel"]
         parcel = heap["inbox"]
         full = int(heap["mailbox"]["full"])
         lists = [parcel]
@@ -375,8 +375,8 @@ class Library:
 
     def large_state(self, block):
         for heap in self.heaps:
-            for i in range(length(heap["kept"])):
-                kept = heap["kept"][i]
+            for i in range(length(heap["cached_spans"])):
+                kept = heap["cached_spans"][i]
                 if int(kept["units"]) != 0 and int(kept["block"]) == block:
                     return f"free, in the span cache of heap {int(heap['id'])}"
         return "live"

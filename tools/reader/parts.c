@@ -205,7 +205,7 @@ static bool add_span(struct look *look, size_t index, bool huge)
     if (!read_record(look, index, &record) || !reader_read(look->reader, record, &span, sizeof span))
         return pass_over(look);
     memcpy(&offset, (const void *)&span.offset, sizeof offset);
-    memcpy(&kept, (const void *)&span.kept, sizeof kept);
+    memcpy(&kept, (const void *)&span.cached, sizeof kept);
     memcpy(&sampled, (const void *)&span.sampled, sizeof sampled);
     uint64_t bytes = span_bytes(&span, base, offset, huge);
     if (bytes == 0)

@@ -136,14 +136,14 @@ static bool add_parcels(struct reader *reader, struct places *places, uintptr_t 
 
 static bool add_mail(struct reader *reader, struct places *places, uintptr_t heap, uint32_t id)
 {
-    struct hak_gather gathers[HAK_ALL_GATHERS] = {0};
+    struct hak_outbox gathers[HAK_ALL_OUTBOXES] = {0};
     uintptr_t at, inbox, full;
-    if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, gathers), &at, sizeof at) ||
+    if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, outboxes), &at, sizeof at) ||
         (at != 0 && !reader_read(reader, at, gathers, sizeof gathers)) ||
         !reader_read(reader, READER_FIELD(struct hak_heap, heap, inbox), &inbox, sizeof inbox) ||
         !reader_read(reader, READER_FIELD(struct hak_heap, heap, mailbox.full), &full, sizeof full))
         return pass_over(reader);
-    for (int i = 0; i < HAK_ALL_GATHERS; i++)
+    for (int i = 0; i < HAK_ALL_OUTBOXES; i++)
         if (!add_parcels(reader, places, (uintptr_t)gathers[i].parcel, id))
             return false;
     return add_parcels(reader, places, inbox, id) &&
@@ -152,10 +152,10 @@ static bool add_mail(struct reader *reader, struct places *places, uintptr_t hea
 
 static bool add_kept(struct reader *reader, struct places *places, uintptr_t heap, uint32_t id)
 {
-    struct hak_kept kept[HAK_SPAN_PLACES];
-    if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, kept), kept, sizeof kept))
+    struct hak_cached_span kept[HAK_CACHED_SPANS];
+    if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, cached_spans), kept, sizeof kept))
         return pass_over(reader);
-    for (int i = 0; i < HAK_SPAN_PLACES; i++)
+    for (int i = 0; i < HAK_CACHED_SPANS; i++)
         if (kept[i].units != 0 &&
             !add(reader, places, (uintptr_t)kept[i].block, id, READER_CACHED))
             return false;

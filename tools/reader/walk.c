@@ -147,7 +147,7 @@ static bool visit_span(struct walk *walk, size_t index, enum reader_kind kind)
     if (!read_record(walk, index, &record) || !read_span(walk, record, &span))
         return pass_over(walk->reader);
     memcpy(&offset, (const void *)&span.offset, sizeof offset);
-    memcpy(&kept, (const void *)&span.kept, sizeof kept);
+    memcpy(&kept, (const void *)&span.cached, sizeof kept);
     memcpy(&sampled, (const void *)&span.sampled, sizeof sampled);
     if (!is_span_at(&span, base, offset, kind))
         return pass_over(walk->reader);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/handback.h"
+#include "cache/flush.h"
 
 #include "base/bits.h"
 #include "cache/enter.h"
@@ -82,7 +82,7 @@ static void take_place(struct hak_heap *heap, unsigned place, TinySlabMeta *slab
 }
 
 /* Neighbours in a bin are often neighbours in a slab: these need not be looked up again. */
-void hak__handback_add(struct hak_heap *heap, void *const *block, size_t count)
+void hak__flush_add(struct hak_heap *heap, void *const *block, size_t count)
 {
     for (size_t i = 0; i < count;) {
         TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block[i]);
@@ -93,7 +93,7 @@ void hak__handback_add(struct hak_heap *heap, void *const *block, size_t count)
     }
 }
 
-void hak__handback_flush(struct hak_heap *heap)
+void hak__flush_chains(struct hak_heap *heap)
 {
     for (uint32_t used = heap->chains_used; used != 0; used &= used - 1) {
         struct hak_chain *chain = &heap->chains[hak__lowest_bit(used)];
@@ -103,7 +103,7 @@ void hak__handback_flush(struct hak_heap *heap)
     heap->chains_used = 0;
 }
 
-void hak__handback_now(struct hak_heap *heap, void *block)
+void hak__flush_block(struct hak_heap *heap, void *block)
 {
     TinySlabMeta *slab = hak__pagemap_record((uintptr_t)block);
     struct hak_chain chain;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cache/account.h"
+#include "cache/heap_check.h"
 
 #include <string.h>
 
@@ -21,16 +21,16 @@
 
 /* Bitmaps of all slabs, by hak__superslab_index. */
 struct walk {
-    struct hak_account *account;
+    struct hak_heap_check *check;
     uint8_t *seen;
-    size_t slab_bytes, dirty_bytes, kept_bytes;
+    size_t slab_bytes, dirty_bytes, cached_span_bytes;
 };
 
 static void contradict(struct walk *walk, const char *wrong, const void *where)
 {
-    if (walk->account->wrong == NULL) {
-        walk->account->wrong = wrong;
-        walk->account->where = where;
+    if (walk->check->wrong == NULL) {
+        walk->check->wrong = wrong;
+        walk->check->where = where;
     }
 }
 
@@ -60,9 +60,9 @@ static void visit_slab(TinySlabMeta *slab, void *context)
     size_t carved = view.carved, free = view.free;
     if (view.class_idx == HAK_CLASS_STARTER)
         hak__starter_count(&carved, &free);
-    walk->account->slabs++;
-    walk->account->carved += carved;
-    walk->account->free += free;
+    walk->check->slabs++;
+    walk->check->carved += carved;
+    walk->check->free += free;
     walk->slab_bytes += hak__pages_bytes(slab, slab->units);
 }
 
@@ -83,7 +83,7 @@ static void visit_bin(struct walk *walk, struct hak_heap *heap, unsigned class_i
         }
         TinySlabMeta *slab = hak__pagemap_record(address);
         see(walk, slab, slab_freelist_index(slab, *at), *at);
-        walk->account->cached++;
+        walk->check->cached++;
     }
 }
 
@@ -95,7 +95,7 @@ static void visit_rest(struct walk *walk, const struct hak_rest *rest)
             continue;
         TinySlabMeta *slab = hak__pagemap_record((uintptr_t)rest->place[i]);
         see(walk, slab, slab_freelist_index(slab, rest->place[i]), rest->place[i]);
-        walk->account->cached++;
+        walk->check->cached++;
     }
 }
 
@@ -110,7 +110,7 @@ static void visit_chain(struct walk *walk, const struct hak_chain *chain)
         see(walk, slab, at, block);
         if (at >= slab_freelist_view(slab).carved)
             return;
-        walk->account->batched++;
+        walk->check->batched++;
         if ((i + 1 == chain->count) != (block == chain->last))
             contradict(walk, "a chain does not end at its last block", block);
         if (i + 1 < chain->count)
@@ -129,22 +129,22 @@ static void visit_parcels(struct walk *walk, const struct hak_parcel *parcel)
             }
             TinySlabMeta *slab = hak__pagemap_record(address);
             see(walk, slab, slab_freelist_index(slab, parcel->block[i]), parcel->block[i]);
-            walk->account->batched++;
+            walk->check->batched++;
         }
 }
 
 static void visit_mail(struct walk *walk, const struct hak_heap *heap)
 {
     size_t gathered = 0;
-    for (int i = 0; heap->gathers != NULL && i < HAK_ALL_GATHERS; i++) {
-        const struct hak_parcel *parcel = (*heap->gathers)[i].parcel;
+    for (int i = 0; heap->outboxes != NULL && i < HAK_ALL_OUTBOXES; i++) {
+        const struct hak_parcel *parcel = (*heap->outboxes)[i].parcel;
         visit_parcels(walk, parcel);
         gathered += parcel != NULL ? parcel->bytes : 0;
     }
-    if (gathered != heap->gathered_bytes)
+    if (gathered != heap->outbox_bytes)
         contradict(walk, "what a heap has gathered is not what it counts", heap);
     visit_parcels(walk, heap->inbox);
-    visit_parcels(walk, hak__mail_waiting(heap));
+    visit_parcels(walk, hak__mail_pending(heap));
 }
 
 static void visit_heap(struct hak_heap *heap, void *context)
@@ -162,16 +162,16 @@ static void visit_heap(struct hak_heap *heap, void *context)
     }
     for (uint32_t i = 0; HAK_HARDENED && i < hak__heap_rests(heap)->large_count; i++) {
         const struct hak_rests *rests = hak__heap_rests(heap);
-        walk->kept_bytes += hak__span_counted(rests->large[(rests->large_turn + i) % HAK_LARGE_RESTS]);
+        walk->cached_span_bytes += hak__span_counted(rests->large[(rests->large_turn + i) % HAK_LARGE_RESTS]);
     }
-    for (int i = 0; i < HAK_SPAN_PLACES; i++) {
-        if (heap->kept[i].units == 0)
+    for (int i = 0; i < HAK_CACHED_SPANS; i++) {
+        if (heap->cached_spans[i].units == 0)
             continue;
-        const struct hak_span *span = heap->kept[i].span;
-        if (hak__pagemap_word(span->base) != HAK_CODE_LARGE || span->units != heap->kept[i].units ||
-            hak__span_block(span) != heap->kept[i].block || !hak__span_is_kept(span))
+        const struct hak_span *span = heap->cached_spans[i].span;
+        if (hak__pagemap_word(span->base) != HAK_CODE_LARGE || span->units != heap->cached_spans[i].units ||
+            hak__span_block(span) != heap->cached_spans[i].block || !hak__span_is_cached(span))
             contradict(walk, "a kept span is not shown as one", span);
-        walk->kept_bytes += hak__span_counted(span);
+        walk->cached_span_bytes += hak__span_counted(span);
     }
     if (capacity != heap->capacity_bytes)
         contradict(walk, "the capacity of a heap's bins is not what it counts", heap);
@@ -180,41 +180,41 @@ static void visit_heap(struct hak_heap *heap, void *context)
     visit_mail(walk, heap);
 }
 
-HAK_WRITTEN_OFTEN struct hak_lock hak__account_lock;
+HAK_WRITTEN_OFTEN struct hak_lock hak__heap_check_lock;
 
-static void take_account_locked(struct hak_account *account)
+static void check_heap_locked(struct hak_heap_check *check)
 {
-    memset(account, 0, sizeof *account);
+    memset(check, 0, sizeof *check);
     size_t size = hak__align_up(hak__superslab_index_end() * HAK_SLAB_BITMAP + 1,
                                 hak__os_page_size());
-    struct walk walk = {.account = account, .seen = hak__os_map(size)};
+    struct walk walk = {.check = check, .seen = hak__os_map(size)};
     if (walk.seen == NULL) {
-        account->wrong = "out of memory";
+        check->wrong = "out of memory";
         return;
     }
     hak__superslab_visit(visit_slab, &walk);
     hak__heap_visit(visit_heap, &walk);
     hak__os_unmap_unused(walk.seen, size);
-    account->superslabs = hak_load_relaxed(&hak__superslabs_in_use);
-    size_t out = account->carved - account->free;
-    account->live = out - account->cached - account->batched;
-    if (out < account->cached + account->batched)
+    check->superslabs = hak_load_relaxed(&hak__superslabs_in_use);
+    size_t out = check->carved - check->free;
+    check->live = out - check->cached - check->batched;
+    if (out < check->cached + check->batched)
         contradict(&walk, "more blocks are cached than were handed out", NULL);
     size_t live = hak_load_relaxed(&hak__live_bytes);
-    account->large_bytes = live - walk.slab_bytes - walk.kept_bytes;
-    if (live < walk.slab_bytes + walk.kept_bytes)
+    check->large_bytes = live - walk.slab_bytes - walk.cached_span_bytes;
+    if (live < walk.slab_bytes + walk.cached_span_bytes)
         contradict(&walk, "less is live than slabs and kept spans have", NULL);
     if (hak_load_relaxed(&hak__retained_bytes) !=
-        walk.dirty_bytes + hak__arena_warm() + hak__huge_kept())
+        walk.dirty_bytes + hak__arena_warm() + hak__huge_cached_bytes())
         contradict(&walk, "what is retained is not what is counted", NULL);
     if (hak_load_relaxed(&hak__taken_bytes) != live + hak_load_relaxed(&hak__retained_bytes))
         contradict(&walk, "what was taken from the system is neither live nor retained", NULL);
 }
 
-void hak__account(struct hak_account *account)
+void hak__heap_check(struct hak_heap_check *check)
 {
     HAK_UNSEEN;
-    hak__lock_acquire(&hak__account_lock);
-    take_account_locked(account);
-    hak__lock_release(&hak__account_lock);
+    hak__lock_acquire(&hak__heap_check_lock);
+    check_heap_locked(check);
+    hak__lock_release(&hak__heap_check_lock);
 }

@@ -29,7 +29,7 @@ static void flush_own(bool process)
     if (process) {
         hak__heap_flush_shared();
         hak__sampled_flush();
-        hak__heap_flush_left(HAK_NEVER);
+        hak__heap_flush_orphans(HAK_NEVER);
     }
 }
 
@@ -38,7 +38,7 @@ size_t hak__purge_until(bool process, int64_t until)
     HAK_UNSEEN;
     size_t before = hak_load_relaxed(&hak__retained_bytes);
     if (process)
-        hak__reclaim_ask_for_flush();
+        hak__reclaim_request_flush();
     flush_own(process);
     size_t now = hak_load_relaxed(&hak__retained_bytes);
     size_t more = now > before ? now - before : 0;

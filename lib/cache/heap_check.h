@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The account: every count of the library derived anew from what it counts.
+ * The heap check: every count of the library derived anew from what it counts.
  *
  *     carved = live + cached + batched + free      over all slabs
  *     live bytes = slabs + large and huge blocks
  *     retained bytes = unused dirty slots + warm spans + kept mappings
  *     taken bytes = live bytes + retained bytes
  */
-#ifndef HAK_CACHE_ACCOUNT_H
-#define HAK_CACHE_ACCOUNT_H
+#ifndef HAK_CACHE_HEAP_CHECK_H
+#define HAK_CACHE_HEAP_CHECK_H
 
 #include <stddef.h>
 
 #include "os/lock.h"
 
-/* Held by who takes the account, and by the library's own thread while that is at work (purger.h). */
-extern struct hak_lock hak__account_lock;
+/* Held by who checks, and by the library's own thread while that is at work (purger.h). */
+extern struct hak_lock hak__heap_check_lock;
 
-struct hak_account {
+struct hak_heap_check {
     const char *wrong; /* the first contradiction, or NULL */
     const void *where; /* the slab, block or heap that it is about */
     size_t slabs, superslabs;
@@ -26,10 +26,10 @@ struct hak_account {
 };
 
 /*
- * Walks everything and fills in *account; account->wrong says what is not as it
+ * Walks everything and fills in *check; check->wrong says what is not as it
  * should be. Only while no other thread of the program allocates or frees. NULL without memory
  * for its bitmaps, "out of memory" is then the contradiction.
  */
-void hak__account(struct hak_account *account);
+void hak__heap_check(struct hak_heap_check *check);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking at blocks that the caller does not hold, while others allocate and free.
+ * Inspecting blocks that the caller does not hold, while others allocate and free.
  *
  * A large block is free when its record says so (span_cache.h), a small one when it has the mark of a
  * free block (thread_cache.h), which is part of the block. So the memory must be mapped while it is
@@ -20,10 +20,10 @@
  *  - A huge block's record changes under the lock of huge blocks while it is shown.
  *
  * What the program writes in live blocks meanwhile does not matter: it is not a mark. In blocks
- * that are being carved anything may stand. model/look.pml checks the second point.
+ * that are being carved anything may stand. model/inspect.pml checks the second point.
  */
-#ifndef HAK_CACHE_LOOK_H
-#define HAK_CACHE_LOOK_H
+#ifndef HAK_CACHE_INSPECT_H
+#define HAK_CACHE_INSPECT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@
 #include "slab/starter.h"
 
 /* The blocks of a slab, or one that is a span or mapping. */
-struct hak_look {
+struct hak_inspected {
     uint32_t code;      /* of the page map: a class plus one, STARTER, LARGE or HUGE */
     uint32_t owner;     /* id of a heap, 0: none */
     bool owner_alive;   /* it is attached to a thread */
@@ -45,13 +45,13 @@ struct hak_look {
 };
 
 /* What covers the address, or false when nothing does. Any thread, without locks held. */
-bool hak__look(uintptr_t address, struct hak_look *look);
+bool hak__inspect(uintptr_t address, struct hak_inspected *inspected);
 /* What its granule belongs to, which may begin behind the address. */
-bool hak__look_at(uintptr_t address, struct hak_look *look);
+bool hak__look_at(uintptr_t address, struct hak_inspected *inspected);
 
-static inline bool hak__look_is_live(const struct hak_look *look, uint32_t index)
+static inline bool hak__inspected_is_live(const struct hak_inspected *inspected, uint32_t index)
 {
-    return (look->live[index / 8] >> index % 8 & 1) != 0;
+    return (inspected->live[index / 8] >> index % 8 & 1) != 0;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking at a slab's blocks while it ends a life and begins another (lib/cache/look.h).
+ * Looking at a slab's blocks while it ends a life and begins another (lib/cache/inspect.h).
  *
  * A reader who finds the count of lives unchanged and the slab in use has seen a word and blocks
  * of one life. Lives are numbers here, in the word and in what the program writes. Processes see
@@ -50,7 +50,7 @@ proctype slab()
     od
 }
 
-/* C: lib/cache/look.c look_at_slab_locked */
+/* C: lib/cache/inspect.c inspect_slab_locked */
 proctype reader()
 {
     byte life, before, first, second, after, last;
