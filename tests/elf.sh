@@ -27,7 +27,7 @@ $NM -n -S "$HAK_LIBRARY" | awk '
         first[++count] = int(number($1) / 64)
         last[count] = int((number($1) + number($2) - 1) / 64)
         name[count] = $4
-        calm[count] = $4 ~ /^hak__(harden|heap_secret|slab_link_secret|heaps|heaps_in_use|flushes_wanted|lock_forker|disabled|oom_handler|options|pagemap|memory_is_locked|purger|starter|guards|guard_interval)$/ ||
+        calm[count] = $4 ~ /^hak__(harden|heap_secret|slab_link_secret|heaps|heaps_in_use|flushes_requested|lock_forker|disabled|oom_handler|options|pagemap|memory_is_locked|purger|starter|guards|guard_interval)$/ ||
                       $4 ~ /^(initialised|libc_is_ready)$/
         found += calm[count]
     }
