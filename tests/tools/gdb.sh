@@ -214,13 +214,15 @@ check_statistics() {
         '^  stage3 +[1-9]' '^  huge_allocations +1$' '^  threads_started +2$' \
         '^  threads_ended +1$'
     # what the program holds of a size that is its alone, and what adds up
-    awk '/^ +class/ { inside = 1; next } inside && NF == 9 {
+    least=1
+    case $HAK_LIBRARY in *-debug.so*) least=0 ;; esac # debug builds have no starter
+    awk -v least=$least '/^ +class/ { inside = 1; next } inside && NF == 9 {
             if ($4 != $5 + $6 + $7 || $4 > $9 || $7 < 0 || $8 > $7) exit 1
             started += $8
             live[$2] = $7
             batched[$2] = $6
         }
-        END { exit live[5376] != 300 || started < 1 || live[112] < 1 || live[7168] != 0 || batched[7168] != 1 }' \
+        END { exit live[5376] != 300 || started < least || live[112] < 1 || live[7168] != 0 || batched[7168] != 1 }' \
         "$work/answer" || fail "hak stats: the classes do not have what the program holds"
 }
 

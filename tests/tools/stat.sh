@@ -256,8 +256,13 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 same_blocks "$small"
-grep -Eq '^  starter, for the first blocks of all sizes: [1-9][0-9]* allocated, ' "$work/table" ||
-    fail 'says nothing of the starter'
+case $HAK_LIBRARY in
+*-debug.so* | *-hardened.so*) ;; # these have no starter
+*)
+    grep -Eq '^  starter, for the first blocks of all sizes: [1-9][0-9]* allocated, ' "$work/table" ||
+        fail 'says nothing of the starter'
+    ;;
+esac
 
 # again and again, until it ends
 begin "$work/inside"
