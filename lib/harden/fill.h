@@ -15,7 +15,7 @@ typedef uint64_t hak_pair_t __attribute__((vector_size(16), may_alias));
  */
 HAK_INLINE void hak__fill_zero(void *start, size_t bytes)
 {
-    hak_pair_t *first = start, *last = (hak_pair_t *)((char *)start + bytes), zero = {0, 0};
+    hak_pair_t *first = start, *last = first + bytes / sizeof *first, zero = {0, 0};
     if (bytes > 128) {
         memset(start, 0, bytes);
         return;
@@ -37,7 +37,7 @@ HAK_INLINE void hak__fill_zero(void *start, size_t bytes)
 /* Whether a multiple of 16 bytes is zero. */
 HAK_INLINE bool hak__fill_is_zero(const void *start, size_t bytes)
 {
-    const hak_pair_t *at = start, *end = (const hak_pair_t *)((const char *)start + bytes);
+    const hak_pair_t *at = start, *end = at + bytes / sizeof *at;
     hak_pair_t any = {0, 0}, other = {0, 0};
     for (; end - at >= 4; at += 4) {
         any |= at[0] | at[1];
