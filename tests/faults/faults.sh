@@ -18,7 +18,7 @@ diff "$work/source" "$work/compiled" || fail 'the calls of the source are not th
 "$program" > "$work/counts" || { cat "$work/counts"; fail 'a case ended badly'; }
 "$program" --pretend-purge || fail "where madvise purges nothing: a case ended badly"
 for size in 16384 65536; do
-    "$program" --page-size "$size" || fail "pages of $size bytes: a case ended badly"
+    FAULTS_PAGE_SIZE=$size "$program" --page-size "$size" || fail "pages of $size bytes: a case ended badly"
 done
 # what is called once, before the first case, while all calls fail
 FAULTS=1,1024 "$program" mixed 1,0 > "$work/start" || { cat "$work/start"; fail 'the start ended badly'; }

@@ -254,8 +254,17 @@ unsigned long fault_off_page(void)
     return off_page != NULL ? atomic_load(off_page) : 0;
 }
 
+/* Debug builds ask before main, and ask but once. */
+static void set_page_size_of_start(void)
+{
+    const char *text = getenv("FAULTS_PAGE_SIZE");
+    if (page_size == 0 && text != NULL)
+        fault_set_page_size(strtoul(text, NULL, 0));
+}
+
 unsigned long fault_auxiliary(unsigned long type)
 {
+    set_page_size_of_start();
     return type == AT_PAGESZ && page_size != 0 ? page_size : __getauxval(type);
 }
 
