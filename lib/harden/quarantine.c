@@ -8,7 +8,7 @@
 #include "page/retain.h"
 #include "page/span.h"
 
-/* Where a class has none, be it for want of memory. */
+/* Stands in for the quarantine of a class that has none, for example because memory ran out. */
 static struct hak_rest none;
 
 /*
