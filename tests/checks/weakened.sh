@@ -16,7 +16,8 @@ build() {
         sed "s/$2/$3/" "$srcdir/$1" > "$work/$1"
         ! cmp -s "$srcdir/$1" "$work/$1" || { echo "$1 has no '$2'"; exit 1; }
     fi
-    sources=$(find "$work/lib" -name '*.c' ! -name 'libc*.c' ! -name cxx.c ! -name dlopen.c \
+    # the hardened variant has files of its own
+    sources=$(find "$work/lib" -name '*.c' ! -path '*/harden/*' ! -name 'libc*.c' ! -name cxx.c ! -name dlopen.c \
         ! -name deepbind.c ! -name prctl.c ! -name atfork.c ! -name one_thread.c)
     # the compiler may hold options
     # shellcheck disable=SC2086
