@@ -41,14 +41,13 @@ static const char usage[] =
     "\n"
     "Exit status: 0 on success, 1 on failure, 2 on incorrect usage.\n";
 
-enum { ROWS = 30, DUMP = 64, DUMP_MOST = 4096 };
+enum { ROWS_OF_TYPES = 30, DUMP = 64, DUMP_MOST = 4096 };
 
 struct request {
     struct heap_request heap;
     const char *which; /* of --blocks */
     const char *type;  /* likewise, or NULL */
-    size_t rows;       /* of types; of blocks only if the option says so */
-    bool rows_given;
+    size_t rows;       /* 0: all */
     bool diff, json;
 };
 
@@ -92,8 +91,7 @@ static void complain_of_none(const struct heap *heap, const struct request *requ
 static int show_blocks(const struct heap *heap, const struct request *request)
 {
     uint64_t found = request->json ? heap_write_blocks_json(stdout, heap, request->type)
-                                   : heap_write_blocks(stdout, heap, request->type,
-                                                       request->rows_given ? request->rows : 0);
+                                   : heap_write_blocks(stdout, heap, request->type, request->rows);
     if (heap->left_out != 0)
         command_warning("out of memory: %" PRIu64 " more block%s not listed", heap->left_out,
                         number_s(heap->left_out));
@@ -215,7 +213,6 @@ static int take(struct request *request, int option)
         if (!number_parse(optarg, INT_MAX, false, &number))
             return bad("invalid number of rows:", optarg);
         request->rows = (size_t)number;
-        request->rows_given = true;
         return -1;
     case 'n':
         request->heap.no_stop = true;
@@ -244,12 +241,15 @@ int cmd_heap(int argc, char **argv)
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    struct request request = {.rows = ROWS};
+    static const size_t NOT_GIVEN = SIZE_MAX;
+    struct request request = {.rows = NOT_GIVEN};
     for (int option; (option = getopt_long(argc, argv, "b:x::r:ndjh", options, NULL)) != -1;) {
         int status = take(&request, option);
         if (status >= 0)
             return status;
     }
+    if (request.rows == NOT_GIVEN)
+        request.rows = request.which != NULL ? 0 : ROWS_OF_TYPES;
     int status = check(&request, argc - optind);
     return status == COMMAND_OK ? run(&request, argv + optind) : status;
 }

@@ -6,6 +6,7 @@
 #include <getopt.h>
 
 #include "command.h"
+#include "number_text.h"
 #include "profile_source.h"
 #include "snapshot.h"
 
@@ -36,7 +37,6 @@ static int run(const char *argument, const char *output, const struct snapshot_o
 {
     struct profile_source source;
     struct snapshot_report report;
-    char size[32];
     if (!profile_source_find(argument, &source))
         return COMMAND_FAILED;
     if (source.path != NULL) {
@@ -45,8 +45,7 @@ static int run(const char *argument, const char *output, const struct snapshot_o
     }
     if (!snapshot_take(source.pid, output, options, &report))
         return COMMAND_FAILED;
-    profile_format_bytes(size, sizeof size, (double)report.size);
-    printf("wrote %s: %s; process %d was ", output, size, (int)source.pid);
+    printf("wrote %s: %s; process %d was ", output, number_bytes((double)report.size).text, (int)source.pid);
     if (options->no_stop)
         printf("not stopped\n");
     else

@@ -21,14 +21,11 @@ static double share(uint64_t part, uint64_t whole)
 
 static void write_size(char *text, size_t size, const struct heap_row *row)
 {
-    char from[32], to[32];
     if (row->size == row->size_to) {
         snprintf(text, size, "%" PRIu64, row->size);
         return;
     }
-    profile_format_bytes(from, sizeof from, (double)row->size);
-    profile_format_bytes(to, sizeof to, (double)row->size_to + 1);
-    snprintf(text, size, "%s to %s", from, to);
+    snprintf(text, size, "%s to %s", number_bytes((double)row->size).text, number_bytes((double)row->size_to + 1).text);
 }
 
 static void write_label(FILE *out, const struct heap_row *row)
@@ -40,25 +37,6 @@ static void write_label(FILE *out, const struct heap_row *row)
         write_size(text, sizeof text, row);
         fprintf(out, "%s\n", text);
     }
-}
-
-struct bytes_text {
-    char text[24];
-};
-
-static struct bytes_text bytes_of(uint64_t bytes)
-{
-    struct bytes_text made;
-    profile_format_bytes(made.text, sizeof made.text, (double)bytes);
-    return made;
-}
-
-/* With a sign in front. */
-static struct bytes_text change_of(int64_t bytes)
-{
-    struct bytes_text made = {"+"};
-    profile_format_bytes(made.text + (bytes >= 0), sizeof made.text - 1, (double)bytes);
-    return made;
 }
 
 static struct heap_sum sum_of(const struct heap_row *rows, size_t count)
@@ -75,7 +53,7 @@ static struct heap_sum sum_of(const struct heap_row *rows, size_t count)
 
 static void write_row(FILE *out, struct heap_sum sum, uint64_t whole)
 {
-    fprintf(out, "  %12" PRIu64 " %12s %7.1f %% %10" PRIu64 "  ", sum.blocks, bytes_of(sum.bytes).text,
+    fprintf(out, "  %12" PRIu64 " %12s %7.1f %% %10" PRIu64 "  ", sum.blocks, number_bytes((double)sum.bytes).text,
             share(sum.bytes, whole), sum.blocks != 0 ? sum.bytes / sum.blocks : 0);
 }
 
@@ -101,8 +79,8 @@ static void write_head(FILE *out, const struct heap *heap)
     else
         fprintf(out, "%s, libhakmem %s\n", heap->name, heap->version);
     fprintf(out, "%" PRIu64 " block%s in use, %s; %" PRIu64 " free block%s, %s\n",
-            heap->live.blocks, number_s(heap->live.blocks), bytes_of(heap->live.bytes).text, heap->free.blocks,
-            number_s(heap->free.blocks), bytes_of(heap->free.bytes).text);
+            heap->live.blocks, number_s(heap->live.blocks), number_bytes((double)heap->live.bytes).text, heap->free.blocks,
+            number_s(heap->free.blocks), number_bytes((double)heap->free.bytes).text);
     if (heap->stopped > 0)
         fprintf(out, "The process was stopped for %.1f ms.\n", 1000 * heap->stopped);
     if (!heap->summary.has_marks)
@@ -205,8 +183,8 @@ static void write_changes(FILE *out, const struct change *changes, size_t count,
         return;
     fprintf(out, "\n  %12s %12s %12s  %s\n", "blocks", "bytes", "bytes now", heading);
     for (size_t i = 0; i < shown; i++) {
-        fprintf(out, "  %+12" PRId64 " %12s %12s  ", changes[i].blocks, change_of(changes[i].bytes).text,
-                bytes_of(changes[i].now).text);
+        fprintf(out, "  %+12" PRId64 " %12s %12s  ", changes[i].blocks, number_bytes_change((double)changes[i].bytes).text,
+                number_bytes((double)changes[i].now).text);
         write_label(out, changes[i].row);
     }
     if (shown < count)
@@ -217,7 +195,7 @@ static void write_change(FILE *out, const struct heap *new, const struct heap *o
 {
     int64_t blocks = (int64_t)(new->live.blocks - old->live.blocks);
     fprintf(out, "%+" PRId64 " block%s in use, %s\n", blocks, number_s(magnitude(blocks)),
-            change_of((int64_t)(new->live.bytes - old->live.bytes)).text);
+            number_bytes_change((double)(int64_t)(new->live.bytes - old->live.bytes)).text);
 }
 
 /* So that the rows add up to the change of all. */
@@ -225,7 +203,7 @@ static void write_untyped_change(FILE *out, const struct heap *new, const struct
 {
     struct heap_sum now = untyped(new), before = untyped(old);
     fprintf(out, "  %+12" PRId64 " %12s %12s  (no type known)\n", (int64_t)(now.blocks - before.blocks),
-            change_of((int64_t)(now.bytes - before.bytes)).text, bytes_of(now.bytes).text);
+            number_bytes_change((double)(int64_t)(now.bytes - before.bytes)).text, number_bytes((double)now.bytes).text);
 }
 
 void heap_write_difference(FILE *out, const struct heap *new, const struct heap *old, size_t rows_most)

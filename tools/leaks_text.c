@@ -11,18 +11,9 @@ static const double MIB = 1 << 20;
 
 /* ---- the head ---------------------------------------------------------- */
 
-static void write_bytes(FILE *out, uint64_t bytes)
-{
-    char text[32];
-    profile_format_bytes(text, sizeof text, (double)bytes);
-    fputs(text, out);
-}
-
 static void write_sum(FILE *out, struct leaks_sum sum)
 {
-    fprintf(out, "%" PRIu64 " block%s (", sum.blocks, number_s(sum.blocks));
-    write_bytes(out, sum.bytes);
-    fputc(')', out);
+    fprintf(out, "%" PRIu64 " block%s (%s)", sum.blocks, number_s(sum.blocks), number_bytes((double)sum.bytes).text);
 }
 
 /* At its end, by hakmem run. */

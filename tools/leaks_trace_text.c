@@ -9,17 +9,9 @@
 #include "number_text.h"
 #include "reader/chain.h"
 
-static void write_bytes(FILE *out, uint64_t bytes)
-{
-    char text[32];
-    profile_format_bytes(text, sizeof text, (double)bytes);
-    fputs(text, out);
-}
-
 static void write_size_and_type(FILE *out, const struct trace_block *block)
 {
-    fputs("block of ", out);
-    write_bytes(out, block->size);
+    fprintf(out, "block of %s", number_bytes((double)block->size).text);
     if (block->type != NULL)
         fprintf(out, ", %s", block->type);
 }

@@ -101,14 +101,13 @@ static void put_box(const struct map_box *box, void *context)
 
 static void put_row_texts(const struct svg *svg, uintptr_t start, const struct map_share *share)
 {
-    char bytes[32];
     double all = map_share_bytes(share), y = svg->y + svg->row / 2.0 + 3;
-    profile_format_bytes(bytes, sizeof bytes, share->allocated);
     fprintf(svg->out,
             "<text x=\"%d\" y=\"%.1f\">%012" PRIxPTR "</text>"
             "<text class=\"number\" x=\"%d\" y=\"%.1f\">%s</text>"
             "<text class=\"number\" x=\"%d\" y=\"%.1f\">%.0f %%</text>\n",
-            MARGIN, y, start, RIGHT - 54, y, bytes, RIGHT, y, all > 0 ? 100 * share->allocated / all : 0);
+            MARGIN, y, start, RIGHT - 54, y, number_bytes(share->allocated).text, RIGHT, y,
+            all > 0 ? 100 * share->allocated / all : 0);
 }
 
 static bool is_superslab(const struct svg *svg, const struct map_row *row)
@@ -155,7 +154,6 @@ static void put_huge(struct svg *svg)
 {
     size_t shown = svg->huge_count < HUGE_MOST ? svg->huge_count : HUGE_MOST;
     double rest = svg->map->sum[MAP_HUGE].share.allocated;
-    char bytes[32];
     if (shown == 0)
         return;
     fprintf(svg->out, "<text class=\"heading\" x=\"%d\" y=\"%d\">Huge blocks</text>\n<g class=\"note\">\n", MARGIN,
@@ -172,9 +170,8 @@ static void put_huge(struct svg *svg)
         rest -= box.share.allocated;
     }
     if (shown < svg->huge_count) {
-        profile_format_bytes(bytes, sizeof bytes, rest);
         fprintf(svg->out, "<text x=\"%d\" y=\"%d\">%zu smaller huge block%s: %s resident</text>\n", MARGIN, svg->y + 13,
-                svg->huge_count - shown, number_s(svg->huge_count - shown), bytes);
+                svg->huge_count - shown, number_s(svg->huge_count - shown), number_bytes(rest).text);
         svg->y += LINE;
     }
     fputs("</g>\n", svg->out);
@@ -253,14 +250,12 @@ static void put_classes(const struct svg *svg)
     const double step = (double)(RIGHT - CLASSES_X) / HAK_CLASS_COUNT;
     double most = 0;
     int y = CLASSES_TOP + CLASSES_HEIGHT + 25;
-    char text[32];
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         most = resident(&svg->map->sum[i].share) > most ? resident(&svg->map->sum[i].share) : most;
-    profile_format_bytes(text, sizeof text, most);
     fprintf(svg->out,
             "<g id=\"classes\">\n<text class=\"heading\" x=\"%d\" y=\"%d\">Slabs by the size of their blocks</text>"
             "<text class=\"number\" x=\"%d\" y=\"%d\">highest: %s</text>\n",
-            CLASSES_X, CLASSES_TOP - LINE, RIGHT, CLASSES_TOP - LINE, text);
+            CLASSES_X, CLASSES_TOP - LINE, RIGHT, CLASSES_TOP - LINE, number_bytes(most).text);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++) {
         size_t size = hak__class_size(i);
         put_class(svg, i, most);
@@ -283,13 +278,13 @@ static void put_others(const struct svg *svg)
     int x = CLASSES_X, y = CLASSES_TOP + CLASSES_HEIGHT + 52;
     fputs("<g id=\"others\">\n", svg->out);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        char description[MAP_DESCRIPTION_MOST], bytes[32];
+        char description[MAP_DESCRIPTION_MOST];
         const struct map_sum *sum = &svg->map->sum[others[i].key];
         map_describe_sum(description, sizeof description, others[i].key, sum);
-        profile_format_bytes(bytes, sizeof bytes, resident(&sum->share));
         begin_box(svg, others[i].key, description);
         put_rect(svg->out, "", x, y - 11, 13, 13);
-        fprintf(svg->out, "<text x=\"%d\" y=\"%d\">%s: %s</text></g>\n", x + 20, y, others[i].label, bytes);
+        fprintf(svg->out, "<text x=\"%d\" y=\"%d\">%s: %s</text></g>\n", x + 20, y, others[i].label,
+                number_bytes(resident(&sum->share)).text);
         x += others[i].width;
     }
     fputs("</g>\n", svg->out);
@@ -321,17 +316,14 @@ static void put_style(const struct svg *svg)
 static void put_header(const struct svg *svg)
 {
     const struct map *map = svg->map;
-    char cell[32], row[32], rss[32], peak[32];
-    profile_format_bytes(cell, sizeof cell, (double)((uint64_t)1 << svg->grid.shift));
-    profile_format_bytes(row, sizeof row, (double)map_row_bytes(&svg->grid));
-    profile_format_bytes(rss, sizeof rss, (double)map->residency.rss);
-    profile_format_bytes(peak, sizeof peak, (double)map->residency.peak);
     fprintf(svg->out, "<text class=\"title\" x=\"%d\" y=\"30\">Heap of ", MARGIN);
     svg_put_text(svg->out, map->name, TITLE_MOST);
     fprintf(svg->out,
             " (process %d)</text>\n<text class=\"note\" x=\"%d\" y=\"52\">RSS %s, peak %s. "
             "Each cell is %s of address space, each row %s. %s</text>\n",
-            (int)map->pid, MARGIN, rss, peak, cell, row,
+            (int)map->pid, MARGIN, number_bytes((double)map->residency.rss).text,
+            number_bytes((double)map->residency.peak).text, number_bytes((double)((uint64_t)1 << svg->grid.shift)).text,
+            number_bytes((double)map_row_bytes(&svg->grid)).text,
             svg->grid.shift == HAK_GRANULE_SHIFT
                 ? "A bar on the left marks a SuperSlab."
                 : "A cell shows its three main uses.");

@@ -116,10 +116,8 @@ static void put_box(const struct map_box *box, void *context)
 
 static void put_numbers(const struct text *text, const struct map_share *share)
 {
-    char bytes[32];
     double all = map_share_bytes(share);
-    profile_format_bytes(bytes, sizeof bytes, share->allocated);
-    fprintf(text->out, " %11s %5.0f %%\n", bytes, all > 0 ? 100 * share->allocated / all : 0);
+    fprintf(text->out, " %11s %5.0f %%\n", number_bytes(share->allocated).text, all > 0 ? 100 * share->allocated / all : 0);
 }
 
 static void put_rows(struct text *text)
@@ -211,14 +209,13 @@ static void put_totals(const struct text *text)
 bool map_write_text(FILE *out, const struct map *map, const struct map_text_options *options)
 {
     struct text text = {.out = out, .map = map, .options = options};
-    char cell[32];
     unsigned columns = COLUMNS_LEAST;
     while (columns < COLUMNS_MOST && LABEL + NUMBERS + 2 * columns <= options->width)
         columns *= 2;
     map_lay_out(map, columns, ROWS_MOST, &text.grid);
-    profile_format_bytes(cell, sizeof cell, (double)((uint64_t)1 << text.grid.shift));
     fprintf(out, "%s (process %d)\n", map->name, (int)map->pid);
-    fprintf(out, "Each cell is %s, filled as far as it is allocated.\n\n", cell);
+    fprintf(out, "Each cell is %s, filled as far as it is allocated.\n\n",
+            number_bytes((double)((uint64_t)1 << text.grid.shift)).text);
     put_rows(&text);
     put_huge(&text);
     put_legend(&text);

@@ -84,9 +84,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct words *words, const
 
 static void say_bytes(struct words *words, const char *before, double bytes, const char *after)
 {
-    char number[32];
-    profile_format_bytes(number, sizeof number, bytes);
-    say(words, "%s%s%s", before, number, after);
+    say(words, "%s%s%s", before, number_bytes(bytes).text, after);
 }
 
 static void say_share(struct words *words, const struct map_share *share)

@@ -2,6 +2,7 @@
 #include "number_text.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,4 +32,39 @@ double number_positive(const char *text, double most)
     double number = strtod(text, &end);
     bool plain = strspn(text, "0123456789.") == strlen(text);
     return plain && errno == 0 && *end == '\0' && number > 0 && number <= most ? number : 0;
+}
+
+/* bytes >= 0 */
+static struct number_text with_unit(const char *sign, double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    struct number_text made;
+    unsigned unit = 0;
+    while (bytes >= 1023.95 && unit < sizeof units / sizeof units[0] - 1) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(made.text, sizeof made.text, "%s%.*f %s", sign, unit > 0 ? 1 : 0, bytes, units[unit]);
+    return made;
+}
+
+struct number_text number_bytes(double bytes)
+{
+    return bytes < 0 ? with_unit("-", -bytes) : with_unit("", bytes);
+}
+
+struct number_text number_bytes_change(double bytes)
+{
+    return bytes < 0 ? with_unit("-", -bytes) : with_unit("+", bytes);
+}
+
+struct number_text number_mib(double bytes)
+{
+    static const double MIB = 1 << 20, GIB = 1 << 30;
+    struct number_text made = {"<0.01"};
+    if (bytes >= 10 * GIB)
+        snprintf(made.text, sizeof made.text, "%.2f GiB", bytes / GIB);
+    else if (bytes <= 0 || bytes >= MIB / 200)
+        snprintf(made.text, sizeof made.text, "%.2f", bytes / MIB);
+    return made;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers on the command line. */
+/* Numbers in text: read from the command line, and written for people. */
 #ifndef HAK_TOOLS_NUMBER_TEXT_H
 #define HAK_TOOLS_NUMBER_TEXT_H
 
@@ -20,5 +20,22 @@ static inline const char *number_s(uint64_t number)
 {
     return number == 1 ? "" : "s";
 }
+
+/* A number as text: a value that lasts as long as the expression in which it is made. */
+struct number_text {
+    char text[32];
+};
+
+/* Bytes with their unit: "31.2 MiB". */
+struct number_text number_bytes(double bytes);
+
+/* A difference of bytes: the same, always with a sign. */
+struct number_text number_bytes_change(double bytes);
+
+/*
+ * For a column whose head says MiB: "31.20", or "<0.01" for what would look like nothing. From 10 GiB on
+ * the unit follows: "31.20 GiB".
+ */
+struct number_text number_mib(double bytes);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "command.h"
+#include "number_text.h"
 
 /* ---- memory ------------------------------------------------------------ */
 
@@ -89,25 +90,12 @@ void profile_clean(char *text)
     }
 }
 
-void profile_format_bytes(char *text, size_t size, double bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double absolute = bytes < 0 ? -bytes : bytes;
-    unsigned unit = 0;
-    while (absolute >= 1023.95 && unit < sizeof units / sizeof units[0] - 1) {
-        absolute /= 1024;
-        unit++;
-    }
-    snprintf(text, size, "%s%.*f %s", bytes < 0 ? "-" : "", unit > 0 ? 1 : 0, absolute, units[unit]);
-}
-
 void profile_format_interval(char *text, size_t size, const struct profile *profile)
 {
-    char shortest[32], longest[32];
-    profile_format_bytes(shortest, sizeof shortest, (double)(profile->interval > 1 ? profile->interval : 1));
-    profile_format_bytes(longest, sizeof longest, (double)profile->interval_most);
-    bool same = strcmp(shortest, longest) == 0;
-    snprintf(text, size, "%s%s%s", same ? "" : shortest, same ? "" : " to ", longest);
+    struct number_text shortest = number_bytes((double)(profile->interval > 1 ? profile->interval : 1));
+    struct number_text longest = number_bytes((double)profile->interval_most);
+    bool same = strcmp(shortest.text, longest.text) == 0;
+    snprintf(text, size, "%s%s%s", same ? "" : shortest.text, same ? "" : " to ", longest.text);
 }
 
 /* ---- mappings ---------------------------------------------------------- */

@@ -141,9 +141,6 @@ struct profile_sum profile_total(const struct profile *profile, enum profile_vie
  */
 struct profile *profile_difference(const struct profile *new, const struct profile *old);
 
-/* Writes a number of bytes with its unit: 31.2 MiB. */
-void profile_format_bytes(char *text, size_t size, double bytes);
-
 /* The interval of a profile, or the shortest and the longest: "4.0 KiB to 512.0 KiB". */
 void profile_format_interval(char *text, size_t size, const struct profile *profile);
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "number_text.h"
 #include "process.h"
 #include "profile.h"
 #include "reader/clock.h"
@@ -75,16 +76,15 @@ bool profile_source_find(const char *argument, struct profile_source *source)
 static bool start(pid_t pid, uint64_t interval)
 {
     uint64_t now = interval;
-    char text[32];
     enum profile_switched switched = profile_switch(pid, 0, &now);
-    profile_format_bytes(text, sizeof text, (double)now);
+    struct number_text running = number_bytes((double)now);
     if (switched == PROFILE_SWITCHED)
-        printf("started the profiler of process %d: one sample per %s\n", (int)pid, text);
+        printf("started the profiler of process %d: one sample per %s\n", (int)pid, running.text);
     else if (switched == PROFILE_UNCHANGED && now == interval)
         printf("the profiler of process %d is already running; nothing to do\n", (int)pid);
     else if (switched == PROFILE_UNCHANGED)
         command_error("the profiler of process %d is already running, with one sample per %s; stop "
-                      "it first with --stop", (int)pid, text);
+                      "it first with --stop", (int)pid, running.text);
     return switched == PROFILE_SWITCHED || (switched == PROFILE_UNCHANGED && now == interval);
 }
 

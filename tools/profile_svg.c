@@ -46,9 +46,7 @@ struct svg {
 
 static void put_bytes(const struct svg *svg, double bytes)
 {
-    char text[64];
-    profile_format_bytes(text, sizeof text, bytes);
-    fprintf(svg->out, "%s%s", svg->tree.difference && bytes > 0 ? "+" : "", text);
+    fputs((svg->tree.difference ? number_bytes_change(bytes) : number_bytes(bytes)).text, svg->out);
 }
 
 /* With a comma after each three digits. */
@@ -57,7 +55,7 @@ static void put_blocks(const struct svg *svg, double blocks)
     char digits[32];
     double absolute = fmin(round(fabs(blocks)), 1e18);
     int length = snprintf(digits, sizeof digits, "%.0f", absolute);
-    fputs(blocks <= -0.5 ? "-" : svg->tree.difference && absolute > 0 ? "+" : "", svg->out);
+    fputs(blocks <= -0.5 ? "-" : svg->tree.difference ? "+" : "", svg->out);
     for (int i = 0; i < length; i++)
         fprintf(svg->out, "%s%c", i > 0 && (length - i) % 3 == 0 ? "," : "", digits[i]);
     fputs(absolute == 1 ? " block" : " blocks", svg->out);
@@ -140,7 +138,6 @@ static void put_lines(const struct svg *svg, const struct tree_node *node)
 
 static void put_sums(const struct svg *svg, const struct tree_node *node)
 {
-    char text[32];
     double grew = (node->width + node->total.bytes) / 2, shrank = node->width - grew;
     putc('\n', svg->out);
     put_bytes(svg, node->total.bytes);
@@ -148,12 +145,8 @@ static void put_sums(const struct svg *svg, const struct tree_node *node)
     put_blocks(svg, node->total.blocks);
     fprintf(svg->out, ", %.1f%% of %s", share(svg, node->width),
             svg->tree.difference ? "all changes" : "the total");
-    if (fmin(grew, shrank) >= 0.5) {
-        profile_format_bytes(text, sizeof text, grew);
-        fprintf(svg->out, "\ngrew by %s", text);
-        profile_format_bytes(text, sizeof text, shrank);
-        fprintf(svg->out, ", shrank by %s", text);
-    }
+    if (fmin(grew, shrank) >= 0.5)
+        fprintf(svg->out, "\ngrew by %s, shrank by %s", number_bytes(grew).text, number_bytes(shrank).text);
     if (node->child != NULL && (node->self.bytes != 0 || node->self.blocks != 0)) {
         fputs("\nallocated directly: ", svg->out);
         put_bytes(svg, node->self.bytes);

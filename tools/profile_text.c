@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number_text.h"
 #include "profile.h"
 
 enum { ROWS_MOST = 60, NAME_MOST = 90, SHARED_NAME_MOST = 30 };
@@ -170,10 +171,7 @@ static void write_shared(FILE *out, const struct rows *rows, const struct row *r
 
 static void write_bytes(FILE *out, double bytes, bool is_difference)
 {
-    char text[32];
-    profile_format_bytes(text + 1, sizeof text - 1, bytes);
-    text[0] = is_difference && bytes > 0 ? '+' : ' ';
-    fprintf(out, "%11s", text[0] == '+' ? text : text + 1);
+    fprintf(out, "%11s", (is_difference ? number_bytes_change(bytes) : number_bytes(bytes)).text);
 }
 
 /* ---- the summary ------------------------------------------------------- */
@@ -208,18 +206,17 @@ static double standard_error(const struct profile *profile)
 
 static void write_basis(FILE *out, const struct profile *profile, enum profile_view view)
 {
-    char interval[64], error[32];
+    char interval[64];
     bool is_exact = profile->has_samples && view == PROFILE_IN_USE;
     double samples = is_exact ? (double)profile->sample_count : samples_of(profile, view);
     profile_format_interval(interval, sizeof interval, profile);
-    profile_format_bytes(error, sizeof error, is_exact ? standard_error(profile)
-                                                       : sqrt(samples) * (double)profile->interval_most);
+    double error = is_exact ? standard_error(profile) : sqrt(samples) * (double)profile->interval_most;
     if (profile->interval_most <= 1)
         fputs("Every block was recorded", out);
     else
         fprintf(out, "Estimated from %.0f sample%s%s, one per %s allocated; standard error: %s%s",
                 samples, samples == 1 ? "" : "s", profile->is_difference ? " in both profiles" : "",
-                interval, is_exact ? "" : "at most ", error);
+                interval, is_exact ? "" : "at most ", number_bytes(error).text);
     if (profile->seconds > 0)
         fprintf(out, "; profile begun %.0f s ago", profile->seconds);
     fputs(".\n", out);
@@ -234,17 +231,15 @@ static void write_basis(FILE *out, const struct profile *profile, enum profile_v
 void profile_write_summary(FILE *out, const struct profile *profile, enum profile_view view,
                            const char *title)
 {
-    char bytes[32];
     struct profile_sum total = profile_total(profile, view);
-    const char *more_bytes = profile->is_difference && total.bytes > 0 ? "+" : "";
-    const char *more_blocks = profile->is_difference && total.blocks > 0 ? "+" : "";
-    profile_format_bytes(bytes, sizeof bytes, total.bytes);
+    struct number_text bytes = profile->is_difference ? number_bytes_change(total.bytes) : number_bytes(total.bytes);
+    const char *more_blocks = profile->is_difference && total.blocks >= 0 ? "+" : "";
     fprintf(out, "%s\n", title);
     if (total.blocks == 0 && total.bytes == 0 && !profile->is_difference) {
         fputs("No sampled block belongs to this view.\n", out);
         return;
     }
-    fprintf(out, "%s%s in %s%.0f block%s. ", more_bytes, bytes, more_blocks, total.blocks,
+    fprintf(out, "%s in %s%.0f block%s. ", bytes.text, more_blocks, total.blocks,
             rint(total.blocks) == 1 ? "" : "s");
     write_basis(out, profile, view);
     putc('\n', out);

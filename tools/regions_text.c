@@ -27,9 +27,7 @@ static const struct {
 
 static void put_bytes(FILE *out, uint64_t bytes)
 {
-    char text[32];
-    profile_format_bytes(text, sizeof text, (double)bytes);
-    fprintf(out, " %11s", bytes != 0 ? text : "-");
+    fprintf(out, " %11s", bytes != 0 ? number_bytes((double)bytes).text : "-");
 }
 
 static void put_sum(FILE *out, const struct region_sum *sum)
@@ -66,12 +64,10 @@ static void put_table(FILE *out, const struct regions *regions)
 static void put_details(FILE *out, const struct region *region)
 {
     const char *between = ": ";
-    char text[32];
     for (int use = 0; use < REGION_USES; use++) {
         if (region->use[use] == 0)
             continue;
-        profile_format_bytes(text, sizeof text, (double)region->use[use]);
-        fprintf(out, "%s%s %s", between, uses[use].label, text);
+        fprintf(out, "%s%s %s", between, uses[use].label, number_bytes((double)region->use[use]).text);
         between = ", ";
     }
     if (region->threads > 0)

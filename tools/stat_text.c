@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "number_text.h"
 #include "slab/size_class.h"
 #include "stat_parts.h"
 #include "threads_text.h"
@@ -11,25 +12,12 @@
 
 static const double MIB = 1 << 20, GIB = 1 << 30;
 
-struct size_text {
-    char text[40];
-};
-
 /* In MiB, or from 10240 MiB on in GiB. */
-static struct size_text size_alone(double bytes)
+static struct number_text size_alone(double bytes)
 {
-    struct size_text size;
+    struct number_text size;
     bool large = bytes >= 10 * GIB || bytes <= -10 * GIB;
     snprintf(size.text, sizeof size.text, "%.2f %s", bytes / (large ? GIB : MIB), large ? "GiB" : "MiB");
-    return size;
-}
-
-/* The same for a column of MiB, which large numbers are not in. */
-static struct size_text size_in_column(uint64_t bytes)
-{
-    struct size_text size = size_alone((double)bytes);
-    if ((double)bytes < 10 * GIB)
-        snprintf(size.text, sizeof size.text, "%.2f", (double)bytes / MIB);
     return size;
 }
 
@@ -37,7 +25,7 @@ static struct size_text size_in_column(uint64_t bytes)
 
 static void print_part(FILE *out, const char *label, uint64_t bytes, uint64_t rss)
 {
-    fprintf(out, "  %-30s %10s %6.1f %%\n", label, size_in_column(bytes).text, 100 * (double)bytes / (double)rss);
+    fprintf(out, "  %-30s %10s %6.1f %%\n", label, number_mib((double)bytes).text, 100 * (double)bytes / (double)rss);
 }
 
 static void print_parts(FILE *out, const struct process *process)
@@ -98,7 +86,7 @@ static void print_class(FILE *out, unsigned number, const struct hak_class_snaps
     fprintf(out, "  %8zu %8" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64, hak__class_size(number),
             class->slabs, live, class->starter, class->cached, less(room, in_slabs + class->cached));
     if (room != 0)
-        fprintf(out, " %8.1f %% %10s\n", 100 * (double)in_slabs / (double)room, size_in_column(class->bytes).text);
+        fprintf(out, " %8.1f %% %10s\n", 100 * (double)in_slabs / (double)room, number_mib((double)class->bytes).text);
     else
         fprintf(out, " %10s %10s\n", "-", "-");
 }
@@ -188,11 +176,11 @@ void stat_text_table(FILE *out, const struct process *processes, size_t count)
         struct stat_parts parts = stat_parts(process);
         const uint64_t *value = parts.value;
         fprintf(out, "%8d %-16.16s %10s %10s %10s %10s %10s %10s\n", (int)process->pid, process->name,
-                size_in_column(value[STAT_RSS]).text,
-                size_in_column(process->snapshot.value[HAK_STAT_ALLOCATED_BYTES]).text,
-                size_in_column(value[STAT_CACHED]).text, size_in_column(value[STAT_SLAB_FREE]).text,
-                size_in_column(value[STAT_RETAINED]).text,
-                size_in_column(value[STAT_METADATA] + value[STAT_FILES] + value[STAT_OTHER]).text);
+                number_mib((double)value[STAT_RSS]).text,
+                number_mib((double)process->snapshot.value[HAK_STAT_ALLOCATED_BYTES]).text,
+                number_mib((double)value[STAT_CACHED]).text, number_mib((double)value[STAT_SLAB_FREE]).text,
+                number_mib((double)value[STAT_RETAINED]).text,
+                number_mib((double)(value[STAT_METADATA] + value[STAT_FILES] + value[STAT_OTHER])).text);
     }
     fprintf(out, "in MiB unless a unit is given; give one PID for its details\n");
 }

@@ -9,8 +9,6 @@
 #include "number_text.h"
 #include "threads.h"
 
-static const double MIB = 1 << 20;
-
 /* ---- text -------------------------------------------------------------- */
 
 static int by_request(const void *a, const void *b)
@@ -23,22 +21,12 @@ static int by_request(const void *a, const void *b)
     return (one->tid > other->tid) - (one->tid < other->tid);
 }
 
-/* In MiB; what is too little to be shown does not look like nothing. */
-static void write_size(FILE *out, int width, double bytes)
-{
-    if (bytes > 0 && bytes < MIB / 200)
-        fprintf(out, " %*s", width, "<0.01");
-    else
-        fprintf(out, " %*.2f", width, bytes / MIB);
-}
-
 static void write_row(FILE *out, const char *tid, const struct thread *thread, bool rates)
 {
-    fprintf(out, "  %10s %-16s", tid, thread->name);
-    write_size(out, 12, (double)thread->cached_bytes);
-    write_size(out, 14, (double)thread->requested_bytes);
+    fprintf(out, "  %10s %-16s %12s %14s", tid, thread->name, number_mib((double)thread->cached_bytes).text,
+            number_mib((double)thread->requested_bytes).text);
     if (rates && thread->has_rate)
-        write_size(out, 12, thread->rate);
+        fprintf(out, " %12s", number_mib(thread->rate).text);
     else if (rates)
         fprintf(out, " %12s", "-");
     fputs("\n", out);

@@ -245,7 +245,7 @@ changes many large '+10.0 KiB in -90 blocks'
 changes large many '-10.0 KiB in +90 blocks'
 changes many less '-5.0 KiB in -50 blocks'
 changes less many '+5.0 KiB in +50 blocks'
-changes many many '0 B in 0 blocks'
+changes many many '+0 B in +0 blocks'
 
 ! command -v node > /dev/null || node --check "$srcdir/tools/profile_svg.js" || fail 'the script is none'
 

@@ -13,7 +13,7 @@ cd "$work"
 clang -g -O1 -fsanitize=fuzzer,address -std=gnu11 -pthread -DFUZZER -DHAVE_CONFIG_H -DHAK_CONF_FILE='""' -I"$builddir" \
     -I"$srcdir/include" -I"$srcdir/lib" -I"$srcdir/tools" -o fuzz "$srcdir/tests/tools/snapshot_damaged.c" \
     "$srcdir/tests/tools/damaged_leaks.c" "$srcdir/tests/tools/damaged_types.c" "$srcdir/tools/leaks_groups.c" \
-    "$srcdir"/tools/reader/*.c "$srcdir/tools/profile.c" "$srcdir/tools/profile_free.c" \
+    "$srcdir"/tools/reader/*.c "$srcdir/tools/number_text.c" "$srcdir/tools/profile.c" "$srcdir/tools/profile_free.c" \
     "$srcdir/tools/profile_tables.c" "$srcdir/tools/profile_types.c" \
     "$srcdir/lib/api/snapshot.c" "$builddir/.libs/libhakmem-core.a" -lm > log 2>&1 ||
     { tail -n 3 log; echo "no libFuzzer"; exit 77; }

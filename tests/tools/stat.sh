@@ -246,6 +246,9 @@ same_blocks() {
     # no slab has more than it has room for
     awk '/^ +size +slabs/ { inside = 1; next } inside && $8 == "%" && $7 > 100 { exit 1 }' "$work/table" ||
         fail "a slab of $1 has more blocks than places"
+    # nor do blocks that take little seem to take nothing
+    awk '/^ +size +slabs/ { inside = 1; next } inside && $1 ~ /^[0-9]+$/ && $3 > 0 && $NF == "0.00" { exit 1 }' "$work/table" ||
+        fail "blocks of $1 in use take no memory"
 }
 same_blocks "$resting"
 LD_PRELOAD=$HAK_LIBRARY sleep 300 &
