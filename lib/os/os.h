@@ -44,6 +44,8 @@ bool hak__os_unmap(void *address, size_t size);
 bool hak__os_unmap_unused(void *address, size_t size);
 /* Gives the memory behind a range back, which afterwards reads as zero; false leaves it as it was. Told. */
 bool hak__os_purge(void *address, size_t size);
+/* The same, of which nothing is known afterwards, of memory that may be inaccessible. Told. */
+void hak__os_purge_unseen(void *address, size_t size);
 /*
  * Makes a range a reservation again, as if it had never been used: without memory, without commit
  * charge, without what the program has asked of its pages by madvise, mprotect or mlock. Told.

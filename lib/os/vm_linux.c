@@ -182,6 +182,11 @@ bool hak__os_purge(void *address, size_t size)
     return true;
 }
 
+void hak__os_purge_unseen(void *address, size_t size)
+{
+    hak__told(SYS_madvise, address, size, MADV_DONTNEED);
+}
+
 /*
  * The limits that may refuse this, of mappings and of locked memory, are looked at before what is
  * there goes: a refusal leaves it as it was.

@@ -165,13 +165,13 @@ static bool open(struct hak_guard *guard, uintptr_t slot, struct pages pages)
     return (guard->span.bare || strip(guard, slot)) && hak__os_commit((void *)pages.start, pages.size);
 }
 
-/* What the system does not make inaccessible has no memory at least. */
+/* What the system does not make inaccessible, or only in part, has no memory at least. */
 static void close(struct hak_guard *guard, uintptr_t slot, struct pages pages)
 {
     if (pages.size == 0 || (!guard->span.bare && hak__os_guard((void *)pages.start, pages.size)))
         return;
     if (!strip(guard, slot))
-        hak__os_purge((void *)pages.start, pages.size);
+        hak__os_purge_unseen((void *)pages.start, pages.size);
 }
 
 /* ---- blocks ------------------------------------------------------------ */

@@ -28,7 +28,7 @@ tools/preload_library.c|not libhakmem: its soname is '%s'
 tools/process.c|does not exist, or has ended
 tools/process.c|may not be read: %s
 tools/profile_heap_v2.c|the file is too large
-tools/reader/walk.c|has damaged records: a list leads back to itself
+tools/reader/reader.c|has damaged records: a list leads back to itself
 tools/suppressions.c|too many rules
 END
 

@@ -59,6 +59,9 @@ plant() {
 plant tools/process_watch.c 'int f(void)\n{\n    return process_list(NULL, NULL);\n}\n'
 catches "$tools/check-layers" "$work/tree"
 grep -q 'a circle: process, process_watch$' "$work/out"
+plant tools/reader/slabs.c 'int f(void)\n{\n    return reader_walk(NULL, NULL, 0, NULL, NULL, NULL);\n}\n'
+catches "$tools/check-layers" "$work/tree"
+grep -q 'a circle: reader/slabs, reader/walk$' "$work/out"
 # a use that doc/rooms.md does not list, and one that is gone
 plant lib/slab/starter.c '#include "slab/superslab.h"\n'
 catches "$tools/check-layers" "$work/tree"

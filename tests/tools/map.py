@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import xml.etree.ElementTree as ElementTree
 
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -187,24 +188,20 @@ def check_large(path):
 # ---- a terminal -------------------------------------------------------------
 
 def draw(width, command, **environment):
-    """What a command says in a terminal."""
+    """What a command says in a terminal. Its end is marked: a terminal that closes may lose what was not read yet."""
+    end = b"\0"
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     with subprocess.Popen(command, stdin=slave, stdout=slave, env=os.environ | environment) as process:
-        os.close(slave)
+        threading.Thread(target=lambda: (process.wait(), os.write(slave, end))).start()
         said = b""
-        while True:
-            try:
-                more = os.read(master, 65536)
-            except OSError: # there is nobody any more who could say something
-                more = b""
-            if not more:
-                break
-            said += more
+        while not said.endswith(end):
+            said += os.read(master, 65536)
+    os.close(slave)
     os.close(master)
     if process.returncode != 0:
         fail(f"ends with {process.returncode}")
-    return said.decode("utf-8").replace("\r\n", "\n")
+    return said.removesuffix(end).decode("utf-8").replace("\r\n", "\n")
 
 
 def check_text(width_text, *command):
@@ -221,7 +218,7 @@ def check_text(width_text, *command):
         if len(longest) > width:
             fail(f"a line of {len(longest)} characters: {longest}")
         if len(rows) < 2 or len(rows[0]) < width / 2:
-            fail("hardly any rows, or they could be wider")
+            fail(f"hardly any rows, or they could be wider: {text}")
 
 
 def check_form(form, path):

@@ -28,12 +28,6 @@ struct look {
     uint8_t kind[HAK_STARTER_KINDS];
 };
 
-static bool pass_over(struct look *look)
-{
-    look->reader->summary->passed_over++;
-    return look->reader->failure == READER_DONE;
-}
-
 /* ---- parts ------------------------------------------------------------- */
 
 static bool show_last(struct look *look)
@@ -147,14 +141,14 @@ static bool add_slab(struct look *look, size_t index, size_t units, unsigned cla
     uintptr_t base = look->start + index * HAK_GRANULE;
     uint32_t owner = hak__owner_of(look->word[index]);
     if (slot + units > HAK_SUPERSLAB_UNITS || !read_records(look, index))
-        return pass_over(look);
+        return reader_pass_over(look->reader);
     const TinySlabMeta *record = &look->records[slot];
     const struct hak_class_info *info = &hak__class_info[class_idx];
     struct slab_view view = slab_freelist_view_copy(record);
     if (view.state == SLAB_UNUSED || view.state == SLAB_CLAIMED)
         return add_without_blocks(look, base, units * HAK_GRANULE, READER_PART_SLOT);
     if (!agrees(record, &view, class_idx, base))
-        return pass_over(look);
+        return reader_pass_over(look->reader);
     struct reader_part part = {.start = base, .bytes = units * HAK_GRANULE, .kind = READER_PART_SLAB,
                                .class_idx = (uint8_t)class_idx, .size = info->size, .capacity = info->capacity,
                                .sampled = owner == HAK_OWNER_SAMPLED};
@@ -163,7 +157,7 @@ static bool add_slab(struct look *look, size_t index, size_t units, unsigned cla
     part.heap = part.sampled ? 0 : owner;
     if (class_idx == HAK_CLASS_STARTER) {
         if (!count_starter(look, &part))
-            return pass_over(look);
+            return reader_pass_over(look->reader);
     } else {
         uint32_t out = view.carved - view.free;
         part.returned = holes < view.free ? holes : view.free;
@@ -203,13 +197,13 @@ static bool add_span(struct look *look, size_t index, bool huge)
     uint32_t offset;
     uint8_t kept, sampled;
     if (!read_record(look, index, &record) || !reader_read(look->reader, record, &span, sizeof span))
-        return pass_over(look);
+        return reader_pass_over(look->reader);
     memcpy(&offset, (const void *)&span.offset, sizeof offset);
     memcpy(&kept, (const void *)&span.cached, sizeof kept);
     memcpy(&sampled, (const void *)&span.sampled, sizeof sampled);
     uint64_t bytes = span_bytes(&span, base, offset, huge);
     if (bytes == 0)
-        return pass_over(look);
+        return reader_pass_over(look->reader);
     struct reader_part part = {.start = base, .bytes = bytes, .size = span.size, .capacity = 1,
                                .kind = huge ? READER_PART_HUGE : READER_PART_LARGE, .sampled = sampled != 0};
     bool cached = !huge && kept != 0;
@@ -231,7 +225,7 @@ static bool add_granule(struct look *look, size_t index, size_t *units)
     if (code - 1 <= HAK_CLASS_STARTER) {
         size_t slab = (size_t)1 << (hak__class_info[code - 1].slab_shift - HAK_GRANULE_SHIFT);
         if (index % slab != 0) /* its first granule has changed */
-            return pass_over(look);
+            return reader_pass_over(look->reader);
         *units = slab;
         return add_slab(look, index, slab, code - 1);
     }
@@ -251,7 +245,7 @@ static bool add_leaf(struct look *look, size_t number)
     look->start = hak__pagemap_address((struct hak_pagemap_place){number, 0});
     if (!reader_read(look->reader, READER_FIELD(struct hak_pagemap_leaf, look->leaf, word), look->word,
                      sizeof look->word))
-        return pass_over(look);
+        return reader_pass_over(look->reader);
     for (size_t i = 0, units; i < HAK_LEAF_SIZE; i += units) {
         units = 1;
         if (look->word[i] != HAK_CODE_NONE && !add_granule(look, i, &units))

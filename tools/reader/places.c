@@ -58,26 +58,20 @@ static bool add(struct reader *reader, struct places *places, uintptr_t block, u
     return true;
 }
 
-/* A part of a heap that cannot be read is passed over, as long as anything may be read. */
-static bool pass_over(struct reader *reader)
-{
-    reader->summary->passed_over++;
-    return reader->failure == READER_DONE;
-}
-
 /* ---- one heap ---------------------------------------------------------- */
 
+/* A part of it that cannot be read is passed over, as long as anything may be read. */
 static bool add_bin(struct reader *reader, struct places *places, uintptr_t base, uintptr_t top,
                     uint32_t heap)
 {
     uintptr_t part[1024];
     uintptr_t left = (top - base) / sizeof *part;
     if (top - base > HAK_BIN_CAPACITY_MAX * sizeof *part) /* it is moved to another array just now */
-        return pass_over(reader);
+        return reader_pass_over(reader);
     while (left > 0) {
         size_t count = left < sizeof part / sizeof *part ? left : sizeof part / sizeof *part;
         if (!reader_read(reader, base, part, count * sizeof *part))
-            return pass_over(reader);
+            return reader_pass_over(reader);
         for (size_t i = 0; i < count; i++)
             if (!add(reader, places, part[i], heap, READER_CACHED))
                 return false;
@@ -92,7 +86,7 @@ static bool add_bins(struct reader *reader, struct places *places, uintptr_t hea
     uintptr_t top[HAK_CLASS_COUNT], base[HAK_CLASS_COUNT];
     if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, top), top, sizeof top) ||
         !reader_read(reader, READER_FIELD(struct hak_heap, heap, base), base, sizeof base))
-        return pass_over(reader);
+        return reader_pass_over(reader);
     for (unsigned i = 0; i < HAK_CLASS_COUNT; i++)
         if (top[i] != base[i] && !add_bin(reader, places, base[i], top[i], id))
             return false;
@@ -103,7 +97,7 @@ static bool add_chains(struct reader *reader, struct places *places, uintptr_t h
 {
     struct hak_chain chains[HAK_CHAINS];
     if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, chains), chains, sizeof chains))
-        return pass_over(reader);
+        return reader_pass_over(reader);
     for (int i = 0; i < HAK_CHAINS; i++) {
         if (chains[i].slab == NULL)
             continue;
@@ -125,7 +119,7 @@ static bool add_parcels(struct reader *reader, struct places *places, uintptr_t 
     while (parcel != 0 && goes_on(&list, parcel)) {
         struct hak_parcel copy;
         if (!reader_read(reader, parcel, &copy, sizeof copy))
-            return pass_over(reader);
+            return reader_pass_over(reader);
         for (uint32_t i = 0; i < copy.count && i < HAK_PARCEL_BLOCKS; i++)
             if (!add(reader, places, (uintptr_t)copy.block[i], id, READER_MAILED))
                 return false;
@@ -142,7 +136,7 @@ static bool add_mail(struct reader *reader, struct places *places, uintptr_t hea
         (at != 0 && !reader_read(reader, at, gathers, sizeof gathers)) ||
         !reader_read(reader, READER_FIELD(struct hak_heap, heap, inbox), &inbox, sizeof inbox) ||
         !reader_read(reader, READER_FIELD(struct hak_heap, heap, mailbox.full), &full, sizeof full))
-        return pass_over(reader);
+        return reader_pass_over(reader);
     for (int i = 0; i < HAK_ALL_OUTBOXES; i++)
         if (!add_parcels(reader, places, (uintptr_t)gathers[i].parcel, id))
             return false;
@@ -154,7 +148,7 @@ static bool add_kept(struct reader *reader, struct places *places, uintptr_t hea
 {
     struct hak_cached_span kept[HAK_CACHED_SPANS];
     if (!reader_read(reader, READER_FIELD(struct hak_heap, heap, cached_spans), kept, sizeof kept))
-        return pass_over(reader);
+        return reader_pass_over(reader);
     for (int i = 0; i < HAK_CACHED_SPANS; i++)
         if (kept[i].units != 0 &&
             !add(reader, places, (uintptr_t)kept[i].block, id, READER_CACHED))

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reader/block.h"
 #include "reader/reader.h"
 
 struct place {

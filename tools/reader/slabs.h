@@ -3,6 +3,7 @@
 #ifndef HAK_TOOLS_READER_SLABS_H
 #define HAK_TOOLS_READER_SLABS_H
 
+#include "reader/block.h"
 #include "reader/places.h"
 #include "slab/slab_meta.h"
 #include "slab/starter.h"

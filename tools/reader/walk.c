@@ -30,44 +30,6 @@ struct walk {
     struct slab_blocks blocks;
 };
 
-/* ---- reads ------------------------------------------------------------- */
-
-bool reader_read(struct reader *reader, uintptr_t from, void *to, size_t size)
-{
-    if (reader->reads_left == 0) {
-        reader->failure = READER_TOO_MUCH;
-        return false;
-    }
-    reader->reads_left--;
-    return remote_read(reader->memory, from, to, size);
-}
-
-bool reader_read_starts(struct reader *reader, uintptr_t from, size_t step, size_t count,
-                        uint64_t (*words)[2])
-{
-    if (reader->reads_left == 0) {
-        reader->failure = READER_TOO_MUCH;
-        return false;
-    }
-    reader->reads_left--;
-    return remote_read_starts(reader->memory, from, step, count, words);
-}
-
-bool reader_read_root(struct reader *reader, uintptr_t from, void *to, size_t size)
-{
-    if (reader_read(reader, from, to, size))
-        return true;
-    if (reader->failure == READER_DONE)
-        reader->failure = READER_UNREADABLE;
-    return false;
-}
-
-static bool pass_over(struct reader *reader)
-{
-    reader->summary->passed_over++;
-    return reader->failure == READER_DONE;
-}
-
 /* ---- granules ---------------------------------------------------------- */
 
 static bool read_record(struct walk *walk, size_t index, uintptr_t *record)
@@ -89,19 +51,19 @@ static bool visit_slab(struct walk *walk, size_t index, size_t units)
     uintptr_t base = walk->start + index * HAK_GRANULE, record;
     size_t slot = index % HAK_SUPERSLAB_UNITS;
     if (!read_record(walk, index, &record))
-        return pass_over(walk->reader);
+        return reader_pass_over(walk->reader);
     uintptr_t records = record - slot * sizeof(TinySlabMeta);
     if (records != walk->records_address) {
         walk->records_address = 0;
         if (!reader_read(walk->reader, records, walk->records, sizeof walk->records))
-            return pass_over(walk->reader);
+            return reader_pass_over(walk->reader);
         walk->records_address = records;
     }
     static_assert(HAK_LEAF_SIZE % HAK_SUPERSLAB_UNITS == 0 &&
                       HAK_MAP_BEGIN % (HAK_SUPERSLAB_UNITS * HAK_GRANULE) == 0,
                   "a SuperSlab has one leaf");
     if (slot + units > HAK_SUPERSLAB_UNITS)
-        return pass_over(walk->reader);
+        return reader_pass_over(walk->reader);
     return slab_visit_blocks(&walk->slabs, base, walk->word[index], &walk->records[slot], record);
 }
 
@@ -145,12 +107,12 @@ static bool visit_span(struct walk *walk, size_t index, enum reader_kind kind)
     uint32_t offset;
     uint8_t kept, sampled;
     if (!read_record(walk, index, &record) || !read_span(walk, record, &span))
-        return pass_over(walk->reader);
+        return reader_pass_over(walk->reader);
     memcpy(&offset, (const void *)&span.offset, sizeof offset);
     memcpy(&kept, (const void *)&span.cached, sizeof kept);
     memcpy(&sampled, (const void *)&span.sampled, sizeof sampled);
     if (!is_span_at(&span, base, offset, kind))
-        return pass_over(walk->reader);
+        return reader_pass_over(walk->reader);
     struct reader_block block = {.address = base + offset, .size = span.size, .kind = kind,
                                  .sampled = sampled != 0};
     if (kind == READER_LARGE && kept != 0) {
@@ -176,7 +138,7 @@ static bool visit_granule(struct walk *walk, size_t index, size_t *units)
         *units = (size_t)1 << (hak__class_info[code - 1].slab_shift - HAK_GRANULE_SHIFT);
         if (index % *units != 0) { /* its first granule has changed */
             *units = 1;
-            return pass_over(walk->reader);
+            return reader_pass_over(walk->reader);
         }
         return visit_slab(walk, index, *units);
     }
@@ -192,7 +154,7 @@ static bool visit_leaf(struct walk *walk, size_t number)
     walk->start = hak__pagemap_address((struct hak_pagemap_place){number, 0});
     if (!reader_read(walk->reader, READER_FIELD(struct hak_pagemap_leaf, walk->leaf, word), walk->word,
                      sizeof walk->word))
-        return pass_over(walk->reader);
+        return reader_pass_over(walk->reader);
     for (size_t i = 0, units; i < HAK_LEAF_SIZE; i += units) {
         units = 1;
         if (walk->word[i] != HAK_CODE_NONE && !visit_granule(walk, i, &units))
@@ -255,20 +217,4 @@ enum reader_result reader_walk_slabs(const struct remote_memory *memory, const s
     struct reader reader = {.memory = memory, .block = block, .reads_left = READER_READS_MOST, .summary = summary};
     return walk_with(&reader, &(struct slab_visit){.visit = visit, .whole = slabs, .unread = unread,
                                                    .context = context});
-}
-
-const char *reader_failure(enum reader_result result)
-{
-    switch (result) {
-    case READER_UNREADABLE:
-        return "has damaged records: they lead to memory that does not exist";
-    case READER_DAMAGED:
-        return "has damaged records: a list leads back to itself";
-    case READER_TOO_MUCH:
-        return "has too many records, or damaged ones: there is more to read than is allowed";
-    case READER_NO_MEMORY:
-        return "has more records than this command has memory for";
-    default:
-        return "was read";
-    }
 }
