@@ -58,13 +58,27 @@ struct number_text number_bytes_change(double bytes)
     return bytes < 0 ? with_unit("-", -bytes) : with_unit("+", bytes);
 }
 
+static const double MIB = 1 << 20, GIB = 1 << 30;
+
+static bool is_large(double bytes)
+{
+    return bytes >= 10 * GIB || bytes <= -10 * GIB;
+}
+
+struct number_text number_mib_with_unit(double bytes)
+{
+    struct number_text made;
+    bool large = is_large(bytes);
+    snprintf(made.text, sizeof made.text, "%.2f %s", bytes / (large ? GIB : MIB), large ? "GiB" : "MiB");
+    return made;
+}
+
 struct number_text number_mib(double bytes)
 {
-    static const double MIB = 1 << 20, GIB = 1 << 30;
     struct number_text made = {"<0.01"};
-    if (bytes >= 10 * GIB)
-        snprintf(made.text, sizeof made.text, "%.2f GiB", bytes / GIB);
-    else if (bytes <= 0 || bytes >= MIB / 200)
+    if (is_large(bytes))
+        return number_mib_with_unit(bytes);
+    if (bytes <= 0 || bytes >= MIB / 200)
         snprintf(made.text, sizeof made.text, "%.2f", bytes / MIB);
     return made;
 }

@@ -32,10 +32,10 @@ struct number_text number_bytes(double bytes);
 /* A difference of bytes: the same, always with a sign. */
 struct number_text number_bytes_change(double bytes);
 
-/*
- * For a column whose head says MiB: "31.20", or "<0.01" for what would look like nothing. From 10 GiB on
- * the unit follows: "31.20 GiB".
- */
+/* Bytes in MiB, or from 10 GiB on in GiB: "31.20 MiB". */
+struct number_text number_mib_with_unit(double bytes);
+
+/* The same for a column whose head says MiB: "31.20", "<0.01" for what would look like nothing, "31.20 GiB". */
 struct number_text number_mib(double bytes);
 
 #endif

@@ -8,18 +8,7 @@
 #include "stat_parts.h"
 #include "threads_text.h"
 
-/* ---- sizes ------------------------------------------------------------- */
-
-static const double MIB = 1 << 20, GIB = 1 << 30;
-
-/* In MiB, or from 10240 MiB on in GiB. */
-static struct number_text size_alone(double bytes)
-{
-    struct number_text size;
-    bool large = bytes >= 10 * GIB || bytes <= -10 * GIB;
-    snprintf(size.text, sizeof size.text, "%.2f %s", bytes / (large ? GIB : MIB), large ? "GiB" : "MiB");
-    return size;
-}
+static const double MIB = 1 << 20;
 
 /* ---- what the RSS is made of ------------------------------------------- */
 
@@ -38,7 +27,7 @@ static void print_parts(FILE *out, const struct process *process)
 #include "stat_parts.def"
     if ((double)parts.absent >= MIB / 100)
         fprintf(out, "\n  Another %s is allocated but not resident: never written to%s.\n",
-                size_alone((double)parts.absent).text, value[STAT_SWAPPED] != 0 ? ", or swapped out" : "");
+                number_mib_with_unit((double)parts.absent).text, value[STAT_SWAPPED] != 0 ? ", or swapped out" : "");
 }
 
 /* ---- the rest ---------------------------------------------------------- */
@@ -46,7 +35,7 @@ static void print_parts(FILE *out, const struct process *process)
 static void print_change(FILE *out, uint64_t before, uint64_t now, const struct stat_text_options *options)
 {
     if (options->seconds != 0)
-        fprintf(out, " (%s%s)", now < before ? "" : "+", size_alone((double)now - (double)before).text);
+        fprintf(out, " (%s%s)", now < before ? "" : "+", number_mib_with_unit((double)now - (double)before).text);
 }
 
 static void print_rate(FILE *out, const struct process *process, const struct stat_text_options *options)
@@ -62,12 +51,12 @@ static void print_head(FILE *out, const struct process *process, const struct st
     const struct residency *resident = &process->residency;
     fprintf(out, "%s (process %d), libhakmem %s\n", process->name, (int)process->pid, process->version);
     if (resident->is_known) {
-        fprintf(out, "RSS %s", size_alone((double)resident->rss).text);
+        fprintf(out, "RSS %s", number_mib_with_unit((double)resident->rss).text);
         print_change(out, process->before.rss, resident->rss, options);
-        fprintf(out, ", peak %s, ", size_alone((double)resident->peak).text);
+        fprintf(out, ", peak %s, ", number_mib_with_unit((double)resident->peak).text);
     }
     uint64_t allocated = process->snapshot.value[HAK_STAT_ALLOCATED_BYTES];
-    fprintf(out, "allocated %s", size_alone((double)allocated).text);
+    fprintf(out, "allocated %s", number_mib_with_unit((double)allocated).text);
     print_change(out, process->before.snapshot.value[HAK_STAT_ALLOCATED_BYTES], allocated, options);
     print_rate(out, process, options);
     fprintf(out, "\n");
@@ -113,8 +102,8 @@ static void print_classes(FILE *out, const struct hak_snapshot *snapshot)
             print_class(out, i, &snapshot->class[i]);
     print_starter(out, snapshot);
     fprintf(out, "  larger blocks: %s allocated, of which huge blocks (%" PRIu64 "): %s\n",
-            size_alone((double)value[HAK_STAT_LARGE_BYTES]).text, value[HAK_STAT_HUGE_BLOCKS],
-            size_alone((double)value[HAK_STAT_HUGE_BYTES]).text);
+            number_mib_with_unit((double)value[HAK_STAT_LARGE_BYTES]).text, value[HAK_STAT_HUGE_BLOCKS],
+            number_mib_with_unit((double)value[HAK_STAT_HUGE_BYTES]).text);
 }
 
 static void print_counter(FILE *out, const char *name, uint64_t before, uint64_t now,

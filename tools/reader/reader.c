@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "reader/reader.h"
 
-bool reader_read(struct reader *reader, uintptr_t from, void *to, size_t size)
+static bool may_read(struct reader *reader)
 {
     if (reader->reads_left == 0) {
         reader->failure = READER_TOO_MUCH;
         return false;
     }
     reader->reads_left--;
-    return remote_read(reader->memory, from, to, size);
+    return true;
+}
+
+bool reader_read(struct reader *reader, uintptr_t from, void *to, size_t size)
+{
+    return may_read(reader) && remote_read(reader->memory, from, to, size);
 }
 
 bool reader_read_starts(struct reader *reader, uintptr_t from, size_t step, size_t count,
                         uint64_t (*words)[2])
 {
-    if (reader->reads_left == 0) {
-        reader->failure = READER_TOO_MUCH;
-        return false;
-    }
-    reader->reads_left--;
-    return remote_read_starts(reader->memory, from, step, count, words);
+    return may_read(reader) && remote_read_starts(reader->memory, from, step, count, words);
 }
 
 bool reader_read_root(struct reader *reader, uintptr_t from, void *to, size_t size)
